@@ -1,0 +1,178 @@
+"""The one entrypoint: `ombud`, or `python -m services`. Commands decide nothing; they call services/cli."""
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from services.cli import serve, streams
+from services.cli.connection import client, with_redis
+from services.cli.erase import erase as erase_text
+from services.cli.ingest_file import ingest_file, layout_of
+from shared.settings import Settings
+from shared.streams import SERVICES, mermaid
+
+app = typer.Typer(help="Content moderation that can be contested.", no_args_is_help=True, add_completion=False)
+dead_letters = typer.Typer(help="Events a group gave up on.", no_args_is_help=True)
+app.add_typer(dead_letters, name="dead-letters")
+console = Console()
+
+Url = Annotated[str | None, typer.Option(help="Address of the running Ombud; default: the one on this machine.")]
+Key = Annotated[str | None, typer.Option(help="API key; default: this machine's own.", envvar="OMBUD_KEY")]
+Stream = Annotated[str | None, typer.Option(help="Only this stream, for example posts.ingested.")]
+Group = Annotated[str | None, typer.Option(help="Only this consumer group, for example classifier.")]
+Names = Annotated[list[str] | None, typer.Argument(help="Letters by id, as `list` prints them.")]
+Every = Annotated[bool, typer.Option("--all", help="Every letter that --stream and --group select.")]
+
+
+@app.command()
+def up(
+    sample: Annotated[bool, typer.Option(help="Ingest our sample posts into an empty installation.")] = True,
+    port: Annotated[
+        int | None, typer.Option(help="Port of the one address; default 8080 or the next free one.")
+    ] = None,
+    data: Annotated[Path | None, typer.Option(help="Data folder; default ./data.")] = None,
+) -> None:
+    """Run everything on this machine: private broker, five services, sample posts."""
+    given = {"port": port, "data_dir": data}
+    settings = Settings().model_copy(update={name: value for name, value in given.items() if value is not None})
+    asyncio.run(serve.up(settings, sample=sample))
+
+
+@app.command()
+def run(names: Annotated[list[str], typer.Argument(metavar="SERVICE...", help=", ".join(SERVICES))]) -> None:
+    """Run one service (or several in one process) against the broker at OMBUD_REDIS_URL."""
+    unknown = sorted(set(names) - set(SERVICES))
+    if unknown:
+        raise typer.BadParameter(f"no such service: {', '.join(unknown)}; there are {', '.join(SERVICES)}")
+    asyncio.run(serve.run_services(Settings(), names))
+
+
+@app.command()
+def migrate(names: Annotated[list[str] | None, typer.Argument(metavar="[SERVICE]...")] = None) -> None:
+    """Bring the tables of all (or the named) services to the newest form."""
+    asyncio.run(serve.migrate(Settings(), names or SERVICES))
+
+
+@app.command()
+def invite() -> None:
+    """Print a one-time admin link; run it where ingest runs."""
+    asyncio.run(serve.invite(Settings()))
+
+
+@app.command()
+def flow() -> None:
+    """Print who says what to whom as a Mermaid diagram."""
+    typer.echo(mermaid(), nl=False)
+
+
+@app.command()
+def ingest(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="JSONL or CSV, also .gz.")],
+    url: Url = None,
+    key: Key = None,
+    layout: Annotated[str | None, typer.Option("--format", help="jsonl or csv; default: by the file's name.")] = None,
+    platform: Annotated[str, typer.Option(help="Platform of rows that name none.")] = "file",
+    restart: Annotated[bool, typer.Option(help="Begin anew instead of where the last time stopped.")] = False,
+) -> None:
+    """Send a file of posts to a running Ombud; interrupted, it goes on where it stopped."""
+
+    async def work() -> None:
+        async with client(url, key) as http:
+            totals = await ingest_file(
+                console,
+                http,
+                file,
+                layout=layout or layout_of(file),
+                platform=platform,
+                progress_dir=Settings().data_dir / "ingest",
+                restart=restart,
+            )
+        console.print(
+            f"{totals.rows} rows: {totals.accepted} accepted, {totals.duplicates} known already, "
+            f"{totals.rejected} rejected"
+        )
+        if totals.rejected:
+            raise typer.Exit(1)
+
+    asyncio.run(work())
+
+
+@app.command(name="streams")
+def show_streams() -> None:
+    """Show length, lag, pending, delayed, oldest and dead letters of every group."""
+    states, unknown = with_redis(streams.states)
+    table = Table("stream", "group", "length", "lag", "pending", "delayed", "oldest s", "dead")
+    for state in states:
+        name = f"{state.group} (missing)" if state.missing else state.group
+        numbers = (state.length, state.lag, state.pending, state.delayed, round(state.oldest_pending_s, 1), state.dead)
+        table.add_row(state.stream, name, *map(str, numbers))
+    console.print(table)
+    for stream, group in unknown:
+        console.print(f"[yellow]{stream} has a group {group} that nobody knows; it keeps entries from being trimmed.")
+
+
+@dead_letters.command("list")
+def list_letters(stream: Stream = None, group: Group = None) -> None:
+    """List dead letters: where, when, why."""
+    found = with_redis(lambda redis: streams.letters(redis, stream, group))
+    table = Table("letter", "error", "reason")
+    for each in found:
+        table.add_row(each.name, each.content["error"], each.content["reason"])
+    console.print(table)
+    console.print(f"{len(found)} dead letters")
+
+
+@dead_letters.command("show")
+def show_letter(name: Annotated[str, typer.Argument(help="A letter by id, as `list` prints it.")]) -> None:
+    """Show one dead letter whole: event, reason, class of the error."""
+    found = streams.chosen(with_redis(lambda redis: streams.letters(redis, None, None)), [name])
+    if not found:
+        raise typer.BadParameter("there is no such letter")
+    console.print_json(data=found[0].content)
+
+
+@dead_letters.command("redrive")
+def redrive_letters(names: Names = None, every: Every = False, stream: Stream = None, group: Group = None) -> None:
+    """Try dead letters again from the beginning."""
+    console.print(f"{_settle(streams.redrive, names, every, stream, group)} letters are tried again")
+
+
+@dead_letters.command("drop")
+def drop_letters(names: Names = None, every: Every = False, stream: Stream = None, group: Group = None) -> None:
+    """Throw dead letters away for good."""
+    console.print(f"{_settle(streams.drop, names, every, stream, group)} letters dropped")
+
+
+def _settle(act: streams.Act, names: list[str] | None, every: bool, stream: str | None, group: str | None) -> int:
+    if bool(names) == every:
+        raise typer.BadParameter("name letters, or say --all")
+    return with_redis(lambda redis: streams.act_on(redis, act, names or [], stream, group))
+
+
+@app.command()
+def erase(
+    post: Annotated[str | None, typer.Option(help="Post id, or external id together with --platform.")] = None,
+    author: Annotated[str | None, typer.Option(help="The author as the platform names them.")] = None,
+    platform: Annotated[str | None, typer.Option(help="Platform of the author or of an external id.")] = None,
+    url: Url = None,
+    key: Key = None,
+) -> None:
+    """Erase the text of one post, or of everything an author wrote, everywhere."""
+    if (post is None) == (author is None):
+        raise typer.BadParameter("give either --post or --author")
+    if author is not None and platform is None:
+        raise typer.BadParameter("--author needs --platform")
+    asyncio.run(erase_text(console, client(url, key), post=post, author=author, platform=platform))
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

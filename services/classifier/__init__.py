@@ -1,0 +1,5 @@
+"""Classifier: every post gets twelve scores.
+
+In: `posts.ingested`, `posts.deleted`, `posts.corrected`, `models.promoted`; HTTP `/predict`.
+Out: `posts.scored`. Owns the posts as scored, `toxicity_scores` and `analysis_runs`.
+"""

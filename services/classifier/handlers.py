@@ -1,0 +1,124 @@
+"""What the classifier does when it hears something."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from prometheus_client import Counter
+
+from services.classifier.live_model import LiveModel
+from services.classifier.records import post_of, post_row, run_row, score_row, scored
+from services.classifier.scoring import newest, scores_of
+from services.classifier.settings import ClassifierSettings
+from services.classifier.store import Store
+from shared.artifacts import BadArtifact
+from shared.bus.commit import Again, Dead, Done, Outcome
+from shared.bus.janitor import author_subject
+from shared.clock import utcnow
+from shared.events import Event, ModelPromoted, PostCorrected, PostDeleted, PostIngested, caused
+from shared.vocabulary import ModelKind
+
+SCORED = Counter("ombud_classifier_scored_posts", "Posts scored, by whether they were flagged.", ["flagged"])
+
+
+class Handlers:
+    """Scores posts, forgets deleted ones, notes reviews, swaps models."""
+
+    def __init__(self, store: Store, live: LiveModel, settings: ClassifierSettings) -> None:
+        self._store = store
+        self._live = live
+        self._settings = settings
+
+    async def on_post_ingested(self, events: list[Event[PostIngested]]) -> Sequence[Outcome]:
+        """Score what is new, then say every score from its stored row."""
+        # 1. what is known already: scores of these very events, newer revisions, tombstones
+        stored = await self._store.stored_scores([event.id for event in events])
+        fresh = await self._fresh(events, set(stored))
+        # 2. decide with one model, 3. write in one transaction
+        rows = await self._score(fresh, utcnow()) if fresh else {}
+        # 4. speak, also for what a repetition brings
+        outcomes: list[Outcome] = []
+        for event in events:
+            row: Any = rows.get(event.id) or stored.get(event.id)
+            spoken = row is not None and row.get("text") is not None
+            post = event.data.post if event.id in rows else post_of(row) if spoken else None
+            outcomes.append(Done([caused(event, scored(row, post), by="classifier")]) if post else Done())
+        return outcomes
+
+    async def _fresh(self, events: list[Event[PostIngested]], stored: set[str]) -> list[Event[PostIngested]]:
+        latest = newest([(event.data.post.post_id, event.data.post.revision) for event in events])
+        wanted = [event for at, event in enumerate(events) if at in latest and event.id not in stored]
+        if not wanted:
+            return []
+        posts = [event.data.post for event in wanted]
+        known = await self._store.known_revisions([post.post_id for post in posts])
+        subjects = {post.post_id: {post.post_id} for post in posts}
+        for post in posts:
+            if post.author:
+                subjects[post.post_id].add(author_subject(post.platform, post.author))
+        erased = await self._store.erased(set().union(*subjects.values()))
+        return [
+            event
+            for event, post in zip(wanted, posts, strict=True)
+            if post.revision >= known.get(post.post_id, 0) and not subjects[post.post_id] & erased
+        ]
+
+    async def _score(self, events: list[Event[PostIngested]], now: datetime) -> dict[str, dict[str, Any]]:
+        loaded = self._live.get()
+        found = scores_of(await loaded.score([event.data.post.text for event in events]), self._settings.flag_threshold)
+        run = run_row("live", loaded.name, loaded.version, now)
+        rows = {
+            event.id: score_row(
+                event.data.post,
+                score,
+                cause=event.id,
+                model=loaded.name,
+                version=loaded.version,
+                threshold=self._settings.flag_threshold,
+                run_id=run["id"],
+                now=now,
+            )
+            for event, score in zip(events, found, strict=True)
+        }
+        flagged = sum(score.flagged for score in found)
+        async with self._store.begin() as at:
+            await self._store.save(at, [post_row(event.data.post, now) for event in events], list(rows.values()))
+            await self._store.count(at, run, len(rows), flagged)
+        SCORED.labels("yes").inc(flagged)
+        SCORED.labels("no").inc(len(rows) - flagged)
+        return {name: row | {"text": ""} for name, row in rows.items()}
+
+    async def on_post_deleted(self, events: list[Event[PostDeleted]]) -> Sequence[Outcome]:
+        """Erase the text, keep ids and scores."""
+        await self._store.erase([event.data for event in events])
+        return [Done() for _ in events]
+
+    async def on_post_corrected(self, events: list[Event[PostCorrected]]) -> Sequence[Outcome]:
+        """Note a person's verdict beside the score."""
+        await self._store.review([event.data for event in events])
+        return [Done() for _ in events]
+
+    async def on_model_promoted(self, events: list[Event[ModelPromoted]]) -> Sequence[Outcome]:
+        """Put the model in force and ask for new scores of older posts."""
+        return [await self._promote(event.data) for event in events]
+
+    async def _promote(self, promoted: ModelPromoted) -> Outcome:
+        if promoted.kind is not ModelKind.GLOBAL:
+            return Done()
+        row = {
+            "model_version": promoted.model_version,
+            "model": promoted.model,
+            "artifact": promoted.artifact,
+            "promoted_at": promoted.promoted_at,
+        }
+        try:
+            await self._live.check(promoted.artifact)
+        except FileNotFoundError:
+            return Again("the artifact is not here yet", "FileNotFoundError")
+        except BadArtifact as error:
+            return Dead(f"the artifact is no model of ours: {error}", "BadArtifact")
+        await self._store.promote(row, run_row("rescore", promoted.model, promoted.model_version, utcnow()))
+        live = await self._store.live_model()
+        if live is not None:
+            await self._live.swap(live.model, live.model_version, live.artifact)
+        return Done()

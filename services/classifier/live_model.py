@@ -1,0 +1,72 @@
+"""The model that scores right now. Swapping is one assignment: a batch under way ends with the model it began with."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import structlog
+from numpy.typing import NDArray
+from prometheus_client import Gauge
+
+from shared.artifacts import ArtifactStore
+from shared.errors import Unavailable
+from shared.model import Model, load
+
+log = structlog.get_logger("ombud.classifier")
+
+LIVE = Gauge("ombud_classifier_live_model_info", "1 for the model version that scores in this process.", ["version"])
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A model in memory with the names it goes by."""
+
+    name: str
+    version: str
+    artifact: str
+    model: Model
+
+    async def score(self, texts: Sequence[str]) -> NDArray[np.float64]:
+        """Return probabilities (texts, 12); computed beside the event loop, so that heartbeats go on."""
+        return await asyncio.to_thread(self.model.score, texts)
+
+
+class LiveModel:
+    """Holds the loaded model of this process."""
+
+    def __init__(self, artifacts: ArtifactStore) -> None:
+        self._artifacts = artifacts
+        self._loaded: Loaded | None = None
+
+    def get(self) -> Loaded:
+        """Return the model in force. Raises Unavailable until the first one was promoted."""
+        if self._loaded is None:
+            raise Unavailable("no model was promoted yet")
+        return self._loaded
+
+    @property
+    def version(self) -> str | None:
+        """Return the version in force, if any."""
+        return self._loaded.version if self._loaded else None
+
+    async def check(self, artifact: str) -> None:
+        """Load an artifact without using it.
+
+        Raises FileNotFoundError if it is not here yet and BadArtifact if it is not a model of ours.
+        """
+        await asyncio.to_thread(lambda: load(self._artifacts.get(artifact)))
+
+    async def swap(self, name: str, version: str, artifact: str) -> None:
+        """Load an artifact and put it in force.
+
+        Raises FileNotFoundError if it is not here yet and BadArtifact if it is not a model of ours.
+        """
+        if version == self.version:
+            return
+        model = await asyncio.to_thread(lambda: load(self._artifacts.get(artifact)))
+        before, self._loaded = self.version, Loaded(name, version, artifact, model)
+        if before:
+            LIVE.remove(before)
+        LIVE.labels(version).set(1)
+        log.info("model swapped", version=version, before=before)

@@ -1,0 +1,99 @@
+"""New scores for older posts after a promotion: page by page, newest first, beside the live stream.
+
+A page is said before it is stored: a crash between says it again with the same ids and the same scores, because
+a model version always scores alike.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import structlog
+
+from services.classifier.live_model import LiveModel, Loaded
+from services.classifier.records import post_of, run_row, score_row, scored
+from services.classifier.scoring import scores_of
+from services.classifier.settings import ClassifierSettings
+from services.classifier.store import Store
+from shared.bus.publisher import Publisher
+from shared.clock import utcnow
+from shared.errors import Unavailable
+from shared.events import said
+
+log = structlog.get_logger("ombud.classifier")
+
+
+class Rescoring:
+    """Follows the promoted model: swaps it in, then works through what it has not scored."""
+
+    def __init__(self, store: Store, live: LiveModel, publisher: Publisher, settings: ClassifierSettings) -> None:
+        self._store = store
+        self._live = live
+        self._publisher = publisher
+        self._settings = settings
+        self._before: datetime | None = None
+        self._version: str | None = None
+
+    async def follow(self) -> None:
+        """Swap in the model promoted last, whichever process heard of it."""
+        row = await self._store.live_model()
+        if row is not None:
+            await self._live.swap(row.model, row.model_version, row.artifact)
+
+    async def step(self) -> None:
+        """Score pages until everything wanted is scored or another model is in force."""
+        try:
+            loaded = self._live.get()
+        except Unavailable:
+            return
+        run = await self._store.rescoring(loaded.version)
+        if run is None:
+            return
+        if self._version != loaded.version:
+            self._version, self._before = loaded.version, None
+            await self._store.close_other_rescorings(loaded.version, utcnow())
+        done = run.scored
+        while loaded.version == self._live.version:
+            room = self._settings.rescore_limit - done
+            page = await self._store.without_score(
+                loaded.version, self._before, min(self._settings.rescore_page, max(room, 0))
+            )
+            if page:
+                await self._score(page, loaded)
+                done, self._before = done + len(page), page[-1]["seen_at"]
+            elif self._before is not None and room > 0:
+                self._before = None  # once more from the top: posts that came in with the old model meanwhile
+            else:
+                await self._store.finish_run(run.id, "finished", utcnow())
+                log.info("rescoring finished", version=loaded.version, posts=done)
+                return
+
+    async def _score(self, page: Sequence[dict[str, Any]], loaded: Loaded) -> None:
+        now, threshold = utcnow(), self._settings.flag_threshold
+        posts = [post_of(row) for row in page]
+        found = scores_of(await loaded.score([post.text for post in posts]), threshold)
+        reviews = await self._store.reviews([post.post_id for post in posts])
+        run = run_row("rescore", loaded.name, loaded.version, now)
+        rows, events = [], []
+        for post, score in zip(posts, found, strict=True):
+            cause = f"{post.post_id}|{post.revision}|{loaded.version}"
+            row = score_row(
+                post,
+                score,
+                cause="",
+                model=loaded.name,
+                version=loaded.version,
+                threshold=threshold,
+                run_id=run["id"],
+                now=now,
+            )
+            event = said(scored(row, post), by="classifier", cause=cause)
+            review = reviews.get(post.post_id)
+            if review is not None:
+                row |= {"human_reviewed": True, "review_status": review.verdict, "reviewed_at": review.corrected_at}
+            rows.append(row | {"cause_id": event.id})
+            events.append(event)
+        await self._publisher.publish_once(events)
+        async with self._store.begin() as at:
+            await self._store.save(at, [], rows)
+            await self._store.count(at, run, len(rows), sum(score.flagged for score in found))

@@ -1,0 +1,199 @@
+"""Every question the classifier asks its tables about posts and scores."""
+
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, and_, exists, func, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.classifier.tables import corrections, models, posts, retractions, runs, scores, tombstones
+from shared.bus.janitor import author_subject
+from shared.db import Database, chunks, insert_new, upsert
+from shared.events import PostCorrected, PostDeleted
+
+ERASED = {"text": None, "author": None, "url": None, "reply_to": None}
+
+
+class Store:
+    """Posts as scored, their scores, models and runs."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[AsyncConnection]:
+        """Yield the one transaction of a batch."""
+        async with self._database.begin() as connection:
+            yield connection
+
+    async def stored_scores(self, cause_ids: Sequence[str]) -> dict[str, Mapping[str, Any]]:
+        """Return cause id -> the score and post that were stored for it."""
+        question = (
+            select(scores, *(column for column in posts.c if column.name not in scores.c))
+            .join(posts, posts.c.post_id == scores.c.post_id)
+            .where(scores.c.cause_id.in_(cause_ids))
+        )
+        async with self._database.read() as connection:
+            return {row.cause_id: dict(row._mapping) for row in (await connection.execute(question)).all()}
+
+    async def known_revisions(self, post_ids: Sequence[str]) -> dict[str, int]:
+        """Return post id -> revision for the posts that are known."""
+        question = select(posts.c.post_id, posts.c.revision).where(posts.c.post_id.in_(post_ids))
+        async with self._database.read() as connection:
+            return {row.post_id: row.revision for row in (await connection.execute(question)).all()}
+
+    async def erased(self, subjects: Collection[str]) -> set[str]:
+        """Return which of these posts and authors were erased."""
+        question = select(tombstones.c.subject).where(tombstones.c.subject.in_(list(subjects)))
+        async with self._database.read() as connection:
+            return set((await connection.execute(question)).scalars())
+
+    async def save(
+        self, at: AsyncConnection, post_rows: Sequence[Mapping[str, Any]], score_rows: Sequence[Mapping[str, Any]]
+    ) -> None:
+        """Keep posts and scores; an older revision changes nothing, a review of an equal score stays."""
+        await upsert(at, posts, post_rows, newer="revision", keep=("seen_at",))
+        kept = ("human_reviewed", "review_status", "reviewed_at")
+        await upsert(at, scores, score_rows, newer="revision", keep=kept)
+
+    async def count(self, at: AsyncConnection, run: Mapping[str, Any], scored: int, flagged: int) -> None:
+        """Add to an analysis run, which is made if it is missing."""
+        await insert_new(at, runs, [run])
+        more = {
+            "scored": runs.c.scored + scored,
+            "posts_total": runs.c.posts_total + scored,
+            "flagged": runs.c.flagged + flagged,
+        }
+        await at.execute(update(runs).where(runs.c.id == run["id"]).values(more))
+
+    async def erase(self, deletions: Sequence[PostDeleted]) -> None:
+        """Leave tombstones and no text; scores and ids stay."""
+        rows, ids, authors = [], [], []
+        for each in deletions:
+            if each.post_id is not None:
+                ids.append(each.post_id)
+                rows.append({"subject": each.post_id, "deleted_at": each.deleted_at})
+            elif each.platform and each.author:
+                authors.append((each.platform, each.author))
+                rows.append({"subject": author_subject(each.platform, each.author), "deleted_at": each.deleted_at})
+        async with self.begin() as at:
+            await insert_new(at, tombstones, rows)
+            for some in chunks(ids):
+                await at.execute(update(posts).where(posts.c.post_id.in_(some)).values(ERASED))
+            for platform, author in authors:
+                whose = (posts.c.platform == platform) & (posts.c.author == author)
+                await at.execute(update(posts).where(whose).values(ERASED))
+
+    async def mop(self) -> int:
+        """Erase what a write that ran beside its erasure left; return how many posts that were."""
+        doomed = posts.c.text.is_not(None) & posts.c.post_id.in_(select(tombstones.c.subject))
+        async with self.begin() as at:
+            return int((await at.execute(update(posts).where(doomed).values(ERASED))).rowcount)
+
+    async def review(self, said: Sequence[PostCorrected]) -> None:
+        """Mark the scores of corrected posts with the newest verdict that was not taken back."""
+        async with self.begin() as at:
+            taken = [each.retracts for each in said if each.retracts]
+            await insert_new(at, retractions, [{"correction_id": name} for name in taken])
+            rows = [
+                {
+                    "correction_id": each.correction_id,
+                    "post_id": each.post_id,
+                    "verdict": each.verdict.value,
+                    "corrected_at": each.corrected_at,
+                }
+                for each in said
+                if not each.retracts
+            ]
+            await insert_new(at, corrections, rows)
+            about = {row["post_id"] for row in rows if row["post_id"]}
+            if taken:
+                whose = select(corrections.c.post_id).where(corrections.c.correction_id.in_(taken))
+                about |= set((await at.execute(whose)).scalars())
+            await self._mark(at, sorted(str(post_id) for post_id in about if post_id))
+
+    async def _mark(self, at: AsyncConnection, post_ids: Sequence[str]) -> None:
+        standing = (
+            select(corrections)
+            .where(corrections.c.post_id.in_(post_ids))
+            .where(corrections.c.correction_id.not_in(select(retractions.c.correction_id)))
+            .order_by(corrections.c.corrected_at, corrections.c.correction_id)
+        )
+        newest = {row.post_id: row for row in (await at.execute(standing)).all()}
+        for post_id in post_ids:
+            row = newest.get(post_id)
+            await at.execute(
+                update(scores)
+                .where(scores.c.post_id == post_id)
+                .values(
+                    human_reviewed=row is not None,
+                    review_status=row.verdict if row else None,
+                    reviewed_at=row.corrected_at if row else None,
+                )
+            )
+
+    async def reviews(self, post_ids: Sequence[str]) -> dict[str, Row[Any]]:
+        """Return post id -> the newest standing correction, for posts that have one."""
+        question = (
+            select(corrections)
+            .where(corrections.c.post_id.in_(post_ids))
+            .where(corrections.c.correction_id.not_in(select(retractions.c.correction_id)))
+            .order_by(corrections.c.corrected_at, corrections.c.correction_id)
+        )
+        async with self._database.read() as connection:
+            return {row.post_id: row for row in (await connection.execute(question)).all()}
+
+    async def promote(self, row: Mapping[str, Any], run: Mapping[str, Any]) -> None:
+        """Remember a promoted model and that everything older wants new scores."""
+        async with self.begin() as at:
+            await upsert(at, models, [row])
+            await insert_new(at, runs, [run])
+
+    async def live_model(self) -> Row[Any] | None:
+        """Return the model promoted last, if any."""
+        question = select(models).order_by(models.c.promoted_at.desc(), models.c.model_version.desc()).limit(1)
+        async with self._database.read() as connection:
+            return (await connection.execute(question)).one_or_none()
+
+    async def rescoring(self, model_version: str) -> Row[Any] | None:
+        """Return the unfinished rescoring run of a model, if any."""
+        wanted = (runs.c.kind == "rescore") & (runs.c.state == "running") & (runs.c.model_version == model_version)
+        async with self._database.read() as connection:
+            return (await connection.execute(select(runs).where(wanted).limit(1))).one_or_none()
+
+    async def without_score(self, model_version: str, before: datetime | None, limit: int) -> Sequence[dict[str, Any]]:
+        """Return posts, newest first, that this model has not scored; `before` continues an earlier page."""
+        mine = and_(
+            scores.c.post_id == posts.c.post_id,
+            scores.c.model_version == model_version,
+            scores.c.revision >= posts.c.revision,
+        )
+        wanted = posts.c.text.is_not(None) & ~exists().where(mine)
+        if before is not None:
+            wanted &= posts.c.seen_at <= before
+        question = select(posts).where(wanted).order_by(posts.c.seen_at.desc(), posts.c.post_id).limit(limit)
+        async with self._database.read() as connection:
+            return [dict(row._mapping) for row in (await connection.execute(question)).all()]
+
+    async def finish_run(self, run_id: str, state: str, now: datetime) -> None:
+        """Close an analysis run."""
+        async with self.begin() as at:
+            await at.execute(update(runs).where(runs.c.id == run_id).values(state=state, finished_at=now))
+
+    async def close_other_rescorings(self, model_version: str, now: datetime) -> None:
+        """Close rescoring runs of models that are not in force any more."""
+        old = (runs.c.kind == "rescore") & (runs.c.state == "running") & (runs.c.model_version != model_version)
+        async with self.begin() as at:
+            await at.execute(update(runs).where(old).values(state="superseded", finished_at=now))
+
+    async def list_runs(self, limit: int) -> Sequence[Row[Any]]:
+        """Return the newest analysis runs."""
+        async with self._database.read() as connection:
+            return (await connection.execute(select(runs).order_by(runs.c.started_at.desc()).limit(limit))).all()
+
+    async def count_scores(self) -> int:
+        """Return how many rows toxicity_scores has."""
+        async with self._database.read() as connection:
+            return int((await connection.execute(select(func.count()).select_from(scores))).scalar_one())

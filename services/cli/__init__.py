@@ -1,0 +1,1 @@
+"""The commands behind `ombud`. Only this room may print."""

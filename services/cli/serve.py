@@ -1,0 +1,150 @@
+"""`ombud up`, `ombud run`, `ombud migrate`: from settings to a served application."""
+
+import asyncio
+import fcntl
+import socket
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import IO
+
+import httpx
+import typer
+import uvicorn
+from pydantic import SecretStr
+from rich.console import Console
+
+from services.catalog import build_of
+from services.cli.connection import Running, cli_key, write_running
+from services.cli.first_run import show_first_run
+from shared.embedded import PrivateBroker
+from shared.migrate import upgrade
+from shared.observability import configure_logging, configure_tracing
+from shared.runtime import Platform, compose
+from shared.settings import Settings
+from shared.streams import SERVICES
+
+console = Console()
+GRACE_S = 20
+
+
+def uvicorn_config(settings: Settings, platform: Platform, names: Sequence[str]) -> uvicorn.Config:
+    """Return how uvicorn serves the given services."""
+    return uvicorn.Config(
+        compose(platform, [build_of(name) for name in names]),
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=GRACE_S,
+        proxy_headers=False,
+    )
+
+
+async def run_services(settings: Settings, names: Sequence[str]) -> None:
+    """Serve some services against a broker that is already there, until a signal asks to stop."""
+    if settings.redis_url is None:
+        raise typer.BadParameter("set OMBUD_REDIS_URL: a single service needs the broker the others use")
+    label = names[0] if len(names) == 1 else "embedded"
+    configure_logging(settings.log_level, settings.log_format)
+    configure_tracing(label, settings.otlp_endpoint)
+    platform = Platform(settings, settings.redis_url.get_secret_value())
+    server = uvicorn.Server(uvicorn_config(settings, platform, names))
+    await server.serve()
+    if not server.started:
+        raise typer.Exit(1)
+
+
+def take_folder(data_dir: Path) -> IO[str]:
+    """Return a lock on the data folder; two Ombuds on one folder would share SQLite files and a broker."""
+    data_dir.mkdir(parents=True, exist_ok=True)
+    handle = (data_dir / "ombud.lock").open("w")
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        raise typer.BadParameter(f"another Ombud already runs on {data_dir}") from None
+    return handle
+
+
+def listening(host: str, port: int, tries: int = 20) -> socket.socket:
+    """Return a socket bound to `port` or, if that is taken, one of the next few."""
+    for candidate in range(port, port + tries if port else 1):
+        made = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            made.bind((host, candidate))
+        except OSError:
+            made.close()
+        else:
+            return made
+    raise typer.BadParameter(f"no free port between {port} and {port + tries - 1}")
+
+
+@asynccontextmanager
+async def broker_of(settings: Settings) -> AsyncIterator[str]:
+    """Yield the address of the broker: the given one, or a private one that ends with us."""
+    if settings.redis_url is not None:
+        yield settings.redis_url.get_secret_value()
+        return
+    private = PrivateBroker(settings.data_dir / "broker")
+    await private.start()
+    try:
+        yield private.url
+    finally:
+        await private.stop()
+
+
+async def up(settings: Settings, *, sample: bool) -> None:
+    """Run everything in this process, with a private broker if none was given, until Ctrl-C."""
+    lock = take_folder(settings.data_dir)
+    configure_logging(settings.log_level, "json", settings.data_dir / "ombud.log")
+    configure_tracing("embedded", settings.otlp_endpoint)
+    key = cli_key(settings.data_dir)
+    sock = listening(settings.host, settings.port)
+    settings = settings.model_copy(update={"port": sock.getsockname()[1], "bootstrap_key": SecretStr(key)})
+    url = f"http://{settings.host}:{settings.port}"
+    async with AsyncExitStack() as stack:
+        with console.status("Starting the broker and five services ..."):
+            redis_url = await stack.enter_async_context(broker_of(settings))
+            platform = Platform(settings, redis_url)
+            server = uvicorn.Server(uvicorn_config(settings, platform, SERVICES))
+            serving = asyncio.create_task(server.serve(sockets=[sock]))
+            while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn has no event for it
+                await asyncio.sleep(0.05)
+        if serving.done():
+            await serving
+            console.print(f"[red]Ombud did not start.[/] The reason is in {settings.data_dir / 'ombud.log'}.")
+            raise typer.Exit(1)
+        write_running(settings.data_dir, Running(url, redis_url))
+        async with httpx.AsyncClient(base_url=url, headers={"Authorization": f"Bearer {key}"}, timeout=60) as http:
+            shown = asyncio.create_task(show_first_run(console, http, settings, sample=sample))
+            await asyncio.wait({serving, shown}, return_when=asyncio.FIRST_COMPLETED)
+            if shown.done():
+                await shown
+            else:
+                shown.cancel()
+            await serving
+        (settings.data_dir / "ombud.run.json").unlink(missing_ok=True)
+    lock.close()
+    console.print(f"Drained and stopped. Your data is in {settings.data_dir}.")
+
+
+async def migrate(settings: Settings, names: Sequence[str]) -> None:
+    """Bring the tables of some services to the newest form."""
+    configure_logging(settings.log_level, settings.log_format)
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    platform = Platform(settings, "redis://unused")
+    for name in names:
+        service = build_of(name)(platform)
+        await upgrade(name, service.database)
+        await service.database.close()
+        console.print(f"{name}: tables are at head")
+
+
+async def invite(settings: Settings) -> None:
+    """Print a one-time admin link, made in ingest's own database: whoever has the machine needs no key."""
+    configure_logging(settings.log_level, settings.log_format)
+    service = build_of("ingest")(Platform(settings, "redis://unused"))
+    typer.echo(await service.commands["invite"]())
+    await service.database.close()

@@ -1,0 +1,248 @@
+"""Posts in, posts gone: one, many, or a stream of lines."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import orjson
+from fastapi import APIRouter, Depends, Request
+from pydantic import BaseModel, ConfigDict, Field
+
+from services.ingest.door import Door, spoken_by
+from services.ingest.posts import PostIn, Rejection, check, check_many, ingested
+from services.ingest.settings import IngestSettings
+from shared.auth import require
+from shared.bus.janitor import ask_erasure, author_subject
+from shared.clock import millis, monotonic, utcnow
+from shared.errors import Problem
+from shared.events import PostDeleted
+from shared.ids import post_id as id_of
+from shared.ids import pseudonym
+from shared.runtime import Platform
+from shared.vocabulary import DeletionCause, Scope
+
+LINE_LIMIT = 1_048_576
+LINES_AT_ONCE = 500
+
+
+class Accepted(BaseModel):
+    """The answer to one post: its id with us, and whether this very revision was known already."""
+
+    post_id: str
+    event_id: str
+    duplicate: bool
+
+
+class Rejected(BaseModel):
+    """One post that was refused. `at` is its index in the request, or its line in a stream (from 1)."""
+
+    at: int
+    field: str
+    reason: str
+    detail: str
+
+
+class Summary(BaseModel):
+    """The answer to many posts. `rejected` lists the first refusals, `rejected_total` counts all."""
+
+    accepted: int
+    duplicates: int
+    rejected_total: int
+    rejected: list[Rejected]
+    lines: int | None = None
+
+
+class ErasureIn(BaseModel):
+    """Whose text has to go: one post, or everything of an author."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    platform: str = Field(min_length=1, max_length=64)
+    author: str | None = Field(None, min_length=1, max_length=512)
+    external_id: str | None = Field(None, min_length=1, max_length=512)
+
+
+class Erased(BaseModel):
+    """The answer to a deletion: the event that tells every service to erase the text."""
+
+    event_id: str
+
+
+def _listed(rejections: list[Rejection], limit: int) -> list[Rejected]:
+    return [Rejected(at=r.at, field=r.field, reason=r.reason, detail=r.detail) for r in rejections[:limit]]
+
+
+async def _body(request: Request, limit: int) -> Any:
+    body = bytearray()
+    async for piece in request.stream():
+        body += piece
+        if len(body) > limit:
+            raise Problem(413, "body_too_large", f"The body may have {limit} bytes; use /v1/posts:import for more.")
+    try:
+        return orjson.loads(bytes(body))
+    except orjson.JSONDecodeError as error:
+        raise Problem(400, "malformed_json", f"Not valid JSON (line {error.lineno}, column {error.colno}).") from None
+
+
+async def lines_of(request: Request) -> AsyncIterator[tuple[int, bytes | None]]:
+    """Yield (line number from 1, line) of a streamed body in flat memory; None stands for a line over one MiB."""
+    rest, number, skipping = b"", 0, False
+    async for piece in request.stream():
+        *whole, rest = (rest + piece).split(b"\n")
+        for line in whole:
+            number += 1
+            yield number, None if skipping or len(line) > LINE_LIMIT else line
+            skipping = False
+        if len(rest) > LINE_LIMIT:
+            rest, skipping = b"", True
+    if rest.strip() or skipping:
+        yield number + 1, None if skipping else rest
+
+
+def build_router(platform: Platform, settings: IngestSettings, door: Door, salt: Callable[[], str]) -> APIRouter:
+    """Return the routes of posts; `salt()` gives the salt of author pseudonyms."""
+    router = APIRouter(prefix="/v1", tags=["posts"])
+    may_ingest = Depends(require(platform.keys, Scope.INGEST))
+    limit = platform.settings.max_text_bytes
+
+    async def admit(request: Request, posts: list[PostIn]) -> tuple[int, int]:
+        state = request.state
+        events = [
+            ingested(post, salt=salt(), correlation_id=state.correlation_id, traceparent=state.traceparent)
+            for post in posts
+        ]
+        fresh = await door.admit(events)
+        return sum(fresh), len(fresh) - sum(fresh)
+
+    @router.post(
+        "/posts",
+        status_code=202,
+        summary="Send one post or many",
+        dependencies=[may_ingest],
+        openapi_extra={"requestBody": {"required": True, "content": {"application/json": {"schema": _either()}}}},
+    )
+    async def send_posts(request: Request) -> Accepted | Summary:
+        """Accept a post, a list of posts, or `{"posts": [...]}`; the answer comes after the broker has them.
+
+        A post is identified by platform, external_id and edited_at: sending it again changes nothing. Of many,
+        the good ones are accepted and the bad ones listed with field and reason.
+        """
+        raw = await _body(request, settings.max_body_bytes)
+        many = raw.get("posts") if isinstance(raw, dict) and set(raw) == {"posts"} else raw
+        if not isinstance(many, list):
+            post = check(raw, limit)
+            event = ingested(
+                post,
+                salt=salt(),
+                correlation_id=request.state.correlation_id,
+                traceparent=request.state.traceparent,
+            )
+            (fresh,) = await door.admit([event])
+            return Accepted(post_id=event.data.post.post_id, event_id=event.id, duplicate=not fresh)
+        if not many or len(many) > settings.posts_per_request:
+            most = settings.posts_per_request
+            raise Problem(422, "posts_count", f"Send 1 to {most} posts at once.", field="posts")
+        good, bad = check_many(many, limit)
+        if not good:
+            rows = [row.model_dump() for row in _listed(bad, settings.listed_rejections)]
+            raise Problem(422, "no_post_accepted", "None of the posts is valid.", field="posts", rejected=rows)
+        accepted, duplicates = await admit(request, good)
+        return Summary(
+            accepted=accepted,
+            duplicates=duplicates,
+            rejected_total=len(bad),
+            rejected=_listed(bad, settings.listed_rejections),
+        )
+
+    async def room(stream: str) -> None:
+        """Wait while the backlog is full; the sender's socket fills and slows it down."""
+        until = monotonic() + settings.import_patience_s
+        while refusal := door.refusal(stream):
+            if monotonic() > until:
+                raise refusal
+            await asyncio.sleep(0.2)
+
+    @router.post(
+        "/posts:import",
+        status_code=202,
+        summary="Send a stream of posts, one JSON object per line",
+        dependencies=[may_ingest],
+        openapi_extra={
+            "requestBody": {"required": True, "content": {"application/x-ndjson": {"schema": {"type": "string"}}}}
+        },
+    )
+    async def import_posts(request: Request) -> Summary:
+        """Accept NDJSON of any length in flat memory; bad lines are listed by number and harm no other."""
+        total, duplicates, number = 0, 0, 0
+        rejected: list[Rejection] = []
+        raws: list[Any] = []
+        positions: list[int] = []
+
+        async def flush() -> None:
+            nonlocal total, duplicates
+            good, bad = check_many(raws, limit, positions)
+            rejected.extend(bad)
+            await room("posts.ingested")
+            accepted, known = await admit(request, good)
+            total, duplicates = total + accepted, duplicates + known
+            raws.clear()
+            positions.clear()
+
+        async for number, line in lines_of(request):
+            if line is None:
+                rejected.append(Rejection(number, "", "line_too_long", f"A line may have {LINE_LIMIT} bytes."))
+            elif line.strip():
+                try:
+                    raws.append(orjson.loads(line))
+                    positions.append(number)
+                except orjson.JSONDecodeError:
+                    rejected.append(Rejection(number, "", "malformed_json", "This line is not valid JSON."))
+            if len(raws) >= LINES_AT_ONCE:
+                await flush()
+        if raws:
+            await flush()
+        rejected.sort(key=lambda each: each.at)
+        return Summary(
+            accepted=total,
+            duplicates=duplicates,
+            rejected_total=len(rejected),
+            rejected=_listed(rejected, settings.listed_rejections),
+            lines=number,
+        )
+
+    @router.delete("/posts/{post_id}", status_code=202, summary="Take a post away", dependencies=[may_ingest])
+    async def delete_post(post_id: str, request: Request) -> Erased:
+        """Tell every service to erase the post's text; its id and statuses stay as a tombstone."""
+        if not 1 <= len(post_id) <= 64:
+            raise Problem(422, "post_id", "This is no post id.", field="post_id")
+        return await erase_post(request, post_id, DeletionCause.PLATFORM)
+
+    async def erase_post(request: Request, post_id: str, cause: DeletionCause) -> Erased:
+        data = PostDeleted(post_id=post_id, cause=cause, deleted_at=utcnow())
+        event = spoken_by(request, data, f"{post_id}|deleted")
+        await platform.publisher.publish_once([event])
+        await ask_erasure(platform.redis, post_id)
+        return Erased(event_id=event.id)
+
+    @router.post("/erasures", status_code=202, summary="Erase an author's or a post's text", dependencies=[may_ingest])
+    async def erase(erasure: ErasureIn, request: Request) -> Erased:
+        """Tell every service to erase everything of an author, or one post by its platform's id."""
+        if (erasure.author is None) == (erasure.external_id is None):
+            raise Problem(422, "one_of", "Give either author or external_id.", field="author")
+        if erasure.external_id is not None:
+            return await erase_post(request, id_of(erasure.platform, erasure.external_id), DeletionCause.OPERATOR)
+        author = pseudonym(salt(), erasure.platform, str(erasure.author))
+        data = PostDeleted(platform=erasure.platform, author=author, cause=DeletionCause.AUTHOR, deleted_at=utcnow())
+        event = spoken_by(request, data, f"{erasure.platform}|{author}|{millis()}")
+        await platform.publisher.publish_once([event])
+        await ask_erasure(platform.redis, author_subject(erasure.platform, author))
+        return Erased(event_id=event.id)
+
+    return router
+
+
+def _either() -> dict[str, Any]:
+    post = PostIn.model_json_schema()
+    many = {"type": "array", "items": post, "minItems": 1}
+    wrapped = {"type": "object", "properties": {"posts": many}, "required": ["posts"], "additionalProperties": False}
+    return {"anyOf": [post, many, wrapped]}

@@ -1,0 +1,107 @@
+"""What people may say about a score, and the event it becomes. Pure."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from shared.events import PostCorrected, PostRated
+from shared.vocabulary import CATEGORIES, FeedbackType, Standing, Verdict
+
+Category = Annotated[str, Field(json_schema_extra={"enum": list(CATEGORIES)})]
+
+
+class FeedbackIn(BaseModel):
+    """One correction. Say which post (`post_id`) or give its `text`; `retracts` takes an earlier one back.
+
+    `spoke_about` lists the categories the person judged, or is "all" after a full review; when absent these are
+    the expected and the actual ones. Categories nobody spoke about stay unknown.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    post_id: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+    text: Annotated[str, Field(min_length=1)] | None = None
+    feedback_type: FeedbackType = FeedbackType.OTHER
+    verdict: Verdict | None = None
+    expected_categories: list[Category] = []
+    actual_categories: list[Category] = []
+    spoke_about: list[Category] | Literal["all"] | None = None
+    language: Annotated[str, Field(max_length=35)] | None = None
+    standing: Standing = Standing.REVIEWER
+    batch_id: Annotated[str, Field(max_length=128)] | None = None
+    retracts: Annotated[str, Field(max_length=64)] | None = None
+    timestamp: datetime | None = None
+
+    @model_validator(mode="after")
+    def _about_something(self) -> Self:
+        if not (self.post_id or self.text or self.retracts):
+            raise ValueError("give post_id, text or retracts")
+        named = [*self.expected_categories, *self.actual_categories]
+        named += self.spoke_about if isinstance(self.spoke_about, list) else []
+        unknown = sorted(set(named) - set(CATEGORIES))
+        if unknown:
+            raise ValueError(f"these are no categories: {len(unknown)} of {len(named)}")
+        return self
+
+
+class RatingIn(BaseModel):
+    """One person's own judgement of a post: 0 (fine) to 4 (very toxic); null is unsure."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    post_id: Annotated[str, Field(min_length=1, max_length=64)]
+    rating: Annotated[int, Field(ge=0, le=4)] | None
+    timestamp: datetime | None = None
+
+
+def aware(moment: datetime | None, now: datetime) -> datetime:
+    """Return a moment in UTC: a naive one counts as UTC, a missing one is now."""
+    if moment is None:
+        return now
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def verdict_of(feedback: FeedbackIn) -> Verdict:
+    """Return the reviewer's verdict: as given, else incorrect when an error type or other categories were named."""
+    if feedback.verdict is not None:
+        return feedback.verdict
+    if feedback.feedback_type is not FeedbackType.OTHER:
+        return Verdict.INCORRECT
+    same = set(feedback.expected_categories) == set(feedback.actual_categories)
+    return Verdict.CORRECT if same and feedback.expected_categories else Verdict.INCORRECT
+
+
+def spoken(feedback: FeedbackIn) -> tuple[str, ...]:
+    """Return the categories the person judged, in vocabulary order."""
+    if feedback.spoke_about == "all":
+        return CATEGORIES
+    named = feedback.spoke_about
+    if named is None:
+        named = [*feedback.expected_categories, *feedback.actual_categories]
+    return tuple(category for category in CATEGORIES if category in named)
+
+
+def corrected(feedback: FeedbackIn, *, correction_id: str, reviewer: str, now: datetime) -> PostCorrected:
+    """Return what was said about a score."""
+    return PostCorrected(
+        correction_id=correction_id,
+        post_id=feedback.post_id,
+        text=feedback.text,
+        language=feedback.language,
+        verdict=verdict_of(feedback),
+        feedback_type=feedback.feedback_type,
+        expected_categories=tuple(sorted(set(feedback.expected_categories))),
+        actual_categories=tuple(sorted(set(feedback.actual_categories))),
+        spoke_about=spoken(feedback),
+        reviewer=reviewer,
+        standing=feedback.standing,
+        batch_id=feedback.batch_id,
+        retracts=feedback.retracts,
+        corrected_at=aware(feedback.timestamp, now),
+    )
+
+
+def rated(rating: RatingIn, *, rater: str, now: datetime) -> PostRated:
+    """Return one person's judgement."""
+    return PostRated(post_id=rating.post_id, rater=rater, rating=rating.rating, rated_at=aware(rating.timestamp, now))

@@ -1,0 +1,75 @@
+"""Keeps API keys: the table is the truth, the broker holds the copy every service reads.
+
+Invariant: a key itself is never stored, and a copy that was lost comes back within seconds.
+"""
+
+import secrets
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from services.ingest.settings import IngestSettings
+from services.ingest.store import Store
+from shared.auth import hash_key, new_key
+from shared.bus.keys import API_KEYS
+from shared.clock import utcnow
+from shared.runtime import Platform
+from shared.vocabulary import Scope
+
+
+class Keeper:
+    """Makes, revokes and publishes keys; knows the salt of author pseudonyms."""
+
+    def __init__(self, platform: Platform, settings: IngestSettings, store: Store) -> None:
+        self._platform = platform
+        self._settings = settings
+        self.store = store
+        self._salt = ""
+
+    def salt(self) -> str:
+        """Return the salt of author pseudonyms."""
+        return self._salt
+
+    async def start(self) -> None:
+        """Read or make the salt, accept the bootstrap key, publish every key."""
+        given = self._platform.settings.pseudonym_salt
+        self._salt = given.get_secret_value() if given else await self.store.salt(secrets.token_hex(32))
+        bootstrap = self._platform.settings.bootstrap_key
+        if bootstrap is not None:
+            await self.store.add_key("bootstrap", hash_key(bootstrap.get_secret_value()), [Scope.ADMIN], utcnow())
+        await self.publish()
+
+    async def publish(self) -> None:
+        """Write every valid key's hash where all services read it."""
+        await self._platform.keys.publish(await self.store.valid_keys())
+
+    async def mend(self) -> None:
+        """Publish again if the broker lost the copy."""
+        if not await self._platform.redis.exists(API_KEYS):
+            await self.publish()
+
+    async def make_key(self, name: str, scopes: Sequence[Scope]) -> tuple[str, str]:
+        """Return the id and the text of a new key."""
+        key = new_key()
+        key_id = await self.store.add_key(name, hash_key(key), scopes, utcnow())
+        await self.publish()
+        return key_id, key
+
+    async def revoke(self, key_id: str) -> bool:
+        """Revoke a key; return whether there was one."""
+        revoked = await self.store.revoke_key(key_id, utcnow())
+        await self.publish()
+        return revoked
+
+    async def invite(self) -> tuple[str, datetime]:
+        """Return a fresh one-time admin link and when it ends."""
+        token, expires_at = secrets.token_urlsafe(32), utcnow() + timedelta(seconds=self._settings.invitation_s)
+        await self.store.add_invitation(hash_key(token), expires_at)
+        common = self._platform.settings
+        origin = common.public_url or f"http://{common.host}:{common.port}"
+        return f"{origin.rstrip('/')}/welcome?token={token}", expires_at
+
+    async def welcome(self, token: str) -> str | None:
+        """Return an admin key for a token that is still good, else None."""
+        if not await self.store.use_invitation(hash_key(token), utcnow()):
+            return None
+        return (await self.make_key("admin", [Scope.ADMIN]))[1]

@@ -1,0 +1,22 @@
+"""What an operator may change about ingest."""
+
+from pydantic import Field
+
+from shared.settings import ServiceSettings, service_config
+
+
+class IngestSettings(ServiceSettings):
+    """Settings with the prefix OMBUD_INGEST_."""
+
+    model_config = service_config("ingest")
+
+    backlog_limit: int = Field(200_000, ge=1, description="Unhandled events past which new posts get 429.")
+    fuse_share: float = Field(0.8, gt=0, le=1, description="Share of a stream's fuse past which new posts get 503.")
+    retry_after_s: int = Field(5, ge=1, description="What Retry-After says when we refuse.")
+    posts_per_request: int = Field(1_000, ge=1, description="Most posts of one POST /v1/posts.")
+    max_body_bytes: int = Field(16_777_216, ge=1, description="Largest body but for NDJSON streams, in bytes.")
+    import_patience_s: float = Field(
+        30.0, gt=0, description="How long an NDJSON stream waits when the backlog is full."
+    )
+    listed_rejections: int = Field(1_000, ge=1, description="Most rejected lines an import lists; the rest is counted.")
+    invitation_s: int = Field(86_400, ge=60, description="How long a one-time admin link works.")

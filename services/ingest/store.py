@@ -1,0 +1,70 @@
+"""Every question ingest asks its tables."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import uuid4
+
+from sqlalchemy import Row, select, update
+
+from services.ingest.tables import api_keys, invitations, secrets
+from shared.auth import Principal
+from shared.db import Database, insert_new
+from shared.vocabulary import Scope
+
+SALT = "pseudonym_salt"
+
+
+class Store:
+    """API keys, invitations and the salt of author pseudonyms."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def valid_keys(self) -> dict[str, Principal]:
+        """Return hash -> who holds it, for every key that was not revoked."""
+        async with self._database.read() as connection:
+            rows = (await connection.execute(select(api_keys).where(api_keys.c.revoked_at.is_(None)))).all()
+        return {row.hash: Principal(row.id, row.name, frozenset(map(Scope, row.scopes))) for row in rows}
+
+    async def list_keys(self) -> Sequence[Row[Any]]:
+        """Return every key ever made, oldest first."""
+        async with self._database.read() as connection:
+            return (await connection.execute(select(api_keys).order_by(api_keys.c.created_at, api_keys.c.id))).all()
+
+    async def add_key(self, name: str, hashed: str, scopes: Sequence[Scope], now: datetime) -> str:
+        """Keep a new key by its hash and return its id; a hash that is known already stays as it is."""
+        row = {
+            "id": str(uuid4()),
+            "name": name,
+            "hash": hashed,
+            "scopes": [scope.value for scope in scopes],
+            "created_at": now,
+        }
+        async with self._database.begin() as connection:
+            await insert_new(connection, api_keys, [row])
+        return row["id"]  # type: ignore[return-value]
+
+    async def revoke_key(self, key_id: str, now: datetime) -> bool:
+        """Make a key worthless; return whether there was one to revoke."""
+        valid = (api_keys.c.id == key_id) & api_keys.c.revoked_at.is_(None)
+        async with self._database.begin() as connection:
+            return bool((await connection.execute(update(api_keys).where(valid).values(revoked_at=now))).rowcount)
+
+    async def add_invitation(self, hashed: str, expires_at: datetime) -> None:
+        """Keep a one-time token by its hash."""
+        async with self._database.begin() as connection:
+            await insert_new(connection, invitations, [{"hash": hashed, "expires_at": expires_at}])
+
+    async def use_invitation(self, hashed: str, now: datetime) -> bool:
+        """Burn a one-time token; return whether it was still good. Two callers never both get True."""
+        good = (invitations.c.hash == hashed) & invitations.c.used_at.is_(None) & (invitations.c.expires_at > now)
+        async with self._database.begin() as connection:
+            return bool((await connection.execute(update(invitations).where(good).values(used_at=now))).rowcount)
+
+    async def salt(self, candidate: str) -> str:
+        """Return the salt of author pseudonyms; the first candidate ever offered stays for good."""
+        async with self._database.begin() as connection:
+            await insert_new(connection, secrets, [{"name": SALT, "value": candidate}])
+            value = await connection.execute(select(secrets.c.value).where(secrets.c.name == SALT))
+            return str(value.scalar_one())

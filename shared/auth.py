@@ -1,0 +1,120 @@
+"""API keys with scopes. Only hashes are kept; ingest owns them and every service reads them from the broker.
+
+Invariant: a key is compared by the SHA-256 of its 256 random bits, so no comparison leaks a prefix.
+"""
+
+import secrets
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from fastapi import Request, Security
+from fastapi.security import APIKeyHeader, HTTPBearer
+from fastapi.security.http import HTTPAuthorizationCredentials
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from shared.bus.keys import API_KEYS
+from shared.clock import monotonic
+from shared.errors import Problem, Unavailable
+from shared.ids import digest
+from shared.vocabulary import Scope
+
+CACHED_S = 2.0
+"""How long a revoked key may still be believed."""
+
+bearer = HTTPBearer(auto_error=False, description="An Ombud API key.")
+header = APIKeyHeader(name="X-API-Key", auto_error=False, description="The same key, for clients without bearer.")
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Whoever holds a key: the key's id and name, and what it may do."""
+
+    id: str
+    name: str
+    scopes: frozenset[Scope]
+
+    def may(self, scope: Scope) -> bool:
+        """Return whether the scope, or `admin`, is among the key's."""
+        return scope in self.scopes or Scope.ADMIN in self.scopes
+
+
+def new_key() -> str:
+    """Return a fresh API key: `ombud_` and 256 random bits."""
+    return f"ombud_{secrets.token_urlsafe(32)}"
+
+
+def hash_key(key: str) -> str:
+    """Return what is kept of a key."""
+    return digest(key.encode())
+
+
+class KeyRing:
+    """What this process knows of the API keys; reads the broker again every two seconds."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+        self._known: dict[str, Principal] = {}
+        self._read_at = float("-inf")
+
+    async def find(self, key: str) -> Principal | None:
+        """Return who holds `key`. Raises Unavailable when the broker is down and nothing is known yet."""
+        if monotonic() - self._read_at > CACHED_S:
+            await self._read()
+        return self._known.get(hash_key(key))
+
+    async def _read(self) -> None:
+        try:
+            rows: Any = await self._redis.hgetall(API_KEYS)
+        except RedisError as error:
+            if not self._known:
+                raise Unavailable("broker") from error
+            return
+        self._read_at = monotonic()
+        self._known = {name.decode(): _principal(raw) for name, raw in rows.items()}
+
+    async def publish(self, principals: dict[str, Principal]) -> None:
+        """Replace what every service reads: hash of a key -> who holds it. Only ingest calls this."""
+        rows: dict[Any, Any] = {
+            name: orjson.dumps({"id": each.id, "name": each.name, "scopes": sorted(each.scopes)})
+            for name, each in principals.items()
+        }
+        async with self._redis.pipeline(transaction=True) as pipe:
+            pipe.delete(API_KEYS)
+            if rows:
+                pipe.hset(API_KEYS, mapping=rows)
+            await pipe.execute()
+        self._read_at = float("-inf")
+
+
+def _principal(raw: bytes) -> Principal:
+    row = orjson.loads(raw)
+    return Principal(row["id"], row["name"], frozenset(Scope(scope) for scope in row["scopes"]))
+
+
+def require(keys: KeyRing, scope: Scope) -> Callable[..., Awaitable[Principal]]:
+    """Return the dependency that lets a request pass only with a key that has `scope`.
+
+    Refuses with 401 (no key, or one we do not know) and 403 (a key without the scope).
+    """
+
+    async def allow(
+        request: Request,
+        credentials: HTTPAuthorizationCredentials | None = Security(bearer),
+        api_key: str | None = Security(header),
+    ) -> Principal:
+        key = credentials.credentials if credentials else api_key
+        challenge = {"WWW-Authenticate": "Bearer"}
+        if not key:
+            raise Problem(401, "no_key", "Send an API key as a bearer token.", headers=challenge)
+        principal = await keys.find(key)
+        if principal is None:
+            raise Problem(401, "unknown_key", "This API key is not known here.", headers=challenge)
+        if not principal.may(scope):
+            raise Problem(403, "missing_scope", f"This API key lacks the scope {scope}.", scope=scope.value)
+        request.state.principal = principal
+        return principal
+
+    return allow

@@ -1,0 +1,149 @@
+"""What leaves the streams: entries everybody has acknowledged, and every trace of an erased post.
+
+Invariant: no unread and no pending entry is ever removed.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import orjson
+import structlog
+from redis.asyncio import Redis
+from redis.exceptions import ResponseError
+
+from shared.bus.entries import entries, last_entry
+from shared.bus.keys import ERASURES, dead_key, delay_key, retry_key
+from shared.bus.metrics import ERASED, TRIMMED
+from shared.bus.scripts import script
+from shared.clock import millis
+from shared.settings import BusSettings
+from shared.streams import FLOW, Stream
+
+log = structlog.get_logger("ombud.bus")
+
+CROWDED = 0.4
+"""Past this share of the fuse nothing is kept for replays."""
+ALARMING = 0.5
+STALE_CONSUMER_MS = 3_600_000
+SCANNED_AT_ONCE = 1000
+
+
+class Janitor:
+    """Trims streams, forgets consumers that are gone and erases deleted posts."""
+
+    def __init__(self, redis: Redis, settings: BusSettings, streams: Iterable[str]) -> None:
+        self._redis = redis
+        self._settings = settings
+        self._streams = [FLOW[name] for name in streams]
+        self._trim = script(redis, "trim")
+
+    async def __call__(self) -> None:
+        """Go once through every stream."""
+        for stream in self._streams:
+            await self._trim_stream(stream)
+            await self._forget_consumers(stream)
+        await self.erase()
+
+    async def _trim_stream(self, stream: Stream) -> None:
+        length = await self._redis.xlen(stream.name)
+        if length > ALARMING * self._settings.fuse:
+            log.error("stream is half way to its fuse", stream=stream.name, length=length)
+        keep_s = 0.0 if length > CROWDED * self._settings.fuse else self._settings.retain_for_s
+        for key, kept_s in [(stream.name, keep_s), *((retry_key(stream.name, g), 0.0) for g in stream.heard_by)]:
+            while trimmed := int(await self._trim(keys=[key], args=[f"{millis() - int(kept_s * 1000)}-0"])):
+                TRIMMED.labels(stream.name).inc(trimmed)
+
+    async def _forget_consumers(self, stream: Stream) -> None:
+        for group in stream.heard_by:
+            for key in (stream.name, retry_key(stream.name, group)):
+                try:
+                    consumers = await self._redis.xinfo_consumers(key, group)
+                except ResponseError:  # the stream or group is gone; the watchdog sees to that
+                    continue
+                for consumer in consumers:
+                    if consumer["pending"] == 0 and consumer["idle"] > STALE_CONSUMER_MS:
+                        await self._redis.xgroup_delconsumer(key, group, consumer["name"])
+
+    async def erase(self) -> int:
+        """Remove every settled entry, delayed event and dead letter of the posts whose erasure is pending.
+
+        An erasure is over when every group has passed the moment it was asked for. Returns how many entries went.
+        """
+        asked: Any = await self._redis.zrange(ERASURES, 0, -1, withscores=True)
+        pending = {name.decode(): float(at) for name, at in asked}
+        if not pending:
+            return 0
+        gone, passed = 0, millis()
+        for stream in FLOW.values():
+            if stream.holds_text:
+                floor = await self._settled_until(stream)
+                passed = min(passed, int(floor.split("-")[0]))
+                gone += await self._erase_stream(stream, pending, floor)
+        over = [name for name, at in pending.items() if at < passed]
+        if over:
+            await self._redis.zrem(ERASURES, *over)
+        return gone
+
+    async def _settled_until(self, stream: Stream) -> str:
+        """Return the newest entry id up to which every group has acknowledged everything."""
+        floors = [(millis(), 0)]
+        last = await last_entry(self._redis, stream.name)
+        if last is None:
+            return f"{floors[0][0]}-0"
+        for info in await self._redis.xinfo_groups(stream.name):
+            if info["last-delivered-id"] != last or info["pending"]:
+                floors.append(_parts(info["last-delivered-id"]))
+                oldest = (await self._redis.xpending(stream.name, info["name"]))["min"]
+                if oldest:
+                    ms, seq = _parts(oldest)
+                    floors.append((ms, seq - 1) if seq else (ms - 1, 2**63))
+        return "{}-{}".format(*min(floors))
+
+    async def _erase_stream(self, stream: Stream, pending: dict[str, float], floor: str) -> int:
+        gone = await self._erase_entries(stream, stream.name, pending, floor)
+        for group in stream.heard_by:
+            gone += await self._erase_entries(stream, dead_key(stream.name, group), pending, "+")
+            delayed = delay_key(stream.name, group)
+            doomed = [raw async for raw, _ in self._redis.zscan_iter(delayed) if subjects(raw) & pending.keys()]
+            if doomed:
+                gone += int(await self._redis.zrem(delayed, *doomed))
+        return gone
+
+    async def _erase_entries(self, stream: Stream, key: str, pending: dict[str, float], until: str) -> int:
+        gone, start = 0, "-"
+        while page := await entries(self._redis, key, start, until, SCANNED_AT_ONCE):
+            doomed = [entry for entry, fields in page if subjects(fields.get(b"__data__", b"")) & pending.keys()]
+            if doomed:
+                removed = int(await self._redis.xdel(key, *doomed))
+                ERASED.labels(stream.name).inc(removed)
+                gone += removed
+            start = f"({page[-1][0].decode()}"
+        return gone
+
+
+def subjects(raw: bytes) -> set[str]:
+    """Return what an event's text belongs to: its post id and `author:<platform>:<pseudonym>`. Pure."""
+    try:
+        data = orjson.loads(raw)["data"]
+        post: dict[str, Any] = data.get("post") or data
+        names = {str(post.get("post_id"))}
+        if post.get("author"):
+            names.add(author_subject(str(post.get("platform")), str(post["author"])))
+    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
+        return set()
+    return names
+
+
+def author_subject(platform: str, author: str) -> str:
+    """Return the name under which an author's erasure is pending."""
+    return f"author:{platform}:{author}"
+
+
+async def ask_erasure(redis: Redis, subject: str) -> None:
+    """Note that everything of `subject` (a post id or author_subject) has to leave the streams."""
+    await redis.zadd(ERASURES, {subject: millis()})
+
+
+def _parts(entry: bytes) -> tuple[int, int]:
+    ms, _, seq = entry.decode().partition("-")
+    return int(ms), int(seq or 0)

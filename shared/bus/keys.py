@@ -1,0 +1,37 @@
+"""Every Redis key has its name from here.
+
+With one shard nothing is added to a stream's name; past one Redis the shard becomes the hash tag.
+"""
+
+import os
+import socket
+
+SEEN = "ombud:seen"
+ERASURES = "ombud:erasures"
+API_KEYS = "ombud:api_keys"
+
+
+def retry_key(stream: str, group: str) -> str:
+    """Return the stream of events that one group tries again."""
+    return f"{stream}:retry:{group}"
+
+
+def delay_key(stream: str, group: str) -> str:
+    """Return the sorted set of events that wait for their next attempt (score: due time in ms)."""
+    return f"{stream}:delay:{group}"
+
+
+def dead_key(stream: str, group: str) -> str:
+    """Return the stream of events one group gave up on. It has no consumer groups."""
+    return f"{stream}:dead:{group}"
+
+
+def seen_keys(stream: str, now_s: float, window_s: int) -> tuple[str, str]:
+    """Return the sets of event ids of this window and the one before."""
+    bucket = int(now_s // window_s)
+    return f"{SEEN}:{stream}:{bucket}", f"{SEEN}:{stream}:{bucket - 1}"
+
+
+def consumer_name(service: str) -> str:
+    """Return this process's name in a consumer group: `<service>-<host>-<pid>`."""
+    return f"{service}-{socket.gethostname()}-{os.getpid()}"

@@ -1,0 +1,109 @@
+"""What the bus tells Prometheus, and the one look at lag, pending and dead letters that everybody shares."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from prometheus_client import Counter, Gauge
+from redis.asyncio import Redis
+
+from shared.bus.keys import dead_key, delay_key, retry_key
+from shared.clock import millis
+
+LAG = Gauge("ombud_bus_lag_events", "Entries a group has not read yet.", ["stream", "group"])
+PENDING = Gauge("ombud_bus_pending_events", "Entries read but not acknowledged.", ["stream", "group"])
+DELAYED = Gauge("ombud_bus_delayed_events", "Events waiting for another attempt.", ["stream", "group"])
+OLDEST = Gauge("ombud_bus_oldest_pending_seconds", "Age of the oldest unacknowledged entry.", ["stream", "group"])
+FUSE = Gauge("ombud_bus_fuse_events", "Length of a stream; at the fuse its oldest entries go.", ["stream"])
+DEAD_LETTERS = Gauge("ombud_bus_dead_letters_events", "Dead letters kept for a group.", ["stream", "group"])
+DEAD = Counter("ombud_bus_dead_events", "Events a group gave up on.", ["stream", "group"])
+RECLAIMED = Counter("ombud_bus_reclaimed_events", "Entries taken over from a worker that is gone.", ["stream", "group"])
+TRIMMED = Counter("ombud_bus_trimmed_events", "Acknowledged entries dropped by the janitor.", ["stream"])
+ERASED = Counter("ombud_bus_erased_events", "Entries removed because their post was deleted.", ["stream"])
+LOST = Counter(
+    "ombud_bus_lost_events", "Entries or groups that vanished before they were handled.", ["stream", "group"]
+)
+RESTARTS = Counter("ombud_bus_subscriber_restarts", "Subscribers started again by the watchdog.", ["stream", "group"])
+HANDLED = Counter("ombud_bus_handled_events", "Events settled, by outcome.", ["stream", "group", "outcome"])
+
+
+@dataclass(frozen=True, slots=True)
+class GroupState:
+    """How one group stands on one stream. `missing` means that the group does not exist."""
+
+    stream: str
+    group: str
+    length: int
+    lag: int
+    pending: int
+    delayed: int
+    dead: int
+    oldest_pending_s: float
+    missing: bool = False
+
+    @property
+    def backlog(self) -> int:
+        """Return how many events the group still has before it."""
+        return self.lag + self.pending + self.delayed
+
+
+async def sweep(redis: Redis, groups: Iterable[tuple[str, str]]) -> list[GroupState]:
+    """Return how every given group stands; one round trip for all, and set the gauges."""
+    pairs = list(groups)
+    async with redis.pipeline(transaction=False) as pipe:
+        for stream, group in pairs:
+            retry = retry_key(stream, group)
+            pipe.xlen(stream)
+            pipe.xinfo_groups(stream)
+            pipe.xpending(stream, group)
+            pipe.xinfo_groups(retry)
+            pipe.zcard(delay_key(stream, group))
+            pipe.xlen(dead_key(stream, group))
+        answers = await pipe.execute(raise_on_error=False)
+    now = millis()
+    states = [_state(pair, answers[6 * n : 6 * n + 6], now) for n, pair in enumerate(pairs)]
+    for state in states:
+        _publish(state)
+    return states
+
+
+def _state(pair: tuple[str, str], answers: list[Any], now_ms: int) -> GroupState:
+    stream, group = pair
+    length, infos, pending, retries, delayed, dead = answers
+    info = _of(infos, group)
+    if info is None:
+        return GroupState(stream, group, _int(length), _int(length), 0, _int(delayed), _int(dead), 0.0, missing=True)
+    retry = _of(retries, group) or {}
+    oldest = pending.get("min") if isinstance(pending, dict) else None
+    age = (now_ms - int(oldest.split(b"-")[0])) / 1000 if oldest else 0.0
+    lag = info["lag"] if info["lag"] is not None else max(0, _int(length) - 1)
+    return GroupState(
+        stream,
+        group,
+        _int(length),
+        int(lag) + int(retry.get("lag") or 0),
+        int(info["pending"]) + int(retry.get("pending") or 0),
+        _int(delayed),
+        _int(dead),
+        max(0.0, age),
+    )
+
+
+def _of(infos: Any, group: str) -> dict[str, Any] | None:
+    if not isinstance(infos, list):
+        return None
+    return next((info for info in infos if info["name"] in (group, group.encode())), None)
+
+
+def _int(value: Any) -> int:
+    return value if isinstance(value, int) else 0
+
+
+def _publish(state: GroupState) -> None:
+    labels = (state.stream, state.group)
+    LAG.labels(*labels).set(state.lag)
+    PENDING.labels(*labels).set(state.pending)
+    DELAYED.labels(*labels).set(state.delayed)
+    OLDEST.labels(*labels).set(state.oldest_pending_s)
+    DEAD_LETTERS.labels(*labels).set(state.dead)
+    FUSE.labels(state.stream).set(state.length)

@@ -1,0 +1,160 @@
+"""One database per service: SQLite files embedded, PostgreSQL in production, the same statements on both.
+
+Invariant: a batch is one transaction, and a failure of the database itself is `Unavailable`, never an attempt.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import orjson
+from sqlalchemy import JSON, DateTime, MetaData, Table, event, text
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import Dialect
+from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.types import TypeDecorator
+
+from shared.errors import Unavailable
+
+Json = JSON().with_variant(postgresql.JSONB(), "postgresql")
+"""A column of JSON."""
+
+PARAMETERS_AT_ONCE = 30_000
+"""Bound parameters of one statement; SQLite allows 32,766, PostgreSQL 32,767."""
+
+
+class Moment(TypeDecorator[datetime]):
+    """An aware moment in UTC; SQLite would forget the zone."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Store in UTC."""
+        return None if value is None else value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Return aware."""
+        return value if value is None or value.tzinfo else value.replace(tzinfo=UTC)
+
+
+def url_for(service: str, data_dir: Path, database_url: str | None) -> str:
+    """Return a service's database: its own SQLite file, or the PostgreSQL everybody shares."""
+    return database_url or f"sqlite+aiosqlite:///{data_dir}/{service}.sqlite3"
+
+
+def make_engine(url: str) -> AsyncEngine:
+    """Return an engine with durable settings for `url` (stack: WAL, synchronous=FULL, busy_timeout 5 s)."""
+    options: dict[str, Any] = {"hide_parameters": True, "json_serializer": _dumps, "json_deserializer": orjson.loads}
+    if not url.startswith("sqlite"):
+        return create_async_engine(url, pool_pre_ping=True, pool_size=10, max_overflow=10, **options)
+    engine = create_async_engine(url, pool_size=5, max_overflow=5, **options)
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def on_connect(connection: Any, _: Any) -> None:
+        connection.isolation_level = None  # the driver's own transactions would hide ours
+        cursor = connection.cursor()
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000", "foreign_keys=ON"):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def on_begin(connection: Any) -> None:
+        # a reader that becomes a writer half way fails at once; who will write says so first
+        mode = "" if connection.get_execution_options().get("ombud_read") else " IMMEDIATE"
+        connection.exec_driver_sql(f"BEGIN{mode}")
+
+    return engine
+
+
+def _dumps(value: Any) -> str:
+    return orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS).decode()
+
+
+class Database:
+    """A service's tables and the transactions on them."""
+
+    def __init__(self, url: str, metadata: MetaData) -> None:
+        self.url = url
+        self.metadata = metadata
+        self.engine = make_engine(url)
+
+    @property
+    def dialect(self) -> str:
+        """Return `sqlite` or `postgresql`."""
+        return self.engine.dialect.name
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[AsyncConnection]:
+        """Yield a connection in a transaction that commits at the end.
+
+        Raises Unavailable when the database cannot be reached or is busy for too long.
+        """
+        try:
+            async with self.engine.begin() as connection:
+                yield connection
+        except (OperationalError, InterfaceError, OSError) as error:
+            raise Unavailable("database") from error
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        """Yield a connection for reading only."""
+        try:
+            async with self.engine.connect() as connection:
+                await connection.execution_options(ombud_read=True)
+                yield connection
+        except (OperationalError, InterfaceError, OSError) as error:
+            raise Unavailable("database") from error
+
+    async def ping(self) -> None:
+        """Raise Unavailable if the database does not answer."""
+        async with self.read() as connection:
+            await connection.execute(text("SELECT 1"))
+
+    async def close(self) -> None:
+        """Give every connection back."""
+        try:
+            await self.engine.dispose()
+        except SQLAlchemyError as error:
+            raise Unavailable("database") from error
+
+
+async def insert_new(connection: AsyncConnection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert rows; those whose key exists already are left as they are."""
+    if rows:
+        await connection.execute(_insert(connection, table).on_conflict_do_nothing(), list(rows))
+
+
+async def upsert(
+    connection: AsyncConnection,
+    table: Table,
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    newer: str | None = None,
+    keep: Sequence[str] = (),
+) -> None:
+    """Insert rows, or replace the row with the same primary key.
+
+    With `newer`, a row is replaced only by one whose value in that column is at least as great, so that late
+    and repeated events change nothing. Columns named in `keep` stay as they are in an existing row.
+    """
+    if not rows:
+        return
+    statement = _insert(connection, table)
+    key = [column.name for column in table.primary_key]
+    changed = {name: statement.excluded[name] for name in rows[0] if name not in key and name not in keep}
+    where = None if newer is None else table.c[newer] <= statement.excluded[newer]
+    await connection.execute(statement.on_conflict_do_update(index_elements=key, set_=changed, where=where), list(rows))
+
+
+def _insert(connection: AsyncConnection, table: Table) -> Any:
+    return (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(table)
+
+
+def chunks(values: Sequence[Any], width: int = 1) -> list[Sequence[Any]]:
+    """Return `values` in pieces whose parameters (`width` each) fit one statement."""
+    size = max(1, PARAMETERS_AT_ONCE // width)
+    return [values[start : start + size] for start in range(0, len(values), size)]

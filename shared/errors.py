@@ -1,0 +1,135 @@
+"""Errors people and programs can act on: problem+json (RFC 9457) at the door, `Unavailable` inside.
+
+Invariant: nothing in an error repeats what the caller sent, because that may be a post's text or a secret.
+"""
+
+import traceback
+from pathlib import PurePath
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.encoders import jsonable_encoder
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import ValidationError
+from starlette.exceptions import HTTPException
+
+log = structlog.get_logger("ombud.http")
+
+PROBLEM_JSON = "application/problem+json"
+
+
+class Unavailable(Exception):
+    """Something we depend on is down: nobody's fault, so wait and try again without counting an attempt."""
+
+
+class Problem(Exception):
+    """A refusal with a reason.
+
+    `reason` is a stable word for programs (`text_too_long`), `detail` a sentence for people, `field` the
+    part of the request it is about, written as a path (`posts.3.text`).
+    """
+
+    def __init__(
+        self,
+        status: int,
+        reason: str,
+        detail: str,
+        *,
+        field: str | None = None,
+        headers: dict[str, str] | None = None,
+        **extra: Any,
+    ) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.reason = reason
+        self.detail = detail
+        self.field = field
+        self.headers = headers
+        self.extra = extra
+
+    def body(self) -> dict[str, Any]:
+        """Return the problem+json document."""
+        document: dict[str, Any] = {
+            "type": "about:blank",
+            "title": self.reason.replace("_", " "),
+            "status": self.status,
+            "reason": self.reason,
+            "detail": self.detail,
+        }
+        if self.field is not None:
+            document["field"] = self.field
+        return document | self.extra
+
+
+def not_found(what: str) -> Problem:
+    """Return the refusal for a `what` that is not there."""
+    return Problem(404, "not_found", f"There is no such {what}.")
+
+
+def faults(error: ValidationError | RequestValidationError) -> list[dict[str, str]]:
+    """Return each fault as field, reason and detail, without the offending input."""
+    rows = []
+    for fault in error.errors():
+        where = [str(part) for part in fault["loc"] if part not in ("body", "query", "path")]
+        detail = str(fault["msg"]).removeprefix("Value error, ")
+        rows.append({"field": ".".join(where), "reason": str(fault["type"]), "detail": detail})
+    return rows
+
+
+def describe(error: BaseException) -> str:
+    """Return an error's class and where it was raised; never its message, which may quote a post."""
+    if isinstance(error, ValidationError):
+        first = faults(error)[0]
+        return f"ValidationError: {first['field'] or 'event'}: {first['reason']}"
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f" at {PurePath(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    return f"{type(error).__name__}{where}"
+
+
+def respond(problem: Problem) -> JSONResponse:
+    """Return the HTTP answer of a problem."""
+    return JSONResponse(
+        jsonable_encoder(problem.body()),
+        status_code=problem.status,
+        headers=problem.headers,
+        media_type=PROBLEM_JSON,
+    )
+
+
+def install(app: FastAPI) -> None:
+    """Make every refusal of `app`, ours or the framework's, a problem+json."""
+
+    @app.exception_handler(Problem)
+    async def on_problem(request: Request, error: Problem) -> JSONResponse:
+        return respond(error)
+
+    @app.exception_handler(RequestValidationError)
+    async def on_invalid(request: Request, error: RequestValidationError) -> JSONResponse:
+        rows = faults(error)
+        first = rows[0]
+        malformed = first["reason"] == "json_invalid"
+        return respond(
+            Problem(
+                400 if malformed else 422,
+                "malformed_json" if malformed else first["reason"],
+                "The body is not valid JSON." if malformed else first["detail"],
+                field=None if malformed else first["field"],
+                errors=[] if malformed else rows,
+            )
+        )
+
+    @app.exception_handler(HTTPException)
+    async def on_http(request: Request, error: HTTPException) -> JSONResponse:
+        reason = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "refused")
+        return respond(Problem(error.status_code, reason, str(error.detail), headers=dict(error.headers or {})))
+
+    @app.exception_handler(Unavailable)
+    async def on_unavailable(request: Request, error: Unavailable) -> JSONResponse:
+        return respond(Problem(503, "unavailable", "A part this depends on is down.", headers={"Retry-After": "2"}))
+
+    @app.exception_handler(Exception)
+    async def on_error(request: Request, error: Exception) -> JSONResponse:
+        log.error("request failed", error=describe(error), route=request.scope.get("path"))
+        return respond(Problem(500, "internal_error", "This is our fault; it has been logged."))

@@ -1,0 +1,325 @@
+"""What is said: ten payloads in CloudEvents 1.0 envelopes.
+
+Version rule: a field may be added as optional with a usable default; removing or changing one needs a new
+version in `type`. Golden examples of every event live in tests/golden/events and are never edited.
+Source of the envelope: CloudEvents 1.0.2, JSON format, structured mode.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Generic, Literal, Self, TypeVar
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from shared.clock import utcnow
+from shared.ids import stable_id
+from shared.vocabulary import (
+    DeletionCause,
+    DeliveryState,
+    FeedbackType,
+    ModelKind,
+    ScoreSource,
+    Standing,
+    Status,
+    Verdict,
+)
+
+Probability = Annotated[float, Field(ge=0, le=1)]
+Scores = dict[str, Probability]
+"""Category -> probability; a category that is absent is unknown, never 0."""
+
+
+class Payload(BaseModel):
+    """A fact. Unknown fields of a newer speaker are ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    VERSION: ClassVar[int] = 1
+
+    @classmethod
+    def event_type(cls) -> str:
+        """Return the CloudEvents `type`, for example `ombud.PostScored.v1`."""
+        return f"ombud.{cls.__name__}.v{cls.VERSION}"
+
+    def subject(self) -> str | None:
+        """Return the id of what the fact is about."""
+        return None
+
+
+class Post(Payload):
+    """One piece of user text with an id, as it travels. `author` is a pseudonym (shared.ids.pseudonym)."""
+
+    post_id: str
+    platform: str
+    external_id: str
+    text: str
+    revision: int = 0
+    language: str | None = None
+    author: str | None = None
+    url: str | None = None
+    reply_to: str | None = None
+    created_at: AwareDatetime | None = None
+    edited_at: AwareDatetime | None = None
+
+
+class PostIngested(Payload):
+    """A new or edited post was accepted."""
+
+    post: Post
+
+    def subject(self) -> str:
+        """Return the id of what the fact is about."""
+        return self.post.post_id
+
+
+class PostDeleted(Payload):
+    """A post, or everything of one author, was taken away: everybody erases the text.
+
+    Either `post_id`, or `platform` and `author` (a pseudonym) for an author's erasure.
+    """
+
+    post_id: str | None = None
+    platform: str | None = None
+    author: str | None = None
+    cause: DeletionCause = DeletionCause.PLATFORM
+    deleted_at: AwareDatetime
+
+    def subject(self) -> str | None:
+        """Return the id of what the fact is about."""
+        return self.post_id
+
+
+class PostScored(Payload):
+    """A post has scores. Carries the post, so that nobody has to ask for it."""
+
+    post: Post
+    scores: Scores
+    overall: Probability
+    flagged: bool
+    model: str
+    model_version: str
+    thresholds: dict[str, float]
+    source: ScoreSource = ScoreSource.LOCAL
+    cost_usd: float = 0.0
+    scored_at: AwareDatetime
+
+    def subject(self) -> str:
+        """Return the id of what the fact is about."""
+        return self.post.post_id
+
+
+class PostCorrected(Payload):
+    """Somebody with standing says the score was wrong or right; or takes an earlier word back (`retracts`).
+
+    `spoke_about` names the categories the person judged; every other category stays unknown.
+    """
+
+    correction_id: str
+    post_id: str | None = None
+    text: str | None = None
+    language: str | None = None
+    verdict: Verdict
+    feedback_type: FeedbackType = FeedbackType.OTHER
+    expected_categories: tuple[str, ...] = ()
+    actual_categories: tuple[str, ...] = ()
+    spoke_about: tuple[str, ...] = ()
+    reviewer: str | None = None
+    standing: Standing = Standing.REVIEWER
+    batch_id: str | None = None
+    retracts: str | None = None
+    corrected_at: AwareDatetime
+
+    def subject(self) -> str | None:
+        """Return the id of what the fact is about."""
+        return self.post_id
+
+
+class PostRated(Payload):
+    """One person's own judgement of a post: 0 (fine) to 4 (very toxic), or None for unsure."""
+
+    post_id: str
+    rater: str
+    rating: Annotated[int, Field(ge=0, le=4)] | None = None
+    rated_at: AwareDatetime
+
+    def subject(self) -> str:
+        """Return the id of what the fact is about."""
+        return self.post_id
+
+
+class ModelTrained(Payload):
+    """A run ended with a model. `artifact` is the SHA-256 of its bytes in the artifact store."""
+
+    run_id: str
+    kind: ModelKind = ModelKind.GLOBAL
+    model: str
+    model_version: str
+    artifact: str | None = None
+    data_hash: str
+    metrics: dict[str, float] = {}
+    examples: int = 0
+    corrections: int = 0
+    trained_at: AwareDatetime
+
+    def subject(self) -> str:
+        """Return the id of what the fact is about."""
+        return self.model_version
+
+
+class ModelPromoted(Payload):
+    """The gate passed: this version scores from now on."""
+
+    run_id: str
+    kind: ModelKind = ModelKind.GLOBAL
+    model: str
+    model_version: str
+    artifact: str
+    replaces: str | None = None
+    reasons: tuple[str, ...] = ()
+    promoted_at: AwareDatetime
+
+    def subject(self) -> str:
+        """Return the id of what the fact is about."""
+        return self.model_version
+
+
+class PostStatusChanged(Payload):
+    """A post's status, lock or hold changed; one event per change."""
+
+    post_id: str
+    status: Status
+    previous: Status | None = None
+    rule: str
+    sequence: int
+    first_status: Status | None = None
+    first_changed_at: AwareDatetime | None = None
+    locked: bool = False
+    hold_until: AwareDatetime | None = None
+    model_version: str | None = None
+    changed_at: AwareDatetime
+
+    def subject(self) -> str:
+        """Return the id of what the fact is about."""
+        return self.post_id
+
+
+class ReportCompleted(Payload):
+    """An audit report is complete and eligible to leave."""
+
+    report_id: str
+    version: int
+    title: str
+    error_type: str
+    evidence: int
+    document_hash: str
+    completed_at: AwareDatetime
+
+    def subject(self) -> str:
+        """Return the id of what the fact is about."""
+        return self.report_id
+
+
+class ReportSubmitted(Payload):
+    """The receipt: where a report went and its id there, or why it failed for good."""
+
+    report_id: str
+    version: int
+    sink: str
+    state: DeliveryState
+    receipt: str | None = None
+    reason: str | None = None
+    attempts: int = 1
+    submitted_at: AwareDatetime
+
+    def subject(self) -> str:
+        """Return the id of what the fact is about."""
+        return self.report_id
+
+
+D = TypeVar("D", bound=Payload)
+P = TypeVar("P", bound=Payload)
+
+
+class Event(BaseModel, Generic[D]):
+    """A CloudEvents 1.0 envelope. Unknown extension attributes are kept.
+
+    `attempt` counts failed deliveries to one group, `reason` says why a dead letter died.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    specversion: Literal["1.0"] = "1.0"
+    id: Annotated[str, Field(min_length=1)]
+    source: Annotated[str, Field(min_length=1)]
+    type: str
+    time: AwareDatetime | None = None
+    subject: str | None = None
+    datacontenttype: Literal["application/json"] = "application/json"
+    correlationid: str | None = None
+    traceparent: str | None = None
+    attempt: int = 0
+    reason: str | None = None
+    data: D
+
+    def wire(self) -> bytes:
+        """Return the structured-mode JSON document."""
+        return self.model_dump_json(exclude_none=True).encode()
+
+    def again(self, reason: str) -> Self:
+        """Return the same event with one more failed attempt and the reason of the failure."""
+        return self.model_copy(update={"attempt": self.attempt + 1, "reason": reason})
+
+
+def said(
+    data: P,
+    *,
+    by: str,
+    cause: str,
+    n: int = 0,
+    correlation_id: str | None = None,
+    traceparent: str | None = None,
+) -> Event[P]:
+    """Return `data` in an envelope whose id follows from its cause, so that a repetition says the same id.
+
+    `by` is a service name, `cause` the id of what led to it, `n` tells several facts of one cause apart.
+    """
+    kind = data.event_type()
+    identity = stable_id(cause, kind, n)
+    return Event[P].model_construct(
+        specversion="1.0",
+        id=identity,
+        source=f"ombud/{by}",
+        type=kind,
+        time=utcnow(),
+        subject=data.subject(),
+        datacontenttype="application/json",
+        correlationid=correlation_id or identity,
+        traceparent=traceparent,
+        attempt=0,
+        reason=None,
+        data=data,
+    )
+
+
+def caused(cause: Event[Any], data: P, *, by: str, n: int = 0) -> Event[P]:
+    """Return what `by` says because of `cause`; correlation id and trace travel on."""
+    return said(
+        data, by=by, cause=cause.id, n=n, correlation_id=cause.correlationid or cause.id, traceparent=cause.traceparent
+    )
+
+
+EVENTS: Mapping[str, type[Payload]] = {
+    payload.event_type(): payload
+    for payload in (
+        PostIngested,
+        PostDeleted,
+        PostScored,
+        PostCorrected,
+        PostRated,
+        ModelTrained,
+        ModelPromoted,
+        PostStatusChanged,
+        ReportCompleted,
+        ReportSubmitted,
+    )
+}
+"""CloudEvents type -> payload class: all ten."""

@@ -1,0 +1,41 @@
+"""Deterministic ids: the same cause always gives the same id, so that a repetition is recognised as one.
+
+Source of the scheme: RFC 9562 name-based UUIDs (version 5, SHA-1).
+"""
+
+import hashlib
+import hmac
+from datetime import datetime
+from uuid import UUID, uuid5
+
+NAMESPACE = UUID("6f5e0c1e-8a4e-5b58-9a5c-0c7b6f1e2d3a")
+"""Root of every id Ombud makes; changing it would change every id."""
+
+
+def stable_id(*parts: object) -> str:
+    """Return the uuid5 of the parts joined by `|`."""
+    return str(uuid5(NAMESPACE, "|".join(map(str, parts))))
+
+
+def post_id(platform: str, external_id: str) -> str:
+    """Return our id of a platform's post."""
+    return stable_id("post", platform, external_id)
+
+
+def revision_of(edited_at: datetime | None) -> int:
+    """Return the revision of a post: milliseconds of its edit time, 0 for a post that was never edited."""
+    return 0 if edited_at is None else int(edited_at.timestamp() * 1000)
+
+
+def pseudonym(salt: str, platform: str, author: str) -> str:
+    """Return a name for an author that cannot be turned back without the installation's salt.
+
+    The HMAC-SHA256 is cut to 128 bits: enough for identity, too little to be worth guessing.
+    """
+    digest = hmac.new(salt.encode(), f"{platform}|{author}".encode(), hashlib.sha256)
+    return digest.hexdigest()[:32]
+
+
+def digest(data: bytes) -> str:
+    """Return the SHA-256 of `data` as 64 hexadecimal digits."""
+    return hashlib.sha256(data).hexdigest()

@@ -1,0 +1,96 @@
+"""Logs, metrics and traces. Invariant: no post text and no secret reaches a log line or a label."""
+
+import logging
+import re
+import secrets
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import structlog
+from opentelemetry import trace
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
+from prometheus_client import Counter, Histogram
+from starlette.middleware.base import BaseHTTPMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
+
+from shared.bus.tracing import PROPAGATOR
+from shared.clock import monotonic
+
+REQUESTS = Counter("ombud_http_requests", "Requests answered.", ["service", "route", "method", "status"])
+SECONDS = Histogram("ombud_http_seconds", "Time to answer a request.", ["service", "route", "method"])
+
+CORRELATION = "X-Correlation-ID"
+ACCEPTABLE_ID = re.compile(r"^[A-Za-z0-9._:-]{1,128}$")
+log = structlog.get_logger("ombud.http")
+
+
+def configure_logging(level: str, style: str, file: Path | None = None) -> None:
+    """Send every log line, ours and the libraries', to standard error or a file, as key-value pairs or JSON."""
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    tail: Any = structlog.processors.JSONRenderer() if style == "json" else structlog.dev.ConsoleRenderer(colors=False)
+    structlog.configure(
+        processors=[structlog.stdlib.filter_by_level, *shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.FileHandler(file, encoding="utf-8") if file else logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, tail],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel("WARNING")
+    logging.getLogger("ombud").setLevel(level)
+
+
+def configure_tracing(service: str, endpoint: str | None, exporter: SpanExporter | None = None) -> None:
+    """Record spans if there is somewhere to send them: an OTLP endpoint or the given exporter."""
+    if endpoint and exporter is None:
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # extra `otel`
+
+        exporter = OTLPSpanExporter(endpoint=endpoint)
+    if exporter is not None:
+        provider = TracerProvider(resource=Resource.create({"service.name": f"ombud-{service}"}))
+        provider.add_span_processor(BatchSpanProcessor(exporter))
+        trace.set_tracer_provider(provider)
+
+
+class RequestContext(BaseHTTPMiddleware):
+    """Gives every request a correlation id and a trace that its events carry on, and counts it."""
+
+    def __init__(self, app: Any, service: str) -> None:
+        super().__init__(app)
+        self._service = service
+
+    async def dispatch(self, request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
+        """Handle one request."""
+        given = request.headers.get(CORRELATION, "")
+        request.state.correlation_id = given if ACCEPTABLE_ID.match(given) else secrets.token_hex(16)
+        parent = PROPAGATOR.extract(dict(request.headers))
+        started = monotonic()
+        tracer = trace.get_tracer("ombud.http")
+        with tracer.start_as_current_span(f"{request.method}", context=parent) as span:
+            carrier: dict[str, str] = {}
+            PROPAGATOR.inject(carrier)
+            request.state.traceparent = carrier.get("traceparent") or request.headers.get("traceparent")
+            response = await call_next(request)
+            route = getattr(request.scope.get("route"), "path", "unknown")
+            span.update_name(f"{request.method} {route}")
+        REQUESTS.labels(self._service, route, request.method, str(response.status_code)).inc()
+        SECONDS.labels(self._service, route, request.method).observe(monotonic() - started)
+        response.headers[CORRELATION] = request.state.correlation_id
+        return response

@@ -1,0 +1,286 @@
+"""From services to a running process: `compose([one])` is a container, `compose([all])` the embedded product.
+
+Both shapes run the same code with one broker and one lifespan; the difference is configuration.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+from fastapi import APIRouter, FastAPI, Response
+from faststream.redis import RedisBroker, RedisRouter, StreamSub
+from faststream.redis.opentelemetry import RedisTelemetryMiddleware
+from faststream.redis.prometheus import RedisPrometheusMiddleware
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
+from pydantic_settings import BaseSettings
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+from sqlalchemy import MetaData
+
+from shared import errors, migrate
+from shared.artifacts import ArtifactStore
+from shared.auth import KeyRing
+from shared.bus.batch import Consumer, Handler
+from shared.bus.envelope import CloudEvents, Reader
+from shared.bus.groups import check_key_types, ensure_groups, unknown_groups
+from shared.bus.health import Health, Watchdog
+from shared.bus.janitor import Janitor
+from shared.bus.keys import consumer_name
+from shared.bus.metrics import GroupState, sweep
+from shared.bus.publisher import Publisher, connect
+from shared.bus.retry import Pump, Reclaimer
+from shared.db import Database, url_for
+from shared.errors import Problem, Unavailable, describe
+from shared.observability import RequestContext
+from shared.settings import Settings, effective
+from shared.streams import FLOW, groups, heard_by
+
+log = structlog.get_logger("ombud.runtime")
+
+Work = Callable[[], Awaitable[Any]]
+
+
+@dataclass(frozen=True)
+class Loop:
+    """Work that a service repeats; the pause comes after each round."""
+
+    name: str
+    every_s: float
+    work: Work
+
+
+@dataclass
+class Service:
+    """What a service's `build(platform)` returns. `commands` serve whoever has the machine but no API key."""
+
+    name: str
+    routers: Sequence[APIRouter]
+    hears: Mapping[str, Handler]
+    settings: BaseSettings
+    database: Database
+    loops: Sequence[Loop] = ()
+    start: Work | None = None
+    stop: Work | None = None
+    not_ready: Callable[[], Sequence[str]] = field(default=lambda: ())
+    commands: Mapping[str, Callable[[], Awaitable[str]]] = field(default_factory=dict)
+
+
+class Platform:
+    """What every service of this process shares."""
+
+    def __init__(self, settings: Settings, redis_url: str) -> None:
+        self.settings = settings
+        self.redis: Redis = connect(redis_url)
+        self.publisher = Publisher(self.redis, settings.bus)
+        self.artifacts = ArtifactStore(settings.artifacts)
+        self.keys = KeyRing(self.redis)
+        self.health = Health(settings.bus.stalled_after_s)
+        self.states: list[GroupState] = []
+        self.handler_metrics = CollectorRegistry()  # FastStream's own; one broker, one registry
+        self.broker = RedisBroker(
+            redis_url,
+            message_format=CloudEvents,
+            logger=None,  # type: ignore[arg-type]  # its two lines per message would cost a third
+            apply_types=False,
+            middlewares=(RedisPrometheusMiddleware(registry=self.handler_metrics), RedisTelemetryMiddleware()),
+        )
+
+    def database(self, service: str, metadata: MetaData) -> Database:
+        """Return the database of one service."""
+        secret = self.settings.database_url
+        url = url_for(service, self.settings.data_dir, secret.get_secret_value() if secret else None)
+        return Database(url, metadata)
+
+    async def look(self) -> None:
+        """Look at every group once; what is seen serves metrics, liveness and back-pressure."""
+        self.states = await sweep(self.redis, groups())
+        self.health.saw(self.states)
+
+    def backlog(self, stream: str) -> int:
+        """Return how many events of `stream` the slowest group still has before it, as last seen."""
+        return max((state.backlog for state in self.states if state.stream == stream), default=0)
+
+    def length(self, stream: str) -> int:
+        """Return how many entries a stream holds, as last seen."""
+        return max((state.length for state in self.states if state.stream == stream), default=0)
+
+
+Build = Callable[[Platform], Service]
+
+
+def compose(platform: Platform, builds: Sequence[Build]) -> FastAPI:
+    """Return one application that runs the given services."""
+    services = [build(platform) for build in builds]
+    names = "+".join(service.name for service in services)
+    readers: dict[tuple[str, str], Reader] = {}
+    for service in services:
+        readers |= _subscribe(platform, service)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            await _start(platform, services, readers, stack)
+            log.info("ready", services=names)
+            yield
+            log.info("draining", services=names)
+
+    app = FastAPI(title="Ombud", version="0.1.0", lifespan=lifespan, summary="Content moderation that can be contested")
+    app.state.platform = platform
+    app.state.services = services
+    app.add_middleware(RequestContext, service=services[0].name if len(services) == 1 else "embedded")
+    errors.install(app)
+    for service in services:
+        for router in service.routers:
+            app.include_router(router)
+    app.include_router(_operations(platform, services))
+    return app
+
+
+def _subscribe(platform: Platform, service: Service) -> dict[tuple[str, str], Reader]:
+    """Register a service's handlers; what it hears and what FLOW says must be the same."""
+    expected = {stream.name for stream in heard_by(service.name)}
+    if set(service.hears) != expected:
+        raise RuntimeError(f"{service.name} hears {sorted(service.hears)}, FLOW says {sorted(expected)}")
+    router = RedisRouter()
+    consumer = Consumer(
+        platform.redis, platform.settings.bus, platform.health, service.name, consumer_name(service.name)
+    )
+    readers = {
+        (name, service.name): consumer.consume(router, FLOW[name], handler) for name, handler in service.hears.items()
+    }
+    for stream in FLOW.values():
+        if stream.said_by == service.name:
+            router.publisher(
+                stream=StreamSub(stream.name),
+                title=f"{service.name}:{stream.name}",
+                description=(stream.event.__doc__ or "").strip(),
+                schema=stream.event,
+            )
+    platform.broker.include_router(router)
+    return readers
+
+
+async def _start(
+    platform: Platform,
+    services: Sequence[Service],
+    readers: Mapping[tuple[str, str], Reader],
+    stack: AsyncExitStack,
+) -> None:
+    """Bring everything up in order; `stack` takes it down in reverse."""
+    settings, redis = platform.settings, platform.redis
+    log.info("settings", **effective(settings), bus=effective(settings.bus))
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    stack.push_async_callback(redis.aclose)
+    await redis.ping()
+    await check_key_types(redis)
+    await ensure_groups(redis, groups())
+    for stream, group in await unknown_groups(redis):
+        log.error("a group that FLOW does not know holds the janitor back", stream=stream, group=group)
+    for service in services:
+        log.info("settings", service=service.name, **effective(service.settings))
+        stack.push_async_callback(service.database.close)
+        if settings.migrate_at_start:
+            await migrate.upgrade(service.name, service.database)
+        elif not await migrate.at_head(service.name, service.database):
+            raise RuntimeError(f"the tables of {service.name} are not at head: run `ombud migrate`")
+        if service.stop is not None:
+            stack.push_async_callback(service.stop)
+        if service.start is not None:
+            await service.start()
+    stack.push_async_callback(platform.broker.stop)
+    await platform.broker.start()
+    await platform.look()
+    loops = _loops(platform, services, readers)
+    tasks = [asyncio.create_task(_repeat(platform, loop), name=loop.name) for loop in loops]
+    stack.push_async_callback(_cancel, tasks)
+
+
+def _loops(platform: Platform, services: Sequence[Service], readers: Mapping[tuple[str, str], Reader]) -> list[Loop]:
+    redis, bus = platform.redis, platform.settings.bus
+    names = {service.name for service in services}
+    own = list(readers)
+    spoken = [stream.name for stream in FLOW.values() if stream.said_by in names]
+
+    async def ensure() -> list[tuple[str, str]]:
+        return await ensure_groups(redis, groups())
+
+    return [
+        Loop("watchdog", 1.0, Watchdog(platform.broker, platform.health, ensure)),
+        Loop("pump", bus.pump_every_s, Pump(redis, own)),
+        Loop("reclaimer", bus.reclaim_every_s, Reclaimer(redis, readers, bus, consumer_name("reclaimer"))),
+        Loop("janitor", bus.janitor_every_s, Janitor(redis, bus, spoken)),
+        Loop("sweep", bus.sweep_every_s, platform.look),
+        *(loop for service in services for loop in service.loops),
+    ]
+
+
+async def _repeat(platform: Platform, loop: Loop) -> None:
+    failing = False
+    while True:
+        try:
+            await loop.work()
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            if not failing:
+                log.warning("loop failed, will go on", loop=loop.name, error=describe(error), reason=_safe(error))
+            failing = True
+        else:
+            if failing:
+                log.info("loop works again", loop=loop.name)
+            failing = False
+        platform.health.ticked(loop.name, loop.every_s)
+        await asyncio.sleep(loop.every_s)
+
+
+def _safe(error: Exception) -> str:
+    return str(error)[:120] if isinstance(error, (RedisError, Unavailable)) else ""
+
+
+async def _cancel(tasks: Sequence[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _operations(platform: Platform, services: Sequence[Service]) -> APIRouter:
+    """Routes for whoever runs the process: alive, ready, metrics."""
+    router = APIRouter(tags=["operations"])
+
+    @router.get("/livez", summary="Is the process worth keeping?")
+    async def livez() -> dict[str, str]:
+        """Answer 200, or 503 with the reasons why only a restart would help."""
+        if reasons := platform.health.not_alive():
+            raise Problem(503, "not_alive", "; ".join(reasons))
+        return {"status": "alive"}
+
+    @router.get("/readyz", summary="Should it get traffic?")
+    async def readyz() -> dict[str, str]:
+        """Answer 200, or 503 with what is missing: broker, database, groups, a model."""
+        reasons = platform.health.not_ready()
+        try:
+            await platform.redis.ping()
+        except RedisError:
+            reasons.append("the broker does not answer")
+        for service in services:
+            try:
+                await service.database.ping()
+            except Unavailable:
+                reasons.append(f"the database of {service.name} does not answer")
+            reasons += service.not_ready()
+        missing = [f"{each.stream}/{each.group}" for each in platform.states if each.missing]
+        reasons += [f"group {name} is missing" for name in missing]
+        if reasons:
+            raise Problem(503, "not_ready", "; ".join(reasons))
+        return {"status": "ready"}
+
+    @router.get("/metrics", summary="Prometheus metrics")
+    async def metrics() -> Response:
+        """Answer with every metric of this process in the Prometheus text format."""
+        text = generate_latest(REGISTRY) + generate_latest(platform.handler_metrics)
+        return Response(text, media_type=CONTENT_TYPE_LATEST)
+
+    return router

@@ -1,0 +1,83 @@
+"""What an operator may change, read once from the environment (prefix OMBUD_) or a `.env` file.
+
+Secrets are `SecretStr`, so that the boot print and every log line show `**********`.
+"""
+
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+def _config(prefix: str) -> SettingsConfigDict:
+    return SettingsConfigDict(env_prefix=prefix, env_file=".env", extra="ignore", frozen=True, secrets_dir=None)
+
+
+class BusSettings(BaseSettings):
+    """How patient the bus is. Defaults and their reasons: docs/decisions/0003-reliability-kit.md."""
+
+    model_config = _config("OMBUD_BUS_")
+
+    batch_size: int = Field(200, ge=1, le=1000, description="Entries one handler call gets at most.")
+    attempts: int = Field(5, ge=1, le=20, description="Failures after which an event becomes a dead letter.")
+    backoff_base_s: float = Field(2.0, gt=0, description="First pause before a retry; grows by four each time.")
+    backoff_limit_s: float = Field(900.0, gt=0, description="Longest pause before a retry.")
+    reclaim_idle_s: float = Field(60.0, gt=0, description="Idle time after which a dead worker's entry is taken over.")
+    reclaim_every_s: float = Field(1.0, gt=0, description="Pause between two rounds of the reclaimer.")
+    pump_every_s: float = Field(0.2, gt=0, description="Pause between two rounds of the delay pump.")
+    janitor_every_s: float = Field(10.0, gt=0, description="Pause between two rounds of the janitor.")
+    sweep_every_s: float = Field(2.0, gt=0, description="Pause between two looks at lag, pending and dead letters.")
+    retain_for_s: float = Field(86_400.0, gt=0, description="How long acknowledged entries stay for replays.")
+    fuse: int = Field(2_000_000, ge=1000, description="Length at which a stream drops its oldest entries.")
+    dedup_window_s: int = Field(86_400, ge=60, description="Shortest time a repeated event id is refused at the door.")
+    block_ms: int = Field(500, ge=10, description="How long one read waits for entries.")
+    stalled_after_s: float = Field(60.0, gt=0, description="Lag without a commit for this long fails liveness.")
+
+
+class Settings(BaseSettings):
+    """What all five services share."""
+
+    model_config = _config("OMBUD_")
+
+    data_dir: Path = Field(Path("data"), description="Where the embedded broker, SQLite files and artifacts live.")
+    redis_url: SecretStr | None = Field(None, description="Redis 7 or Valkey 8; none starts a private one.")
+    database_url: SecretStr | None = Field(None, description="postgresql+asyncpg://...; none uses SQLite files.")
+    artifacts_dir: Path | None = Field(None, description="Folder of model artifacts; none: <data_dir>/artifacts.")
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: int = Field(8080, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    public_url: str | None = Field(None, description="Address users know us by, if a gateway stands in front.")
+    max_text_bytes: int = Field(20_480, ge=1, description="Largest text of one post in bytes of UTF-8.")
+    pseudonym_salt: SecretStr | None = Field(None, description="Salt of author pseudonyms; none: made once and kept.")
+    bootstrap_key: SecretStr | None = Field(None, description="An admin API key to accept from the first start on.")
+    migrate_at_start: bool = Field(True, description="Bring tables to the newest form at start; off where a job does.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least important log line.")
+    log_format: Literal["console", "json"] = Field("console", description="How a log line is written.")
+    otlp_endpoint: str | None = Field(None, description="Where traces go (OTLP over HTTP); none: nowhere.")
+
+    @cached_property
+    def bus(self) -> BusSettings:
+        """Return the settings of the bus."""
+        return BusSettings()
+
+    @property
+    def artifacts(self) -> Path:
+        """Return the folder of model artifacts."""
+        return self.artifacts_dir or self.data_dir / "artifacts"
+
+
+class ServiceSettings(BaseSettings):
+    """Base of each service's own settings; the prefix is OMBUD_<SERVICE>_."""
+
+    model_config = _config("OMBUD_")
+
+
+def service_config(service: str) -> SettingsConfigDict:
+    """Return the settings configuration of one service."""
+    return _config(f"OMBUD_{service.upper()}_")
+
+
+def effective(settings: BaseSettings) -> dict[str, Any]:
+    """Return every setting as it is in force, secrets masked."""
+    return {name: str(value) if value is not None else None for name, value in settings}

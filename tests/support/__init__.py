@@ -1,0 +1,1 @@
+"""Real servers and whole Ombuds for the tests. Nothing in here is a mock."""

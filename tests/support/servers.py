@@ -1,0 +1,75 @@
+"""Brokers and databases that a test starts and stops."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import redis
+
+from shared.embedded import find_server, free_port
+
+
+class Broker:
+    """A Valkey or Redis process with an append-only file; can be killed and started again on the same data."""
+
+    def __init__(self, folder: Path, *, port: int | None = None, binary: str | None = None) -> None:
+        self.folder = folder
+        self.port = port or free_port()
+        self._binary = binary or str(find_server())
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def client(self) -> "redis.Redis":
+        return redis.Redis(port=self.port)
+
+    def start(self) -> "Broker":
+        self.folder.mkdir(parents=True, exist_ok=True)
+        command = [self._binary, "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder)]
+        command += ["--appendonly", "yes", "--appendfsync", "everysec", "--save", "", "--logfile", "broker.log"]
+        self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+        deadline = time.monotonic() + 15
+        while time.monotonic() < deadline:
+            try:
+                with self.client() as client:
+                    if client.ping():
+                        return self
+            except redis.RedisError:
+                time.sleep(0.02)
+        raise RuntimeError("the broker did not answer")
+
+    def kill(self) -> None:
+        """End it as a power failure of the process would: kill -9."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGKILL)
+        self._process.wait()
+
+    def stop(self) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self._process.terminate()
+            self._process.wait(10)
+
+
+async def eventually(check, within: float = 20.0, every: float = 0.05):  # type: ignore[no-untyped-def]
+    """Return the first truthy answer of `check` (plain or async); fail with the last answer after `within` seconds."""
+    deadline = time.monotonic() + within
+    answer = None
+    while time.monotonic() < deadline:
+        answer = check()
+        if asyncio.iscoroutine(answer):
+            answer = await answer
+        if answer:
+            return answer
+        await asyncio.sleep(every)
+    raise AssertionError(f"not within {within} s; last answer: {answer!r}")
+
+
+def environment(**settings: object) -> dict[str, str]:
+    """Return this process's environment without any OMBUD_ setting but the given ones."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("OMBUD_", "AVID_"))}
+    return kept | {f"OMBUD_{name.upper()}": str(value) for name, value in settings.items()}
