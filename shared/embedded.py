@@ -96,7 +96,12 @@ class PrivateBroker:
         }
         arguments = [part for name, value in options.items() for part in (f"--{name}", value)]
         self._process = await asyncio.create_subprocess_exec(
-            str(find_server()), *arguments, stdin=subprocess.DEVNULL, start_new_session=True
+            str(find_server()),
+            *arguments,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
         )
         await self._answering()
         (self._folder / PORT_FILE).write_text(str(self.port))

@@ -80,4 +80,5 @@ def service_config(service: str) -> SettingsConfigDict:
 
 def effective(settings: BaseSettings) -> dict[str, Any]:
     """Return every setting as it is in force, secrets masked."""
-    return {name: str(value) if value is not None else None for name, value in settings}
+    values = {name: getattr(settings, name) for name in type(settings).model_fields}
+    return {name: None if value is None else str(value) for name, value in values.items()}
