@@ -1,0 +1,148 @@
+"""What the auditor does when it hears of a score, a correction or a deletion.
+
+Invariant: a step of a history is said because of the event that caused it, from what is stored, however often that
+event is delivered.
+"""
+
+from collections import Counter as Counts
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from prometheus_client import Counter
+
+from services.auditor.status import MODEL, REVIEWER, Change, Judgement, Policy, advance_all, status_of_correction
+from services.auditor.store import Correction, Store
+from shared.bus.commit import Done, Outcome
+from shared.events import Event, PostCorrected, PostDeleted, PostScored, PostStatusChanged, caused
+from shared.vocabulary import FeedbackType
+
+STEPS = Counter("ombud_auditor_status_changes_events", "Steps of status histories.", ["status", "rule"])
+
+
+class Handlers:
+    """What is done about each stream the auditor hears; each batch is one transaction with a constant effort."""
+
+    def __init__(self, store: Store, policy: Policy) -> None:
+        self._store = store
+        self._policy = policy
+
+    async def on_post_scored(self, events: list[Event[PostScored]]) -> Sequence[Outcome]:
+        """Let the model's opinion of each post advance its record."""
+        judgements = [_of_score(event) for event in events]
+        async with self._store.begin() as connection:
+            # 1. where the posts stand; until the end of the transaction nobody else moves them
+            records = await self._store.lock_records(connection, {each.post_id for each in judgements})
+            # 2. what these events caused already, if they come again
+            told = await self._store.changes_caused_by(connection, [event.id for event in events])
+            # 3. decide and write
+            after, changes = advance_all(records, judgements, self._policy)
+            await self._store.save(connection, after, changes)
+        return _outcomes(events, told, changes)
+
+    async def on_post_corrected(self, events: list[Event[PostCorrected]]) -> Sequence[Outcome]:
+        """Let people's opinions, and the taking back of them, advance the records of the posts they are about.
+
+        A correction of a bare text is about no post, so it says no status.
+        """
+        about = [event for event in events if event.data.post_id or event.data.retracts]
+        if not about:
+            return [Done() for _ in events]
+        async with self._store.begin() as connection:
+            # 1. the corrections as known, then with what is said now; a retraction may come before what it takes back
+            known = await self._store.lock_corrections(connection, (_spoken_of(event.data) for event in about))
+            retracted = [each.correction_id for each in known.values() if each.retracted]
+            for event in about:
+                _note(known[_spoken_of(event.data)], event.data)
+            judgements = [each for event in about if (each := _of_correction(event, known)) is not None]
+            # 2. where the posts stood before, and what was said of them
+            posts = {each.post_id for each in judgements}
+            records = await self._store.lock_records(connection, posts)
+            depth = 1 + sum(each.retracts for each in judgements)
+            records = await self._store.with_corrections(connection, records, posts, retracted, depth)
+            told = await self._store.changes_caused_by(connection, [event.id for event in about])
+            # 3. decide and write
+            after, changes = advance_all(records, judgements, self._policy)
+            await self._store.save_corrections(connection, known.values())
+            await self._store.save(connection, after, changes)
+        return _outcomes(events, told, changes)
+
+    async def on_post_deleted(self, events: list[Event[PostDeleted]]) -> Sequence[Outcome]:
+        """Keep when a post was taken away; its status and history hold no text and stay.
+
+        The erasure of an author asks nothing of us: neither text nor author is stored here.
+        """
+        deleted = [(event.data.post_id, event.data.deleted_at) for event in events if event.data.post_id]
+        async with self._store.begin() as connection:
+            await self._store.mark_deleted(connection, deleted)
+        return [Done() for _ in events]
+
+
+def _of_score(event: Event[PostScored]) -> Judgement:
+    score, post = event.data, event.data.post
+    return Judgement(
+        post.post_id,
+        MODEL,
+        event.id,
+        score.scored_at,
+        event.id,
+        overall=score.overall,
+        flagged=score.flagged,
+        revision=post.revision,
+        edited_at=post.edited_at,
+        model_version=score.model_version,
+    )
+
+
+def _of_correction(event: Event[PostCorrected], known: Mapping[str, Correction]) -> Judgement | None:
+    """Return the judgement as its correction was first heard, or None for a retraction of something unheard."""
+    subject = known[_spoken_of(event.data)]
+    if subject.post_id is None or subject.corrected_at is None:
+        return None
+    if event.data.retracts:
+        said_at = event.data.corrected_at
+        return Judgement(subject.post_id, REVIEWER, subject.correction_id, said_at, event.id, retracts=True)
+    return Judgement(subject.post_id, REVIEWER, subject.correction_id, subject.corrected_at, event.id, subject.status)
+
+
+def _spoken_of(said: PostCorrected) -> str:
+    return said.retracts or said.correction_id
+
+
+def _note(kept: Correction, said: PostCorrected) -> None:
+    """Keep what is said of a correction; the first event that brings it is believed, a second of the same id is not."""
+    if said.retracts:
+        kept.retracted = True
+    elif kept.corrected_at is None:
+        kept.post_id, kept.corrected_at = said.post_id, said.corrected_at
+        kept.status = status_of_correction(
+            said.verdict,
+            said.expected_categories,
+            said.actual_categories,
+            missed=said.feedback_type is FeedbackType.FALSE_NEGATIVE,
+            standing=said.standing,
+        )
+
+
+def _outcomes(events: Sequence[Event[Any]], told: Mapping[str, Change], changes: Sequence[Change]) -> list[Outcome]:
+    """Return what each event leads to: the step it caused, now or when it came before, or nothing."""
+    steps = dict(told)
+    steps.update((change.cause_id, change) for change in changes)
+    for (status, rule), count in Counts((change.status.value, change.rule) for change in changes).items():
+        STEPS.labels(status, rule).inc(count)
+    return [
+        Done([caused(event, _said(steps[event.id]), by="auditor")] if event.id in steps else ()) for event in events
+    ]
+
+
+def _said(change: Change) -> PostStatusChanged:
+    return PostStatusChanged(
+        post_id=change.post_id,
+        status=change.status,
+        previous=change.previous,
+        rule=change.rule,
+        sequence=change.sequence,
+        first_status=change.first_status,
+        first_changed_at=change.first_changed_at,
+        model_version=change.model_version,
+        changed_at=change.changed_at,
+    )

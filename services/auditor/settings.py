@@ -1,0 +1,15 @@
+"""What an operator may change about statuses (prefix OMBUD_AUDITOR_)."""
+
+from pydantic import Field
+
+from shared.settings import ServiceSettings, service_config
+
+
+class AuditorSettings(ServiceSettings):
+    """How careful the auditor is with what the model did not flag."""
+
+    model_config = service_config("auditor")
+
+    review_from: float = Field(
+        default=0.35, ge=0, le=1, description="Overall score from which a post that is not flagged needs review."
+    )

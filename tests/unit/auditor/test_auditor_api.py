@@ -1,0 +1,124 @@
+"""The auditor's routes, with real keys on a real broker."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from services.auditor.app import build
+from services.auditor.tables import metadata
+from shared import errors
+from shared.auth import Principal, hash_key
+from shared.embedded import PrivateBroker
+from shared.events import Event
+from shared.runtime import Platform
+from shared.settings import Settings
+from shared.streams import heard_by
+from shared.vocabulary import Scope
+
+KEYS = {"reader": Scope.READ, "ingester": Scope.INGEST}
+
+
+@pytest.fixture
+async def platform(tmp_path: Path) -> AsyncIterator[Platform]:
+    broker = PrivateBroker(tmp_path / "broker")
+    await broker.start()
+    made = Platform(Settings(data_dir=tmp_path), broker.url)
+    await made.keys.publish({hash_key(name): Principal(name, name, frozenset({scope})) for name, scope in KEYS.items()})
+    yield made
+    await made.redis.aclose()
+    await broker.stop()
+
+
+@pytest.fixture
+async def service(platform: Platform) -> AsyncIterator[Any]:
+    made = build(platform)
+    async with made.database.begin() as connection:
+        await connection.run_sync(metadata.create_all)
+    yield made
+    await made.database.close()
+
+
+@pytest.fixture
+async def client(service: Any) -> AsyncIterator[httpx.AsyncClient]:
+    app = FastAPI()
+    errors.install(app)
+    for router in service.routers:
+        app.include_router(router)
+    headers = {"Authorization": "Bearer reader"}
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test", headers=headers) as made:
+        yield made
+
+
+async def hear(service: Any, stream: str, *events: Event[Any]) -> None:
+    await service.hears[stream](list(events))
+
+
+def test_the_auditor_hears_what_the_flow_says(service: Any) -> None:
+    assert set(service.hears) == {stream.name for stream in heard_by("auditor")}
+
+
+async def test_a_post_is_answered_with_its_history_newest_last(service: Any, client: Any, say: Any) -> None:
+    await hear(service, "posts.scored", say.scored("p", 0.4, 1))
+    await hear(service, "posts.corrected", say.corrected("p", "c", 2, expected=("insult",)))
+    await hear(service, "posts.corrected", say.retracted("c", 3))
+    await hear(service, "posts.deleted", say.deleted("p", 9))
+    answer = (await client.get("/v1/posts/p/status")).json()
+    assert [step["status"] for step in answer["history"]] == ["needs_review", "flagged", "needs_review"]
+    assert (answer["status"], answer["rule"], answer["sequence"]) == ("needs_review", "model", 3)
+    assert list(answer["opinions"]) == ["model"]
+    assert answer["deleted_at"] == "2026-03-01T12:09:00Z"
+    older = (await client.get("/v1/posts/p/status", params={"limit": 1, "before": 3})).json()
+    assert [step["sequence"] for step in older["history"]] == [2]
+
+
+async def test_a_post_nobody_judged_is_not_found(service: Any, client: Any, say: Any) -> None:
+    await hear(service, "posts.deleted", say.deleted("gone", 1))
+    for post_id in ("gone", "never"):
+        answer = await client.get(f"/v1/posts/{post_id}/status")
+        assert (answer.status_code, answer.json()["reason"]) == (404, "not_found")
+
+
+async def test_statuses_are_listed_page_by_page(service: Any, client: Any, say: Any) -> None:
+    await hear(service, "posts.scored", *(say.scored(f"p{n}", 0.9 if n % 2 else 0.1, 1) for n in range(7)))
+    seen, after, pages = [], None, 0
+    while True:
+        query = {"status": "cleared", "limit": 2} | ({"after": after} if after else {})
+        page = (await client.get("/v1/statuses", params=query)).json()
+        seen += [each["post_id"] for each in page["statuses"]]
+        after, pages = page["next"], pages + 1
+        if after is None:
+            break
+    assert seen == ["p0", "p2", "p4", "p6"]
+    assert pages == 2
+    assert len((await client.get("/v1/statuses")).json()["statuses"]) == 7
+
+
+async def test_the_summary_counts_statuses_reviews_and_deletions(service: Any, client: Any, say: Any) -> None:
+    empty = (await client.get("/v1/statuses/summary")).json()
+    assert (empty["total"], empty["statuses"]["flagged"]) == (0, 0)
+    await hear(service, "posts.scored", say.scored("a", 0.9), say.scored("b", 0.1), say.scored("c", 0.9))
+    await hear(service, "posts.corrected", say.corrected("c", "k", 2))
+    await hear(service, "posts.deleted", say.deleted("a", 3), say.deleted("never seen", 3))
+    assert (await client.get("/v1/statuses/summary")).json() == {
+        "total": 3,
+        "statuses": {"needs_review": 0, "flagged": 1, "cleared": 2},
+        "reviewed": 1,
+        "deleted": 1,
+    }
+
+
+@pytest.mark.parametrize("path", ["/v1/posts/p/status", "/v1/statuses", "/v1/statuses/summary"])
+async def test_reading_needs_the_scope_read(client: Any, path: str) -> None:
+    assert (await client.get(path, headers={"Authorization": ""})).status_code == 401
+    assert (await client.get(path, headers={"Authorization": "Bearer ingester"})).status_code == 403
+    assert (await client.get(path)).status_code in (200, 404)
+
+
+@pytest.mark.parametrize("query", [{"limit": 0}, {"limit": 501}, {"status": "odd"}])
+async def test_a_bad_query_is_refused_with_the_field(client: Any, query: dict[str, Any]) -> None:
+    answer = await client.get("/v1/statuses", params=query)
+    assert (answer.status_code, answer.json()["field"]) == (422, next(iter(query)))
