@@ -3,8 +3,9 @@
 Invariant: a batch is one transaction, and a failure of the database itself is `Unavailable`, never an attempt.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+import re
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,9 @@ from shared.errors import Unavailable
 
 Json = JSON().with_variant(postgresql.JSONB(), "postgresql")
 """A column of JSON."""
+
+WRONG_STATEMENT = re.compile(r"no such|near |table .* has no column|too many|ambiguous|duplicate column")
+"""What SQLite says of a statement that no retry can mend."""
 
 PARAMETERS_AT_ONCE = 30_000
 """Bound parameters of one statement; SQLite allows 32,766, PostgreSQL 32,767."""
@@ -74,6 +78,19 @@ def _dumps(value: Any) -> str:
     return orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS).decode()
 
 
+@contextmanager
+def _outages() -> Iterator[None]:
+    """Turn an error of the database itself into Unavailable; a wrong statement stays what it is."""
+    try:
+        yield
+    except OSError as error:
+        raise Unavailable(f"database ({type(error).__name__})") from error
+    except (OperationalError, InterfaceError) as error:
+        if WRONG_STATEMENT.match(str(error.orig)):  # SQLite calls these operational, too
+            raise
+        raise Unavailable(f"database ({type(error.orig).__name__})") from error
+
+
 class Database:
     """A service's tables and the transactions on them."""
 
@@ -93,21 +110,17 @@ class Database:
 
         Raises Unavailable when the database cannot be reached or is busy for too long.
         """
-        try:
+        with _outages():
             async with self.engine.begin() as connection:
                 yield connection
-        except (OperationalError, InterfaceError, OSError) as error:
-            raise Unavailable("database") from error
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
         """Yield a connection for reading only."""
-        try:
+        with _outages():
             async with self.engine.connect() as connection:
                 await connection.execution_options(ombud_read=True)
                 yield connection
-        except (OperationalError, InterfaceError, OSError) as error:
-            raise Unavailable("database") from error
 
     async def ping(self) -> None:
         """Raise Unavailable if the database does not answer."""

@@ -3,6 +3,7 @@
 A model is a text vectoriser and one logistic head per category it knows. Only types on TRUSTED are loaded.
 """
 
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -55,7 +56,8 @@ def dump(model: Model) -> bytes:
                 "intercepts": model.intercepts.astype(np.float32),
                 "thresholds": dict(model.thresholds),
                 "facts": dict(model.facts),
-            }
+            },
+            compression=zipfile.ZIP_DEFLATED,
         )
     )
 

@@ -69,16 +69,18 @@ class Service:
 
 
 class Platform:
-    """What every service of this process shares."""
+    """What every service of this process shares. `private`: only people at this very machine can reach it."""
 
-    def __init__(self, settings: Settings, redis_url: str) -> None:
+    def __init__(self, settings: Settings, redis_url: str, *, private: bool = False) -> None:
         self.settings = settings
+        self.private = private
         self.redis: Redis = connect(redis_url)
         self.publisher = Publisher(self.redis, settings.bus)
         self.artifacts = ArtifactStore(settings.artifacts)
         self.keys = KeyRing(self.redis)
         self.health = Health(settings.bus.stalled_after_s)
         self.states: list[GroupState] = []
+        self.services: list[Service] = []
         self.handler_metrics = CollectorRegistry()  # FastStream's own; one broker, one registry
         self.broker = RedisBroker(
             redis_url,
@@ -113,7 +115,7 @@ Build = Callable[[Platform], Service]
 
 def compose(platform: Platform, builds: Sequence[Build]) -> FastAPI:
     """Return one application that runs the given services."""
-    services = [build(platform) for build in builds]
+    platform.services = services = [build(platform) for build in builds]
     names = "+".join(service.name for service in services)
     readers: dict[tuple[str, str], Reader] = {}
     for service in services:
@@ -129,7 +131,6 @@ def compose(platform: Platform, builds: Sequence[Build]) -> FastAPI:
 
     app = FastAPI(title="Ombud", version="0.1.0", lifespan=lifespan, summary="Content moderation that can be contested")
     app.state.platform = platform
-    app.state.services = services
     app.add_middleware(RequestContext, service=services[0].name if len(services) == 1 else "embedded")
     errors.install(app)
     for service in services:

@@ -14,6 +14,7 @@ from shared.settings import Settings
 
 PLATFORM = "sample"
 AT_ONCE = 50
+STATUSES = {"needs review": "needs_review", "flagged": "status_flagged", "cleared": "cleared"}
 
 
 async def show_first_run(console: Console, http: httpx.AsyncClient, settings: Settings, *, sample: bool) -> None:
@@ -26,7 +27,7 @@ async def show_first_run(console: Console, http: httpx.AsyncClient, settings: Se
     console.print(f"  one-time admin   {link}", soft_wrap=True)
     console.print(f"  data, log        {settings.data_dir}, {settings.data_dir / 'ombud.log'}")
     overview = await _overview(http)
-    if sample and not overview["posts"]:
+    if sample and not overview["posts"]["scored"]:
         await _ingest_sample(console, http)
         overview = await _overview(http)
     _show(console, overview)
@@ -58,17 +59,19 @@ async def _ingest_sample(console: Console, http: httpx.AsyncClient) -> None:
             progress.update(sent, advance=len(posts[start : start + AT_ONCE]))
         while not progress.finished:
             overview = await _overview(http)
-            progress.update(scored, completed=overview["posts"])
-            progress.update(decided, completed=sum(overview["statuses"].values()))
+            counts = overview["posts"]
+            progress.update(scored, completed=counts["scored"])
+            progress.update(decided, completed=sum(counts[name] for name in STATUSES.values()))
             await asyncio.sleep(0.2)
 
 
 def _show(console: Console, overview: dict[str, Any]) -> None:
     model = overview["model"]
-    console.print(f"{overview['posts']} posts scored by model {model['version'] if model else '(none yet)'}")
+    counts = overview["posts"]
+    console.print(f"{counts['scored']} posts scored by model {model['version'] if model else '(none yet)'}")
     table = Table("status", "posts")
-    for status, count in sorted(overview["statuses"].items()):
-        table.add_row(status, str(count))
+    for status, name in STATUSES.items():
+        table.add_row(status, str(counts[name]))
     console.print(table)
     table = Table("category", "flagged")
     for category, count in overview["flagged_by_category"].items():

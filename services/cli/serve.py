@@ -95,6 +95,11 @@ async def broker_of(settings: Settings) -> AsyncIterator[str]:
         await private.stop()
 
 
+def is_private(settings: Settings) -> bool:
+    """Return whether only this machine can reach what listens: a loopback address and no gateway before it."""
+    return settings.public_url is None and settings.host in ("127.0.0.1", "::1", "localhost")
+
+
 async def up(settings: Settings, *, sample: bool) -> None:
     """Run everything in this process, with a private broker if none was given, until Ctrl-C."""
     lock = take_folder(settings.data_dir)
@@ -107,7 +112,7 @@ async def up(settings: Settings, *, sample: bool) -> None:
     async with AsyncExitStack() as stack:
         with console.status("Starting the broker and five services ..."):
             redis_url = await stack.enter_async_context(broker_of(settings))
-            platform = Platform(settings, redis_url)
+            platform = Platform(settings, redis_url, private=is_private(settings))
             server = uvicorn.Server(uvicorn_config(settings, platform, SERVICES))
             serving = asyncio.create_task(server.serve(sockets=[sock]))
             while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn has no event for it

@@ -1,0 +1,292 @@
+"""What goes in and out over HTTP. Invariant: a request with an unknown field is refused."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+
+from services.reporter.avid import SEP_OF_CODE
+from services.reporter.masking import mask
+from services.reporter.readmodel import categories_of
+from services.reporter.report import AuditCategory, Evidence, Judgement, ReportState, UnequalFor
+from shared.vocabulary import DeliveryState, Status, Verdict
+
+MOST_EVIDENCE = 500
+
+
+def _printable(value: str) -> str:
+    if any(character < " " and character not in "\n\r\t" for character in value):
+        raise ValueError("must hold no control characters")
+    return value
+
+
+def _known_code(value: str) -> str:
+    if value not in SEP_OF_CODE:
+        raise ValueError("must be a code of AVID's taxonomy, for example E0101")
+    return value
+
+
+Title = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200), AfterValidator(_printable)]
+ErrorType = Annotated[str, StringConstraints(strip_whitespace=True, max_length=60), AfterValidator(_printable)]
+Summary = Annotated[str, StringConstraints(strip_whitespace=True, max_length=10_000), AfterValidator(_printable)]
+Note = Annotated[str, StringConstraints(strip_whitespace=True, max_length=2_000), AfterValidator(_printable)]
+Credit = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200), AfterValidator(_printable)]
+PostId = Annotated[str, StringConstraints(min_length=1, max_length=128), AfterValidator(_printable)]
+Code = Annotated[str, AfterValidator(_known_code)]
+PostIds = Annotated[list[PostId], Field(max_length=MOST_EVIDENCE)]
+Judgements = Annotated[dict[PostId, Judgement], Field(max_length=MOST_EVIDENCE)]
+Notes = Annotated[dict[PostId, Note], Field(max_length=MOST_EVIDENCE)]
+Codes = Annotated[list[Code], Field(max_length=10)]
+
+
+class _Request(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class NewReport(_Request):
+    """A draft. Everything may still be empty."""
+
+    title: Title = ""
+    error_type: ErrorType = Field("", description="Kind of error, for example over-sensitive or under-sensitive.")
+    audit_category: AuditCategory = AuditCategory.OTHER
+    summary: Summary = ""
+    unequal_for: UnequalFor | None = Field(None, description="For bias: a group, or similar posts treated unequally.")
+    sep: Codes = Field([], description="Codes of AVID's taxonomy instead of the one the category stands for.")
+    post_ids: PostIds = Field([], description="Scored posts to copy as evidence, in this order.")
+    judgements: Judgements = Field({}, description="Your own judgement per post id.")
+    notes: Notes = {}
+
+
+class ReportChange(_Request):
+    """A change of a draft. What is left out stays; judgements and notes are merged; post_ids replace the list."""
+
+    version: Annotated[int, Field(ge=1)]
+    title: Title | None = None
+    error_type: ErrorType | None = None
+    audit_category: AuditCategory | None = None
+    summary: Summary | None = None
+    unequal_for: UnequalFor | None = None
+    sep: Codes | None = None
+    post_ids: PostIds | None = None
+    judgements: Judgements = {}
+    notes: Notes = {}
+
+
+class Completion(_Request):
+    """The version that is completed. `credit` appears in the document; without it nobody is named."""
+
+    version: Annotated[int, Field(ge=1)]
+    credit: Credit | None = None
+
+
+class EvidenceView(BaseModel):
+    """One post as it was scored when it was added. `masked_text` is what leaves the house."""
+
+    post_id: str
+    text: str | None
+    masked_text: str | None
+    overall: float
+    flagged: bool
+    threshold: float
+    model: str
+    model_version: str
+    judgement: Judgement | None
+    note: str | None
+    deleted: bool
+
+
+class DeliveryView(BaseModel):
+    """How far a version got on its way to an outsider."""
+
+    sink: str
+    version: int
+    state: DeliveryState
+    attempts: int
+    receipt: str | None
+    reason: str | None
+    due_at: datetime | None
+    finished_at: datetime | None
+
+
+class MissingView(BaseModel):
+    """One reason why a report may not be completed yet."""
+
+    field: str
+    reason: str
+    detail: str
+
+
+class ReportLine(BaseModel):
+    """A report in a list."""
+
+    id: str
+    title: str
+    error_type: str
+    audit_category: AuditCategory
+    state: ReportState
+    version: int
+    evidence: int
+    created_by: str
+    created_at: datetime
+    updated_at: datetime
+    completed_at: datetime | None
+    document_hash: str | None
+    receipt: str | None
+    deliveries: list[DeliveryView]
+
+
+class ReportView(BaseModel):
+    """A report with its evidence. `missing` is empty when it may be completed."""
+
+    id: str
+    title: str
+    error_type: str
+    audit_category: AuditCategory
+    summary: str
+    unequal_for: UnequalFor | None
+    sep: list[str]
+    state: ReportState
+    version: int
+    created_by: str
+    created_at: datetime
+    updated_at: datetime
+    completed_at: datetime | None
+    document_hash: str | None
+    redacted_at: datetime | None
+    receipt: str | None
+    receipt_state: DeliveryState | None
+    receipt_at: datetime | None
+    missing: list[MissingView]
+    evidence: list[EvidenceView]
+    deliveries: list[DeliveryView]
+
+
+class ReportPage(BaseModel):
+    """Reports, newest first; `next` is the `after` of the next page."""
+
+    reports: list[ReportLine]
+    next: str | None
+
+
+class CorrectionView(BaseModel):
+    """The latest correction of a post."""
+
+    correction_id: str
+    verdict: Verdict
+    expected: list[str]
+    corrected_at: datetime
+
+
+class PostView(BaseModel):
+    """A post as it stands. Everything of the score is null while only its status was heard, and the other way round."""
+
+    post_id: str
+    platform: str | None
+    external_id: str | None
+    author: str | None
+    text: str | None
+    language: str | None
+    revision: int | None
+    overall: float | None
+    flagged: bool | None
+    flagged_categories: list[str]
+    scores: dict[str, float] | None
+    model: str | None
+    model_version: str | None
+    scored_at: datetime | None
+    status: Status | None
+    status_rule: str | None
+    status_sequence: int | None
+    status_changed_at: datetime | None
+    correction: CorrectionView | None
+    created_at: datetime | None
+    deleted_at: datetime | None
+
+
+class PostPage(BaseModel):
+    """Posts in the order of their ids; `next` is the `after` of the next page."""
+
+    posts: list[PostView]
+    next: str | None
+
+
+class PostCounts(BaseModel):
+    """`scored` counts every post that ever got a score, the others only posts that are still there."""
+
+    scored: int
+    flagged: int
+    needs_review: int
+    status_flagged: int
+    cleared: int
+    corrected: int
+    deleted: int
+
+
+class ModelView(BaseModel):
+    """The model that scores now."""
+
+    version: str
+    name: str | None
+    macro_auc: float | None
+    examples: int | None
+    corrections: int | None
+    promoted_at: datetime | None
+
+
+class LatestReport(BaseModel):
+    """A report on the first page. `delivery` is null when it was sent nowhere."""
+
+    id: str
+    title: str
+    audit_category: AuditCategory
+    state: ReportState
+    created_at: datetime
+    delivery: DeliveryState | None
+    receipt: str | None
+    reason: str | None
+
+
+class OverviewView(BaseModel):
+    """The numbers of the first page."""
+
+    posts: PostCounts
+    flagged_by_category: dict[str, int]
+    model: ModelView | None
+    reports: list[LatestReport]
+
+
+def evidence_view(item: Evidence) -> EvidenceView:
+    """Return evidence as it is shown, with a preview of what leaves the house."""
+    masked = None if item.text is None else mask(item.text)
+    return EvidenceView(
+        masked_text=masked,
+        **{name: getattr(item, name) for name in EvidenceView.model_fields if name != "masked_text"},
+    )
+
+
+def delivery_view(row: Any) -> DeliveryView:
+    """Return a delivery as it is shown; what the outsider answered stays inside."""
+    waiting = row.state == DeliveryState.QUEUED
+    values = {name: getattr(row, name) for name in DeliveryView.model_fields} | {
+        "due_at": row.due_at if waiting else None
+    }
+    return DeliveryView(**values)
+
+
+def post_view(row: Any) -> PostView:
+    """Return a post as it stands."""
+    correction = None
+    if row.correction_verdict is not None:
+        correction = CorrectionView(
+            correction_id=row.correction_id,
+            verdict=Verdict(row.correction_verdict),
+            expected=row.correction_expected or [],
+            corrected_at=row.corrected_at,
+        )
+    made = {"correction", "flagged_categories", "status_sequence"}
+    return PostView(
+        correction=correction,
+        flagged_categories=categories_of(row.flagged_mask),
+        status_sequence=row.status_sequence if row.status is not None else None,
+        **{name: getattr(row, name) for name in PostView.model_fields if name not in made},
+    )

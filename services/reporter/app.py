@@ -1,0 +1,60 @@
+"""Wiring of the reporter."""
+
+from services.reporter.announced import report_completed, report_submitted
+from services.reporter.api import page, posts, reports
+from services.reporter.avid_export import Origin
+from services.reporter.delivery import SINK_AVID
+from services.reporter.handlers import Handlers
+from services.reporter.sending import Sender
+from services.reporter.settings import ReporterSettings
+from services.reporter.store import Store
+from services.reporter.tables import deliveries, metadata
+from services.reporter.tables import reports as report_table
+from services.reporter.writing import Writing
+from shared.announcements import Announcer
+from shared.runtime import Loop, Platform, Service
+
+
+def build(platform: Platform) -> Service:
+    """Return the reporter on a platform."""
+    settings = ReporterSettings()
+    database = platform.database("reporter", metadata)
+    store = Store(database)
+    sinks = [SINK_AVID] if settings.avid_submit_url else []
+    handlers = Handlers(store, sinks)
+    sender = Sender(store, settings)
+    origin = Origin(settings.developer, settings.deployer, "Ombud, the audited software", settings.project_url)
+    writing = Writing(store, origin, platform.settings.public_url, sinks)
+    completed = Announcer(
+        database, platform.publisher, report_table, report_completed, due=report_table.c.completed_at.is_not(None)
+    )
+    submitted = Announcer(
+        database, platform.publisher, deliveries, report_submitted, due=deliveries.c.finished_at.is_not(None)
+    )
+    return Service(
+        name="reporter",
+        routers=[
+            page.build_router(store, platform.keys, show_posts=platform.private or settings.front_page_posts),
+            posts.build_router(store, platform.keys),
+            reports.build_router(store, writing, platform.keys),
+        ],
+        hears={
+            "posts.scored": handlers.on_post_scored,
+            "posts.corrected": handlers.on_post_corrected,
+            "posts.deleted": handlers.on_post_deleted,
+            "posts.status_changed": handlers.on_post_status_changed,
+            "models.trained": handlers.on_model_trained,
+            "models.promoted": handlers.on_model_promoted,
+            "reports.completed": handlers.on_report_completed,
+            "reports.submitted": handlers.on_report_submitted,
+        },
+        settings=settings,
+        database=database,
+        loops=[
+            Loop("reports to announce", 0.5, completed),
+            Loop("deliveries to announce", 0.5, submitted),
+            Loop("deliveries", 1.0, sender),
+        ],
+        start=store.open,
+        stop=sender.stop,
+    )

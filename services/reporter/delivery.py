@@ -1,0 +1,100 @@
+"""What an outsider's answer means for a delivery. Pure.
+
+Invariant: what may have arrived is never sent again by itself; only "not sent", 429 and 5xx are tried again.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from shared.vocabulary import DeliveryState
+
+SINK_AVID = "avid"
+KEPT_CHARACTERS = 2000
+"""Of an answer this much is kept: enough to read a receipt or an error."""
+
+
+class Reached(StrEnum):
+    """How far one try got."""
+
+    NOT_SENT = "not_sent"
+    UNCLEAR = "unclear"
+    ANSWERED = "answered"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """How one try went; `status` and `text` only when there was an answer, `why` a fixed sentence otherwise."""
+
+    reached: Reached
+    why: str = ""
+    status: int = 0
+    text: str = ""
+    retry_after_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What becomes of the delivery. `queued` means another try."""
+
+    state: DeliveryState
+    reason: str | None = None
+    receipt: str | None = None
+
+
+def receipt_of(text: str) -> str | None:
+    """Return the uuid an answer consists of (JSON text, or bare), or None."""
+    try:
+        value = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        value = text.strip()
+    try:
+        return str(UUID(value)) if isinstance(value, str) and len(value) <= 45 else None
+    except ValueError:
+        return None
+
+
+def settle(answer: Answer, *, attempt: int, attempts: int) -> Settled:
+    """Return what follows from the answer to try number `attempt` of at most `attempts`."""
+    if answer.reached is Reached.UNCLEAR:
+        return Settled(DeliveryState.UNKNOWN, f"{answer.why}; it may have arrived, so a person decides")
+    if answer.reached is Reached.ANSWERED and 200 <= answer.status < 300:
+        receipt = receipt_of(answer.text)
+        if receipt:
+            return Settled(DeliveryState.SENT, receipt=receipt)
+        return Settled(DeliveryState.UNKNOWN, f"answered {answer.status} without a uuid; a person decides")
+    why = answer.why or f"answered {answer.status}"
+    passing = answer.reached is Reached.NOT_SENT or answer.status == 429 or answer.status >= 500
+    if not passing:
+        return Settled(DeliveryState.FAILED, f"{why}, which another try would not change")
+    if attempt >= attempts:
+        return Settled(DeliveryState.FAILED, f"{why} at try {attempt} of {attempts}")
+    return Settled(DeliveryState.QUEUED, why)
+
+
+def kept(text: str, secret: str | None) -> str:
+    """Return what is stored of an answer: its beginning, without the key and without NUL."""
+    clean = text.replace("\x00", "")
+    return (clean.replace(secret, "[key]") if secret else clean)[:KEPT_CHARACTERS]
+
+
+def queued(
+    report_id: str, version: int, sink: str, now: datetime, *, correlation_id: str | None, traceparent: str | None
+) -> dict[str, Any]:
+    """Return the row of a delivery that waits for its first try."""
+    return {
+        "report_id": report_id,
+        "version": version,
+        "sink": sink,
+        "round": 0,
+        "state": DeliveryState.QUEUED.value,
+        "attempts": 0,
+        "due_at": now,
+        "created_at": now,
+        "correlation_id": correlation_id,
+        "traceparent": traceparent,
+    }

@@ -1,0 +1,67 @@
+"""A report as Markdown for people. Pure.
+
+Invariant: nothing a stranger wrote is markup in here: HTML is escaped, Markdown's own signs are escaped, and line
+breaks become spaces, so that text cannot leave its place.
+"""
+
+import html
+import re
+from collections.abc import Sequence
+from datetime import datetime
+
+from services.reporter.avid import SHOWN_ROWS
+from services.reporter.avid_export import RATING, sep_codes
+from services.reporter.masking import mask
+from services.reporter.report import Evidence, Report
+
+SIGNS = re.compile(r"([\\`*_{}\[\]()#+\-.!|~:>=])")
+INVISIBLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
+
+
+def plain(text: str) -> str:
+    """Return `text` so that a Markdown reader shows it as it was typed, on one line."""
+    return SIGNS.sub(r"\\\1", html.escape(INVISIBLE.sub(" ", text), quote=False)).strip()
+
+
+def to_markdown(
+    report: Report, evidence: Sequence[Evidence], *, state: str, version: int, completed_at: datetime | None
+) -> str:
+    """Return the whole report, every evidence row included; text of strangers is masked and escaped."""
+    when = completed_at.date().isoformat() if completed_at else "not yet"
+    lines = [
+        f"# {plain(mask(report.title)) or 'Untitled report'}",
+        "",
+        f"- State: {state}, version {version}, completed: {when}",
+        f"- Kind of error: {plain(mask(report.error_type)) or 'not stated'}",
+        f"- Category: {report.audit_category.value}",
+        f"- AVID taxonomy: {', '.join(plain(code) for code in sep_codes(report))}",
+        "",
+        "## Summary",
+        "",
+        "\n\n".join(filter(None, map(plain, mask(report.summary).split("\n\n")))) or "No summary was given.",
+        "",
+        f"## Evidence ({len(evidence)})",
+        "",
+        "Content warning: the evidence may quote offensive language. Personal names and links are masked.",
+        "",
+    ]
+    for number, item in enumerate(evidence, 1):
+        lines += [*_item(number, item), ""]
+    if len(evidence) > SHOWN_ROWS:
+        lines += [f"The AVID document shows the first {SHOWN_ROWS} of these.", ""]
+    return "\n".join(lines)
+
+
+def _item(number: int, item: Evidence) -> list[str]:
+    decision = "flagged" if item.flagged else "not flagged"
+    text = "(deleted)" if item.deleted or item.text is None else plain(mask(item.text)) or "(empty)"
+    version = plain(f"{item.model} {item.model_version}")
+    lines = [
+        f"### {number}. Post {plain(item.post_id)}",
+        "",
+        f"> {text}",
+        "",
+        f"- System: {item.overall:.3f}, {decision} at {item.threshold:g} ({version})",
+        f"- Author of this report: {RATING[item.judgement] if item.judgement else 'no judgement yet'}",
+    ]
+    return [*lines, f"- Note: {plain(mask(item.note))}"] if item.note else lines

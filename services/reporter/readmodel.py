@@ -1,0 +1,217 @@
+"""From events to rows of the read models. Pure.
+
+Invariant: whatever the order and however often events come, the same rows remain: a rank says which score wins, a
+sequence which status, a time which correction.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from shared.events import ModelPromoted, ModelTrained, PostCorrected, PostDeleted, PostScored, PostStatusChanged
+from shared.vocabulary import CATEGORIES
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+DEFAULT_THRESHOLD = 0.5
+BITS = tuple((category, 1 << bit) for bit, category in enumerate(CATEGORIES))
+Row = dict[str, Any]
+
+
+def post_subject(post_id: str) -> str:
+    """Return the name of a deleted post among the tombstones."""
+    return f"post|{post_id}"
+
+
+def author_subject(platform: str, author: str) -> str:
+    """Return the name of an erased author among the tombstones."""
+    return f"author|{platform}|{author}"
+
+
+def score_rank(revision: int, scored_at: datetime) -> str:
+    """Return 33 digits that sort as (revision, moment of scoring) does."""
+    return f"{min(max(revision, 0), 10**16 - 1):016d}{max((scored_at - EPOCH) // MICROSECOND, 0):017d}"
+
+
+def flagged_mask(scores: Mapping[str, float], thresholds: Mapping[str, float]) -> int:
+    """Return the categories at or over their threshold, bit n for category n."""
+    return sum(
+        bit
+        for category, bit in BITS
+        if category in scores and scores[category] >= thresholds.get(category, DEFAULT_THRESHOLD)
+    )
+
+
+def categories_of(mask: int | None) -> list[str]:
+    """Return the categories of a mask."""
+    return [category for category, bit in BITS if mask and mask & bit]
+
+
+def _threshold(said: PostScored) -> float:
+    if (overall := said.thresholds.get("overall")) is not None:
+        return overall
+    top = max(said.scores, key=said.scores.__getitem__, default="")
+    return said.thresholds.get(top, DEFAULT_THRESHOLD)
+
+
+def newest_scores(said: Iterable[PostScored]) -> dict[str, tuple[str, PostScored]]:
+    """Return the rank and the newest score of each post, sorted by post so that writers meet rows in one order."""
+    newest: dict[str, tuple[str, PostScored]] = {}
+    for score in said:
+        rank = score_rank(score.post.revision, score.scored_at)
+        known = newest.get(score.post.post_id)
+        if known is None or known[0] <= rank:
+            newest[score.post.post_id] = rank, score
+    return dict(sorted(newest.items()))
+
+
+def subjects(scores: Iterable[PostScored]) -> list[str]:
+    """Return under which tombstones the text of these posts could be buried."""
+    names = set()
+    for score in scores:
+        names.add(post_subject(score.post.post_id))
+        if score.post.author is not None:
+            names.add(author_subject(score.post.platform, score.post.author))
+    return list(names)
+
+
+def score_row(rank: str, said: PostScored, buried: Mapping[str, datetime]) -> Row:
+    """Return the columns a score fills; a buried post keeps neither text nor author."""
+    post = said.post
+    gone = buried.get(post_subject(post.post_id)) if buried else None
+    if gone is None and buried and post.author is not None:
+        gone = buried.get(author_subject(post.platform, post.author))
+    return {
+        "post_id": post.post_id,
+        "platform": post.platform,
+        "external_id": post.external_id,
+        "author": None if gone else post.author,
+        "text": None if gone else post.text,
+        "language": post.language,
+        "revision": post.revision,
+        "overall": said.overall,
+        "flagged": said.flagged,
+        "flagged_mask": flagged_mask(said.scores, said.thresholds),
+        "threshold": _threshold(said),
+        "scores": said.scores,
+        "model": said.model,
+        "model_version": said.model_version,
+        "scored_at": said.scored_at,
+        "score_rank": rank,
+        "created_at": post.created_at,
+        "deleted_at": gone,
+    }
+
+
+def status_rows(said: Iterable[PostStatusChanged]) -> list[Row]:
+    """Return the newest status of each post, sorted by post."""
+    newest: dict[str, PostStatusChanged] = {}
+    for change in said:
+        known = newest.get(change.post_id)
+        if known is None or known.sequence <= change.sequence:
+            newest[change.post_id] = change
+    return [
+        {
+            "post_id": post,
+            "status": change.status.value,
+            "status_rule": change.rule,
+            "status_sequence": change.sequence,
+            "status_changed_at": change.changed_at,
+        }
+        for post, change in sorted(newest.items())
+    ]
+
+
+def correction_rows(said: Iterable[PostCorrected]) -> list[Row]:
+    """Return the corrections of posts we can name; the text a correction may carry is nobody's business here."""
+    rows = {
+        each.correction_id: {
+            "correction_id": each.correction_id,
+            "post_id": each.post_id,
+            "verdict": each.verdict.value,
+            "expected": list(each.expected_categories),
+            "corrected_at": each.corrected_at,
+        }
+        for each in said
+        if each.retracts is None and each.post_id is not None
+    }
+    return [rows[key] for key in sorted(rows)]
+
+
+def latest_corrections(posts: Iterable[str], standing: Iterable[Mapping[str, Any]]) -> list[Row]:
+    """Return the correction columns of each post from those of its corrections that nobody took back."""
+    latest: dict[str, Mapping[str, Any]] = {}
+    for row in sorted(standing, key=lambda row: (row["corrected_at"], row["correction_id"])):
+        latest[row["post_id"]] = row
+    return [
+        {
+            "post_id": post,
+            "correction_id": found["correction_id"] if found else None,
+            "correction_verdict": found["verdict"] if found else None,
+            "correction_expected": found["expected"] if found else None,
+            "corrected_at": found["corrected_at"] if found else None,
+        }
+        for post, found in ((post, latest.get(post)) for post in sorted(set(posts)))
+    ]
+
+
+def tombstone_rows(said: Iterable[PostDeleted]) -> list[Row]:
+    """Return a tombstone for each deleted post and each erased author."""
+    rows = []
+    for each in said:
+        if each.post_id is not None:
+            rows.append({"subject": post_subject(each.post_id), "deleted_at": each.deleted_at})
+        elif each.platform is not None and each.author is not None:
+            subject = author_subject(each.platform, each.author)
+            rows.append({"subject": subject, "deleted_at": each.deleted_at})
+    return sorted(rows, key=lambda row: row["subject"])
+
+
+def trained_rows(said: Iterable[ModelTrained]) -> list[Row]:
+    """Return the columns that training fills, one row per version."""
+    rows = {
+        each.model_version: {
+            "version": each.model_version,
+            "name": each.model,
+            "kind": each.kind.value,
+            "run_id": each.run_id,
+            "metrics": each.metrics,
+            "examples": each.examples,
+            "corrections": each.corrections,
+            "trained_at": each.trained_at,
+        }
+        for each in said
+    }
+    return [rows[key] for key in sorted(rows)]
+
+
+def promoted_rows(said: Iterable[ModelPromoted], known: Mapping[str, datetime]) -> list[Row]:
+    """Return the columns that promotion fills; of several promotions of one version the latest counts.
+
+    `known` holds when a version was promoted, as far as the table says.
+    """
+    newest: dict[str, ModelPromoted] = {}
+    for each in sorted(said, key=lambda each: each.promoted_at):
+        if each.model_version not in known or known[each.model_version] <= each.promoted_at:
+            newest[each.model_version] = each
+    return [
+        {
+            "version": version,
+            "name": each.model,
+            "kind": each.kind.value,
+            "run_id": each.run_id,
+            "promoted_at": each.promoted_at,
+            "replaces": each.replaces,
+        }
+        for version, each in sorted(newest.items())
+    ]
+
+
+def touched(said: Sequence[PostCorrected]) -> list[str]:
+    """Return the posts that corrections speak about."""
+    return [each.post_id for each in said if each.post_id is not None]
+
+
+def retracted(said: Sequence[PostCorrected]) -> list[str]:
+    """Return the ids of the corrections that were taken back."""
+    return sorted({each.retracts for each in said if each.retracts is not None})

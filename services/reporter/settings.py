@@ -1,0 +1,81 @@
+"""What an operator may change about the reporter (prefix OMBUD_REPORTER_).
+
+AVID gives its address and key out under plain names, so AVID_API_URL and AVID_API_KEY work as well.
+"""
+
+import re
+from typing import Any
+from urllib.parse import urlsplit
+
+from pydantic import AliasChoices, Field, SecretStr, field_validator
+from pydantic_settings import SettingsConfigDict
+
+from shared.settings import ServiceSettings, service_config
+
+PATH = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*(/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*")
+
+
+class ReporterSettings(ServiceSettings):
+    """The reporter's own settings."""
+
+    model_config = SettingsConfigDict(**service_config("reporter"), populate_by_name=True, hide_input_in_errors=True)
+
+    front_page_posts: bool = Field(
+        False, description="List posts with their text on the first page, which asks for no key; embedded start only."
+    )
+    project_url: str = Field("https://github.com/ombud/ombud", description="Reference of a report without public_url.")
+    developer: str = Field("Ombud contributors", min_length=1, description="Who made the audited system.")
+    deployer: str = Field("An Ombud installation", min_length=1, description="Who runs the audited system.")
+    avid_api_url: str | None = Field(
+        None,
+        validation_alias=AliasChoices("OMBUD_REPORTER_AVID_API_URL", "AVID_API_URL"),
+        description="Base address AVID gave you (http or https); none: reports stay here, export always works.",
+    )
+    avid_api_key: SecretStr | None = Field(
+        None,
+        validation_alias=AliasChoices("OMBUD_REPORTER_AVID_API_KEY", "AVID_API_KEY"),
+        description="Key AVID gave you, sent as the Authorization header without a scheme word.",
+    )
+    avid_submit_path: str = Field("submit", description="Path below the address that takes reports.")
+    avid_timeout_s: float = Field(20.0, gt=0, le=300, description="Longest time one submission may take.")
+    avid_attempts: int = Field(6, ge=1, le=20, description="Tries after which a delivery has failed.")
+    avid_backoff_base_s: float = Field(5.0, gt=0, description="First pause before another try; grows by four.")
+    avid_backoff_limit_s: float = Field(3600.0, gt=0, description="Longest pause before another try.")
+    avid_decimals_as_text: bool = Field(True, description="Send fractions as text, as AVID's own example does.")
+
+    @field_validator("avid_api_url", "avid_api_key", mode="before")
+    @classmethod
+    def _empty_is_none(cls, value: Any) -> Any:
+        secret = value.get_secret_value() if isinstance(value, SecretStr) else value
+        return None if isinstance(secret, str) and not secret.strip() else value
+
+    @field_validator("avid_api_key")
+    @classmethod
+    def _one_line(cls, value: SecretStr | None) -> SecretStr | None:
+        if value and not re.fullmatch(r"[!-~]+", value.get_secret_value()):
+            raise ValueError("the key must be printable ASCII without spaces")
+        return value
+
+    @field_validator("avid_api_url")
+    @classmethod
+    def _plain_http(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname or re.search(r"\s", value):
+            raise ValueError("must be an http or https address")
+        if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
+            raise ValueError("must hold no user, password, query or fragment")
+        return value
+
+    @field_validator("avid_submit_path")
+    @classmethod
+    def _below(cls, value: str) -> str:
+        if not PATH.fullmatch(value.strip("/")):
+            raise ValueError("must be a plain relative path")
+        return value.strip("/")
+
+    @property
+    def avid_submit_url(self) -> str | None:
+        """Return where reports are posted to, or None when AVID is not configured."""
+        return f"{self.avid_api_url.rstrip('/')}/{self.avid_submit_path}" if self.avid_api_url else None

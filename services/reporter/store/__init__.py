@@ -1,0 +1,40 @@
+"""Every query of the reporter. `Store` joins the questions about posts, models, reports and deliveries.
+
+Invariant: a question takes the connection it runs on, so that the caller decides what is one transaction.
+"""
+
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+from sqlalchemy import Row
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.reporter.store.deliveries import DeliveryQueries
+from services.reporter.store.erasure import ErasureQueries
+from services.reporter.store.overview import OverviewQueries
+from services.reporter.store.posts import PostQueries
+from services.reporter.store.reports import ReportQueries
+from shared.db import Database
+
+Connection = AsyncConnection
+Stored = Row[Any]
+
+
+class Store(PostQueries, OverviewQueries, ReportQueries, DeliveryQueries, ErasureQueries):
+    """The reporter's tables."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def begin(self) -> AbstractAsyncContextManager[Connection]:
+        """Return a transaction that writes."""
+        return self._database.begin()
+
+    def read(self) -> AbstractAsyncContextManager[Connection]:
+        """Return a connection for reading."""
+        return self._database.read()
+
+    async def open(self) -> None:
+        """Make what the queries rely on: the gate that writers of text and erasers pass."""
+        async with self.begin() as connection:
+            await self.make_gate(connection)

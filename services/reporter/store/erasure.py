@@ -1,0 +1,104 @@
+"""Questions about deleted posts: who is buried, and taking text out of every table.
+
+Invariant: whoever writes post text passes the gate first (shared), whoever erases closes it; so on PostgreSQL, too,
+no text slips in between an erasure's tombstone and its clean-up. SQLite has one writer at a time anyway.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import bindparam, or_, select, tuple_, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.reporter.tables import deliveries, evidence, posts, reports, tombstones
+from shared.db import chunks, insert_new
+
+GATE = "gate"
+
+
+class ErasureQueries:
+    """Tombstones and what they bury."""
+
+    async def make_gate(self, connection: AsyncConnection) -> None:
+        """Insert the row everybody locks."""
+        await insert_new(connection, tombstones, [{"subject": GATE, "deleted_at": None}])
+
+    async def pass_gate(self, connection: AsyncConnection) -> None:
+        """Keep erasers out until this transaction ends; other writers may pass as well."""
+        question = select(tombstones.c.subject).where(tombstones.c.subject == GATE)
+        await connection.execute(question.with_for_update(read=True))
+
+    async def close_gate(self, connection: AsyncConnection) -> None:
+        """Keep every writer of text out until this transaction ends."""
+        question = select(tombstones.c.subject).where(tombstones.c.subject == GATE)
+        await connection.execute(question.with_for_update())
+
+    async def buried(self, connection: AsyncConnection, subjects: Sequence[str]) -> dict[str, datetime]:
+        """Return which of the subjects were deleted, and when."""
+        found: dict[str, datetime] = {}
+        for some in chunks(subjects):
+            question = select(tombstones.c.subject, tombstones.c.deleted_at).where(tombstones.c.subject.in_(some))
+            found |= {row.subject: row.deleted_at for row in await connection.execute(question)}
+        return found
+
+    async def bury(self, connection: AsyncConnection, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Remember deletions; the first one of a subject counts."""
+        await insert_new(connection, tombstones, rows)
+
+    async def evidence_in(
+        self, connection: AsyncConnection, post_ids: Collection[str], authors: Collection[tuple[str, str]]
+    ) -> dict[str, set[str]]:
+        """Return the evidence these posts or authors' posts are in: report id -> post ids."""
+        written = select(posts.c.post_id).where(tuple_(posts.c.platform, posts.c.author).in_(list(authors)))
+        question = select(evidence.c.report_id, evidence.c.post_id).where(
+            or_(evidence.c.post_id.in_(list(post_ids)), evidence.c.post_id.in_(written))
+        )
+        found: dict[str, set[str]] = {}
+        for row in await connection.execute(question):
+            found.setdefault(row.report_id, set()).add(row.post_id)
+        return found
+
+    async def erase_evidence(self, connection: AsyncConnection, found: Mapping[str, Iterable[str]]) -> None:
+        """Take the text out of these pieces of evidence."""
+        where = (evidence.c.report_id == bindparam("r"), evidence.c.post_id == bindparam("p"))
+        gone = {"text": None, "deleted": True}
+        rows = [{"r": report, "p": post, **gone} for report, posts_ in found.items() for post in sorted(posts_)]
+        if rows:
+            await connection.execute(update(evidence).where(*where), rows)
+
+    async def erase_answers(self, connection: AsyncConnection, report_ids: Iterable[str]) -> None:
+        """Forget what outsiders answered to these reports; an answer may quote what was sent."""
+        where = deliveries.c.report_id.in_(list(report_ids))
+        await connection.execute(update(deliveries).where(where).values(answer=None))
+
+    async def documents(self, connection: AsyncConnection, report_ids: Iterable[str]) -> dict[str, dict[str, Any]]:
+        """Return the frozen documents among these reports, locked."""
+        where = (reports.c.id.in_(list(report_ids)), reports.c.completed_at.is_not(None))
+        rows = await connection.execute(select(reports.c.id, reports.c.document).where(*where).with_for_update())
+        return {row.id: row.document for row in rows}
+
+    async def replace_documents(
+        self, connection: AsyncConnection, documents: Mapping[str, Mapping[str, Any]], now: datetime
+    ) -> None:
+        """Store documents that lost text to a deletion."""
+        rows = [{"r": report, "document": document, "redacted_at": now} for report, document in documents.items()]
+        if rows:
+            await connection.execute(update(reports).where(reports.c.id == bindparam("r")), rows)
+
+    async def erase_posts(
+        self, connection: AsyncConnection, deleted: Mapping[str, datetime], authors: Mapping[tuple[str, str], datetime]
+    ) -> None:
+        """Take text and author out of these posts and of everything of these authors; ids and statuses stay."""
+        gone = {"text": None, "author": None}
+        if deleted:
+            rows = [{"post_id": post, "deleted_at": at} for post, at in sorted(deleted.items())]
+            await insert_new(connection, posts, rows)
+            changes = [{"p": post, "deleted_at": at, **gone} for post, at in sorted(deleted.items())]
+            await connection.execute(update(posts).where(posts.c.post_id == bindparam("p")), changes)
+        if authors:
+            where = (posts.c.platform == bindparam("f"), posts.c.author == bindparam("a"))
+            changes = [
+                {"f": platform, "a": who, "deleted_at": at, **gone} for (platform, who), at in sorted(authors.items())
+            ]
+            await connection.execute(update(posts).where(*where), changes)

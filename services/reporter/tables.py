@@ -1,0 +1,147 @@
+"""What the reporter keeps: read models of posts and models, reports with evidence, deliveries, tombstones.
+
+Invariant: post text lives in reporter_posts.text, reporter_evidence.text, reporter_reports.document and
+reporter_deliveries.answer (an outsider may echo it) and nowhere else; erasing visits all four.
+"""
+
+from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, MetaData, String, Table, Text, false
+
+from shared.db import Json, Moment
+
+metadata = MetaData()
+
+posts = Table(
+    "reporter_posts",
+    metadata,
+    Column("post_id", String, primary_key=True),
+    Column("platform", String),
+    Column("external_id", String),
+    Column("author", String),
+    Column("text", Text),
+    Column("language", String),
+    Column("revision", BigInteger),
+    Column("overall", Float),
+    Column("flagged", Boolean),
+    Column("flagged_mask", Integer),  # bit n: category n of CATEGORIES is at or over its threshold
+    Column("threshold", Float),  # the one that decided `flagged`
+    Column("scores", Json),
+    Column("model", String),
+    Column("model_version", String),
+    Column("scored_at", Moment),
+    Column("score_rank", String(33), nullable=False, server_default=""),  # revision, then scored_at, as digits
+    Column("status", String),
+    Column("status_rule", String),
+    Column("status_sequence", BigInteger, nullable=False, server_default="-1"),
+    Column("status_changed_at", Moment),
+    Column("correction_id", String),
+    Column("correction_verdict", String),
+    Column("correction_expected", Json),
+    Column("corrected_at", Moment),
+    Column("created_at", Moment),
+    Column("deleted_at", Moment),
+    # every count of the first page comes from this index alone
+    Index("reporter_posts_tally", "flagged", "status", "correction_verdict", "flagged_mask", "deleted_at"),
+    Index("reporter_posts_recent", "scored_at"),
+    Index("reporter_posts_author", "author"),
+)
+
+corrections = Table(
+    "reporter_corrections",
+    metadata,
+    Column("correction_id", String, primary_key=True),
+    Column("post_id", String, index=True),  # empty while only its retraction was heard
+    Column("verdict", String),
+    Column("expected", Json),
+    Column("corrected_at", Moment),
+    Column("retracted", Boolean, nullable=False, server_default=false()),
+)
+
+models = Table(
+    "reporter_models",
+    metadata,
+    Column("version", String, primary_key=True),
+    Column("name", String),
+    Column("kind", String),
+    Column("run_id", String),
+    Column("metrics", Json),
+    Column("examples", Integer),
+    Column("corrections", Integer),
+    Column("trained_at", Moment),
+    Column("promoted_at", Moment),
+    Column("replaces", String),
+)
+
+tombstones = Table(
+    "reporter_tombstones",
+    metadata,
+    Column("subject", String, primary_key=True),  # post|<id>, author|<platform>|<pseudonym>, or the gate
+    Column("deleted_at", Moment),
+)
+
+reports = Table(
+    "reporter_reports",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("title", Text, nullable=False),
+    Column("error_type", String, nullable=False),
+    Column("audit_category", String, nullable=False),
+    Column("unequal_for", String),
+    Column("sep", Json, nullable=False),
+    Column("summary", Text, nullable=False),
+    Column("state", String, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("created_by", String, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+    Column("completed_at", Moment),
+    Column("document", Json),  # left out, never None, while there is none: None would become a JSON null
+    Column("document_hash", String(64)),
+    Column("redacted_at", Moment),  # set when a deletion took text out of the frozen document
+    Column("receipt", Text),
+    Column("receipt_state", String),
+    Column("receipt_at", Moment),
+    Column("correlation_id", String),
+    Column("traceparent", String),
+    Column("announced_at", Moment),
+    Index("reporter_reports_newest", "created_at", "id"),
+)
+
+evidence = Table(
+    "reporter_evidence",
+    metadata,
+    Column("report_id", String(36), primary_key=True),
+    Column("post_id", String, primary_key=True, index=True),
+    Column("position", Integer, nullable=False),
+    Column("text", Text),
+    Column("overall", Float, nullable=False),
+    Column("flagged", Boolean, nullable=False),
+    Column("threshold", Float, nullable=False),
+    Column("model", String, nullable=False),
+    Column("model_version", String, nullable=False),
+    Column("judgement", String),
+    Column("note", Text),
+    Column("deleted", Boolean, nullable=False, server_default=false()),
+)
+
+deliveries = Table(
+    "reporter_deliveries",
+    metadata,
+    Column("report_id", String(36), primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("sink", String(32), primary_key=True),
+    Column("round", Integer, nullable=False),  # grows each time a person queues it again
+    Column("state", String, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("due_at", Moment, nullable=False),
+    Column("owner", String),
+    Column("lease_until", Moment),
+    Column("receipt", String),
+    Column("reason", String),
+    Column("answer", Text),
+    Column("created_at", Moment, nullable=False),
+    Column("finished_at", Moment),
+    Column("correlation_id", String),
+    Column("traceparent", String),
+    Column("announced_at", Moment),
+    Index("reporter_deliveries_due", "state", "due_at"),
+)

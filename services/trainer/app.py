@@ -1,0 +1,37 @@
+"""Wiring of the trainer."""
+
+from services.trainer.api import build_router
+from services.trainer.handlers import Handlers
+from services.trainer.runner import Runner
+from services.trainer.settings import TrainerSettings
+from services.trainer.store import Store
+from services.trainer.tables import metadata, models
+from services.trainer.training import Training, events_of
+from shared.announcements import Announcer
+from shared.bus.keys import consumer_name
+from shared.runtime import Loop, Platform, Service
+
+
+def build(platform: Platform) -> Service:
+    """Return the trainer."""
+    settings = TrainerSettings()
+    database = platform.database("trainer", metadata)
+    store = Store(database)
+    handlers = Handlers(store)
+    runner = Runner(settings.run_timeout_s)
+    training = Training(store, runner, settings, platform.settings.artifacts, consumer_name("trainer"))
+    announcer = Announcer(database, platform.publisher, models, events_of)
+    return Service(
+        name="trainer",
+        routers=[build_router(store, settings, platform.keys)],
+        hears={
+            "posts.scored": handlers.on_post_scored,
+            "posts.corrected": handlers.on_post_corrected,
+            "posts.rated": handlers.on_post_rated,
+            "posts.deleted": handlers.on_post_deleted,
+        },
+        settings=settings,
+        database=database,
+        loops=[Loop("trainer runs", 0.5, training), Loop("trainer announcer", 0.5, announcer)],
+        stop=training.stop,
+    )

@@ -1,0 +1,85 @@
+"""What a correction teaches. Only the categories a person spoke about; every other one stays unknown, never 0."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from shared.vocabulary import CATEGORIES, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """A correction as training sees it, with what is known of its post by now.
+
+    `post_revision` is the moment of the post's latest edit in milliseconds, 0 if it was never edited.
+    """
+
+    correction_id: str
+    verdict: Verdict
+    corrected_at: datetime
+    post_id: str | None = None
+    text: str | None = None
+    language: str | None = None
+    expected: tuple[str, ...] = ()
+    actual: tuple[str, ...] = ()
+    spoke_about: tuple[str, ...] = ()
+    retracts: str | None = None
+    post_text: str | None = None
+    post_language: str | None = None
+    post_revision: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """What one correction says for sure: category -> 1 or 0."""
+
+    correction_id: str
+    text: str
+    labels: dict[str, int]
+
+
+def labels_of(correction: Correction) -> dict[str, int]:
+    """Return the labels a correction gives by itself, empty if it teaches nothing.
+
+    Judged is what the person spoke about, or else what they named; 1 if they expect the category. Whoever says
+    that a score was correct expects what it said.
+    """
+    if correction.verdict is Verdict.UNSURE or correction.retracts is not None:
+        return {}
+    right = correction.verdict is Verdict.CORRECT
+    expected = {*correction.expected, *(correction.actual if right else ())}
+    judged = {*(correction.spoke_about or (*correction.expected, *correction.actual))}
+    return {category: int(category in expected) for category in CATEGORIES if category in judged}
+
+
+def text_of(correction: Correction) -> str | None:
+    """Return the text a correction is about: its own, or its post's unless that was edited afterwards."""
+    if correction.text is not None:
+        return correction.text
+    edited_since = correction.post_revision > correction.corrected_at.timestamp() * 1000
+    return None if edited_since else correction.post_text
+
+
+def lessons(corrections: Iterable[Correction]) -> list[Lesson]:
+    """Return what a set of corrections teaches together, oldest first, whatever order they arrived in.
+
+    A correction that another one takes back teaches nothing; of two about the same post (or, without a post,
+    the same text) and category the later one counts.
+    """
+    ordered = sorted(corrections, key=lambda each: (each.corrected_at, each.correction_id))
+    taken_back = {each.retracts for each in ordered}
+    said: dict[str, tuple[str, str, dict[str, int]]] = {}
+    last_word: dict[tuple[str, str], str] = {}
+    for each in ordered:
+        text, labels = text_of(each), labels_of(each)
+        if text is None or not text.strip() or each.correction_id in taken_back:
+            continue
+        subject = f"post:{each.post_id}" if each.post_id else f"text:{text}"
+        said[each.correction_id] = (subject, text, labels)
+        last_word |= {(subject, category): each.correction_id for category in labels}
+    taught = []
+    for name, (subject, text, labels) in said.items():
+        kept = {category: label for category, label in labels.items() if last_word[subject, category] == name}
+        if kept:
+            taught.append(Lesson(name, text, kept))
+    return taught

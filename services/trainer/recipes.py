@@ -1,0 +1,92 @@
+"""Untrained pipelines by name, and how one becomes a model. The same examples and seed give the same scores."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import sklearn
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import FeatureUnion
+
+from services.trainer.runs import RecipeName
+from shared.model import Model
+from shared.vocabulary import CATEGORIES
+
+FEWEST = 5
+"""A category with fewer examples of either class gets no head: it stays unknown."""
+WORDS, CHARACTERS = 15_000, 25_000
+"""Most features of each kind; 40,000 x 12 weights are 2 MB."""
+FLAGGED_AT = 0.5
+
+
+class TooLittleData(ValueError):
+    """No category has enough examples of both classes."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How texts become features, and what learns one category from them (made from a seed)."""
+
+    vectorizer: Callable[[], FeatureUnion]
+    head: Callable[[int], LogisticRegression]
+
+
+def _words_and_characters() -> FeatureUnion:
+    """Words say what, pieces of words survive spelling and Dutch compounds."""
+    shared: dict[str, Any] = {"sublinear_tf": True, "dtype": np.float32}
+    return FeatureUnion(
+        [
+            ("words", TfidfVectorizer(ngram_range=(1, 2), max_features=WORDS, **shared)),
+            ("characters", TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4), max_features=CHARACTERS, **shared)),
+        ]
+    )
+
+
+def _balanced(seed: int) -> LogisticRegression:
+    return LogisticRegression(C=10.0, solver="liblinear", class_weight="balanced", random_state=seed)
+
+
+RECIPES: Mapping[RecipeName, Recipe] = {"linear": Recipe(_words_and_characters, _balanced)}
+"""Name -> recipe."""
+
+
+def fit(name: RecipeName, table: pd.DataFrame, *, seed: int, facts: Mapping[str, Any]) -> Model:
+    """Return a model of the examples in `table`, one head per category fitted on the rows that know it.
+
+    Raises TooLittleData if no category has five examples of both classes.
+    """
+    recipe = RECIPES[name]
+    vectorizer = recipe.vectorizer()
+    taught = [category for category in CATEGORIES if _enough(table[category])]
+    if not taught:
+        raise TooLittleData(f"no category has {FEWEST} examples of both classes")
+    features = vectorizer.fit_transform(table["text"].tolist())
+    _slim(vectorizer)
+    weight = table["weight"].to_numpy(float)
+    heads = []
+    for category in taught:
+        label = table[category].to_numpy(float)
+        known = np.flatnonzero(~np.isnan(label))
+        head = recipe.head(seed)
+        heads.append(head.fit(features[known], label[known].astype(int), sample_weight=weight[known]))
+    return Model(
+        vectorizer=vectorizer,
+        categories=tuple(taught),
+        weights=np.vstack([head.coef_[0] for head in heads]).T.astype(np.float32),
+        intercepts=np.array([head.intercept_[0] for head in heads], np.float32),
+        thresholds=dict.fromkeys(taught, FLAGGED_AT),
+        facts={"recipe": name, "seed": seed, "scikit_learn": sklearn.__version__, **facts},
+    )
+
+
+def _enough(labels: pd.Series) -> bool:
+    return bool((labels == 1).sum() >= FEWEST and (labels == 0).sum() >= FEWEST)
+
+
+def _slim(vectorizer: FeatureUnion) -> None:
+    """Turn the vocabularies' numpy integers into plain ones: skops stores each of the former as a file."""
+    for _, part in vectorizer.transformer_list:
+        part.vocabulary_ = {str(term): int(index) for term, index in part.vocabulary_.items()}

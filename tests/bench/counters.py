@@ -1,0 +1,86 @@
+"""Deterministic counters of one batch of 200 posts through all services: these gate.
+
+SQL statements and Redis commands must not grow with the posts of a batch; bytes per post are what disks pay.
+"""
+
+from collections import Counter
+from pathlib import Path
+
+import redis as redis_sync
+from rich.console import Console
+from rich.table import Table
+from sqlalchemy import event
+
+from shared.runtime import Platform
+from tests.bench.pipeline import settled
+from tests.bench.workload import texts
+from tests.support.ombud import embedded
+from tests.support.servers import Broker, eventually
+
+POSTS = 200
+LIMITS = {
+    "SQL statements per batch, classifier": 16,
+    "SQL statements per batch, trainer": 8,
+    "SQL statements per batch, auditor": 12,
+    "SQL statements per batch, reporter": 16,
+    "Redis writes per post (XADD)": 3.2,
+    "bytes of one post on posts.ingested, mean": 700,
+    "bytes of one post on posts.scored, mean": 1_500,
+}
+
+
+class Statements:
+    """Counts SQL statements of one service; `executemany` is one."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __call__(self, *_: object) -> None:
+        self.count += 1
+
+
+async def measure(folder: Path, console: Console) -> list[str]:
+    """Send one batch through an embedded Ombud, print the counters and return those over their limit."""
+    broker = Broker(folder / "broker").start()
+    try:
+        async with embedded(folder / "data", broker.url) as (http, platform):
+            counted = _listen(platform)
+            before = _commands(broker)
+            posts = [{"platform": "count", "external_id": str(n), "text": text} for n, text in enumerate(texts(POSTS))]
+            (await http.post("/v1/posts", json=posts)).raise_for_status()
+            await eventually(lambda: settled(broker.url, POSTS), 60)
+            values = {f"SQL statements per batch, {name}": float(each.count) for name, each in counted.items()}
+            commands = _commands(broker)
+            values["Redis writes per post (XADD)"] = (commands["cmdstat_xadd"] - before["cmdstat_xadd"]) / POSTS
+            for stream in ("posts.ingested", "posts.scored"):
+                values[f"bytes of one post on {stream}, mean"] = _bytes(broker, stream)
+    finally:
+        broker.stop()
+    table = Table("counter", "value", "limit")
+    for name, limit in LIMITS.items():
+        table.add_row(name, f"{values[name]:,.2f}", f"<= {limit:,}")
+    console.print(table)
+    faults = [name for name, limit in LIMITS.items() if values[name] > limit]
+    for name in faults:
+        console.print(f"over its limit: {name}")
+    return faults
+
+
+def _listen(platform: Platform) -> dict[str, Statements]:
+    counted = {}
+    for service in platform.services:
+        if service.name != "ingest":
+            counted[service.name] = Statements()
+            event.listen(service.database.engine.sync_engine, "before_cursor_execute", counted[service.name])
+    return counted
+
+
+def _commands(broker: Broker) -> Counter[str]:
+    with broker.client() as redis:
+        return Counter({name: row["calls"] for name, row in redis.info("commandstats").items()})  # type: ignore[union-attr]
+
+
+def _bytes(broker: Broker, stream: str) -> float:
+    with redis_sync.Redis.from_url(broker.url) as redis:
+        sizes = [len(fields[b"__data__"]) for _, fields in redis.xrange(stream)]  # type: ignore[union-attr]
+    return sum(sizes) / len(sizes)

@@ -1,0 +1,288 @@
+"""Documents pass our own schema, whatever the report, and say nothing that was not measured."""
+
+import importlib
+import string
+from datetime import date
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+from pydantic import ValidationError
+
+from services.reporter import avid, avid_export
+from services.reporter.avid_export import Origin, build, redact, submission, to_bytes, to_document
+from services.reporter.markdown import to_markdown
+from services.reporter.report import AuditCategory, Evidence, Judgement, Report, UnequalFor, missing
+
+ORIGIN = Origin("Makers", "Runners", "The report", "https://ombud.example/v1/reports/1")
+DAY = date(2026, 3, 1)
+words = st.text(max_size=80)
+shares = st.floats(0, 1, allow_nan=False)
+versions = st.text(string.ascii_lowercase + string.digits, min_size=1, max_size=6)
+reports = st.builds(
+    Report,
+    id=st.uuids().map(str),
+    title=words,
+    error_type=words,
+    audit_category=st.sampled_from(AuditCategory),
+    summary=words,
+    unequal_for=st.none() | st.sampled_from(UnequalFor),
+    sep=st.lists(st.sampled_from(sorted(avid.SEP_OF_CODE)), max_size=3).map(tuple),
+)
+pieces = st.builds(
+    Evidence,
+    post_id=st.uuids().map(str),
+    text=st.none() | words,
+    overall=shares,
+    flagged=st.booleans(),
+    threshold=shares,
+    model=versions,
+    model_version=versions,
+    judgement=st.none() | st.sampled_from(Judgement),
+    note=st.none() | words,
+    deleted=st.booleans(),
+)
+evidences = st.lists(pieces, min_size=1, max_size=30, unique_by=lambda item: item.post_id)
+SCHEMA = Draft202012Validator(avid.AvidReport.model_json_schema())
+
+
+def piece(post_id: str = "p", **changes: Any) -> Evidence:
+    """Return a flagged post that its judge finds harmless."""
+    values: dict[str, Any] = {
+        "text": "words",
+        "overall": 0.9,
+        "flagged": True,
+        "threshold": 0.5,
+        "model": "m",
+        "model_version": "1",
+        "judgement": Judgement.NOT_TOXIC,
+    }
+    return Evidence(post_id=post_id, **(values | changes))
+
+
+def report(**changes: Any) -> Report:
+    """Return a report about accuracy."""
+    values: dict[str, Any] = {
+        "title": "Too strict",
+        "error_type": "over-sensitive",
+        "audit_category": AuditCategory.ACCURACY,
+        "summary": "It is.",
+    }
+    return Report(id="r", **(values | changes))
+
+
+def document(*evidence: Evidence, **changes: Any) -> dict[str, Any]:
+    """Return the document of a report with the given evidence."""
+    return to_document(build(report(**changes), evidence or [piece()], origin=ORIGIN, reported=DAY))
+
+
+@given(reports, evidences, st.none() | words)
+def test_every_document_passes_our_schema_and_is_the_same_bytes_again(
+    made: Report, evidence: list[Evidence], credit: str | None
+) -> None:
+    first = build(made, evidence, origin=ORIGIN, reported=DAY, credit=credit)
+    again = build(made, list(evidence), origin=ORIGIN, reported=DAY, credit=credit)
+    data = to_bytes(to_document(first))
+    assert data == to_bytes(to_document(again)) == to_bytes(orjson.loads(data))
+    assert avid.AvidReport.model_validate_json(data) == first
+    SCHEMA.validate(orjson.loads(data))
+
+
+@given(reports, evidences)
+def test_a_redacted_document_still_passes(made: Report, evidence: list[Evidence]) -> None:
+    full = to_document(build(made, evidence, origin=ORIGIN, reported=DAY))
+    less = redact(full, {evidence[0].post_id})
+    avid.AvidReport.model_validate_json(to_bytes(less))
+    row = less["metrics"][0]["results"]["rows"][0]
+    assert (row["comment"], row["deleted"]) == (None, True)
+    assert row["system_rating"] == full["metrics"][0]["results"]["rows"][0]["system_rating"]
+
+
+@given(reports, evidences)
+def test_markdown_of_a_stranger_is_no_markup(made: Report, evidence: list[Evidence]) -> None:
+    text = to_markdown(made, evidence, state="draft", version=1, completed_at=None)
+    assert "<" not in text
+    assert all(line == line.strip("\r\x0b\x0c") for line in text.split("\n"))
+
+
+@pytest.mark.parametrize(
+    ("count", "measured", "decisive", "kind"),
+    [
+        (1, False, False, "Issue"),
+        (4, False, False, "Issue"),
+        (5, False, False, "Advisory"),
+        (1, True, False, "Measurement"),
+        (9, True, True, "Detection"),
+    ],
+)
+def test_the_lowest_row_that_applies_is_the_type(count: int, measured: bool, decisive: bool, kind: str) -> None:
+    assert avid.report_type(count, measured=measured, decisive=decisive) == kind
+
+
+@pytest.mark.parametrize(
+    ("category", "unequal", "code", "domain"),
+    [
+        (AuditCategory.BIAS, UnequalFor.GROUP, "E0101: Group fairness", "Ethics"),
+        (AuditCategory.BIAS, UnequalFor.SIMILAR_POSTS, "E0102: Individual fairness", "Ethics"),
+        (AuditCategory.BIAS, None, "E0100: Bias/ Discrimination", "Ethics"),
+        (AuditCategory.ACCURACY, UnequalFor.GROUP, "P0204: Accuracy", "Performance"),
+        (AuditCategory.ADVERSARIAL, None, "S0403: Adversarial Example", "Security"),
+        (AuditCategory.OTHER, None, "P0200: Model issues", "Performance"),
+    ],
+)
+def test_the_category_decides_code_and_risk_domain(
+    category: AuditCategory, unequal: UnequalFor | None, code: str, domain: str
+) -> None:
+    taxonomy = document(audit_category=category, unequal_for=unequal)["impact"]["avid"]
+    assert (taxonomy["sep_view"], taxonomy["risk_domain"]) == ([code], [domain])
+
+
+def test_codes_the_author_chose_count_and_bring_their_domains() -> None:
+    taxonomy = document(sep=("E0101", "S0403"))["impact"]["avid"]
+    assert taxonomy["sep_view"] == ["S0403: Adversarial Example", "E0101: Group fairness"]
+    assert taxonomy["risk_domain"] == ["Security", "Ethics"]
+
+
+def test_the_document_says_what_was_audited_and_names_each_version() -> None:
+    made = document(piece("a", model_version="1"), piece("b", model_version="2"))
+    assert [each["name"] for each in made["affects"]["artifacts"]] == ["m 1", "m 2"]
+    assert made["metrics"][0]["detection_method"]["name"] == "flagged if the overall score >= 0.5 on 0-1"
+    assert made["problemtype"]["classof"] == "Third-party Report"
+    assert made["problemtype"]["type"] == "Issue"
+    assert made["impact"]["avid"]["vuln_id"] is None
+    assert "Content warning" in made["description"]["value"]
+    assert "disagreed on 2" in made["description"]["value"]
+
+
+def test_evidence_alone_brings_no_aggregate_number() -> None:
+    made = document(*(piece(str(n)) for n in range(30)))
+    assert [metric["name"] for metric in made["metrics"]] == ["Evidence comments"]
+    assert made["problemtype"]["type"] == "Advisory"
+    assert len(made["metrics"][0]["results"]["rows"]) == 20
+    assert made["metrics"][0]["results"]["total"] == 30
+    assert made["metrics"][0]["results"]["rows"][0]["auditor_rating"] == "not toxic"
+
+
+def test_personal_data_in_any_text_is_masked() -> None:
+    made = document(
+        piece(text="@jan is bad", note="ask jan@example.org"),
+        title="About @jan",
+        summary="call +31612345678",
+        error_type="see www.x.example",
+    )
+    text = to_bytes(made).decode()
+    assert not any(word in text for word in ("@jan", "jan@", "+316", "www"))
+
+
+def test_credit_stands_only_where_somebody_chose_it() -> None:
+    assert "credit" not in document()
+    named = build(report(), [piece()], origin=ORIGIN, reported=DAY, credit=" Ann ")
+    assert to_document(named)["credit"] == [{"lang": "eng", "value": "Ann"}]
+
+
+def test_fractions_become_text_only_in_what_is_sent() -> None:
+    made = document()
+    sent = orjson.loads(submission(made, decimals_as_text=True))
+    assert sent["metrics"][0]["results"]["rows"][0]["system_rating"] == "0.9"
+    assert sent["metrics"][0]["results"]["total"] == 1
+    assert made["metrics"][0]["results"]["rows"][0]["system_rating"] == 0.9
+    assert submission(made, decimals_as_text=False) == to_bytes(made)
+
+
+def changed(made: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
+    """Return the document with another value at a dotted path."""
+    whole: dict[str, Any] = orjson.loads(to_bytes(made))
+    *way, last = path.split(".")
+    place: Any = whole
+    for part in way:
+        place = place[int(part) if part.isdigit() else part]
+    place[last] = value
+    return whole
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("extra", 1),
+        ("data_type", "OTHER"),
+        ("references", []),
+        ("metrics.0.detection_method.type", "Detection"),
+        ("metrics.0.detection_method.type", "Significance Test"),
+        ("metrics.0.results.rows", []),
+        ("problemtype.type", "Measurement"),
+        ("problemtype.classof", "LLM Evaluation"),
+        ("credit", {"lang": "eng", "value": "Ann"}),
+        ("credit", None),
+        ("impact.avid.risk_domain", ["Ethics"]),
+        ("impact.avid.sep_view", ["P0204: accuracy"]),
+        ("impact.avid.vuln_id", "AVID-1"),
+        ("references.0.url", "javascript:alert(1)"),
+        ("metrics.0.results.rows.0.system_rating", "0.9"),
+    ],
+)
+def test_a_document_with_a_fault_is_refused(path: str, value: Any) -> None:
+    avid.AvidReport.model_validate_json(to_bytes(document()))
+    with pytest.raises(ValidationError):
+        avid.AvidReport.model_validate_json(to_bytes(changed(document(), path, value)))
+
+
+def test_the_documents_of_indielabel_are_refused() -> None:
+    """Upstream writes a method `Detection` and one credit instead of a list, and mixes scales."""
+    theirs = changed(changed(document(), "metrics.0.detection_method.type", "Detection"), "credit", {"value": "x"})
+    with pytest.raises(ValidationError) as refused:
+        avid.AvidReport.model_validate_json(to_bytes(theirs))
+    assert {str(fault["loc"][0]) for fault in refused.value.errors()} == {"metrics", "credit"}
+
+
+def test_numbers_need_a_test_and_parallel_lists() -> None:
+    numbers = {"feature": ["g"], "n": [10], "stat": [1.0], "ci95_low": [0.1], "ci95_high": [0.3], "pvalue": [0.01]}
+    entry = {"name": "Gap", "detection_method": {"type": "Significance Test", "name": "McNemar"}, "results": numbers}
+    made = changed(document(), "metrics", [entry])
+    for kind in ("Measurement", "Detection"):
+        avid.AvidReport.model_validate_json(to_bytes(changed(made, "problemtype.type", kind)))
+    with pytest.raises(ValidationError):
+        avid.AvidReport.model_validate_json(to_bytes(made))  # still called an issue
+    entry["results"] = numbers | {"n": [10, 20]}
+    with pytest.raises(ValidationError):
+        avid.AvidReport.model_validate_json(to_bytes(changed(made, "problemtype.type", "Detection")))
+
+
+def test_a_report_without_evidence_has_no_document() -> None:
+    with pytest.raises(ValidationError):
+        build(report(), [], origin=ORIGIN, reported=DAY)
+
+
+def test_everything_a_report_lacks_is_said_at_once() -> None:
+    lacks = missing(report(title=" ", summary=""), [piece("a"), piece("b", judgement=None)])
+    assert [each.field for each in lacks] == ["title", "summary", "judgements.b"]
+    assert [each.field for each in missing(report(), [])] == ["evidence"]
+    assert missing(report(), [piece(judgement=Judgement.UNSURE)]) == []
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
+@pytest.mark.parametrize("number", range(2))
+def test_avidtools_takes_our_documents(number: int) -> None:
+    """With avidtools 0.1.2 (no third-party reports yet) and with 0.3.2; skipped where it is not installed."""
+    pytest.importorskip("avidtools", reason="avidtools is no dependency")
+    enums = importlib.import_module("avidtools.datamodels.enums")
+    theirs = importlib.import_module("avidtools.datamodels.report").Report
+    assert {each.value for each in enums.SepEnum} == set(avid.SEP)
+    assert {each.value for each in enums.LifecycleEnum} == set(avid.LIFECYCLE)
+    assert {each.value for each in enums.TypeEnum} == {each.value for each in avid.ReportType}
+    assert {each.value for each in enums.MethodEnum} == {each.value for each in avid.Method}
+    assert {each.value for each in enums.ArtifactTypeEnum} == {each.value for each in avid.ArtifactType}
+    classes = {each.value for each in enums.ClassEnum}
+    assert classes | {"Third-party Report"} == {each.value for each in avid.ClassOf}
+    made = document(*(piece(str(n)) for n in range(5 * number + 1)))
+    if "Third-party Report" not in classes:
+        made = changed(made, "problemtype.classof", "Undefined")
+    theirs(**orjson.loads(submission(made, decimals_as_text=bool(number))))
+
+
+def test_an_export_knows_every_category_and_code() -> None:
+    assert {category for category, _ in avid_export.SEP_OF} == set(AuditCategory)
+    assert set(avid_export.SEP_OF.values()) <= set(avid.SEP_OF_CODE)
+    assert (len(avid.SEP), len(avid.SEP_OF_CODE)) == (48, 48)

@@ -1,0 +1,35 @@
+"""When a run is due."""
+
+from services.trainer.runs import ActiveRun, Outlook, RunState, Trigger, due, is_lost, version_of
+from tests.unit.trainer.spoken import NOON, at
+
+QUEUED = ActiveRun("r", RunState.QUEUED, 0, None)
+
+
+def asked(outlook: Outlook, *, tried_start: bool = False) -> Trigger | None:
+    return due(outlook, corrections_per_run=20, tried_start=tried_start)
+
+
+def test_without_a_model_each_process_tries_once() -> None:
+    assert asked(Outlook(None, 0, 0)) is Trigger.START
+    assert asked(Outlook(None, 0, 0), tried_start=True) is None
+
+
+def test_enough_new_corrections_start_a_run() -> None:
+    assert asked(Outlook(None, 1, 19)) is None
+    assert asked(Outlook(None, 1, 20)) is Trigger.CORRECTIONS
+
+
+def test_nothing_is_due_while_a_run_is_active() -> None:
+    assert asked(Outlook(QUEUED, 0, 100)) is None
+
+
+def test_a_run_is_lost_when_its_heart_stands_still_for_half_a_minute() -> None:
+    running = ActiveRun("r", RunState.RUNNING, 1, NOON)
+    assert not is_lost(running, at(0.5))
+    assert is_lost(running, at(0.6))
+    assert not is_lost(QUEUED, at(100))
+
+
+def test_a_version_says_number_and_artifact() -> None:
+    assert version_of(7, "0123456789abcdef") == "m-0007-01234567"

@@ -1,0 +1,123 @@
+"""Whole runs with real worker processes; and what becomes of a worker whose parent goes away."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from services.trainer.labels import Correction
+from services.trainer.runner import JOB, ORPHANED, RunFailed, Runner
+from services.trainer.runs import Job, RunState, Trigger
+from services.trainer.settings import TrainerSettings
+from services.trainer.tables import corrections, models
+from services.trainer.training import Training
+from shared.artifacts import ArtifactStore
+from shared.model import load
+from shared.vocabulary import CATEGORIES, Verdict
+from tests.unit.trainer.spoken import NOON, corrected, scored
+
+ROOT = Path(__file__).parents[3]
+PATIENCE_S = 60
+TRAM = "the tram was late again today"
+
+
+def job(folder: Path, champion: str | None = None, *told: Correction) -> Job:
+    return Job("linear", 0, 3.0, 0.01, str(folder), champion, told)
+
+
+def training(store, folder: Path, timeout_s: float = PATIENCE_S) -> Training:
+    settings = TrainerSettings(corrections_per_run=2, gate_tolerance=1.0)
+    return Training(store, Runner(timeout_s), settings, folder, "me")
+
+
+async def until(store, work: Training, *states: RunState):
+    """Go round until the newest run is in one of the states; return it."""
+    async with asyncio.timeout(PATIENCE_S):
+        while True:
+            await work()
+            runs = await store.latest_runs(1)
+            if runs and runs[0].state in states:
+                return runs[0]
+            await asyncio.sleep(0.05)
+
+
+async def test_a_fresh_installation_trains_its_first_model_and_corrections_the_second(
+    store, handlers, rows, tmp_path
+) -> None:
+    work = training(store, tmp_path)
+    first = await until(store, work, RunState.FINISHED, RunState.FAILED)
+    assert (first.state, first.trigger, first.error) == ("finished", Trigger.START, None)
+
+    await handlers.on_post_corrected([corrected("a", "p"), corrected("b", "q"), corrected("c", "never-seen")])
+    await handlers.on_post_scored([scored("p", TRAM), scored("q", "this tram is always late")])
+    await work()
+    second = await until(store, work, RunState.FINISHED, RunState.FAILED)
+    await work.stop()
+
+    assert (second.trigger, second.corrections, second.error) == (Trigger.CORRECTIONS, 2, None)
+    one, two = await rows(models)
+    assert (one.promoted, two.promoted, two.replaces) == (True, True, one.version)
+    assert [row.learned_by for row in await rows(corrections)] == [two.version, two.version, None]
+    before, after = (load(ArtifactStore(tmp_path).get(row.artifact)) for row in (one, two))
+    earlier, later = (model.score([TRAM])[0, CATEGORIES.index("insult")] for model in (before, after))
+    assert later > max(0.5, earlier)
+
+
+async def test_stopping_ends_the_worker_and_gives_the_run_back(store, tmp_path) -> None:
+    work = training(store, tmp_path)
+    await until(store, work, RunState.RUNNING)
+    await asyncio.sleep(0.3)
+    await work.stop()
+    run = (await store.latest_runs(1))[0]
+    assert (run.state, run.attempt, run.owner) == ("queued", 0, None)
+    assert _workers() == []
+
+
+async def test_a_run_that_takes_too_long_has_failed_with_the_reason(store, tmp_path) -> None:
+    work = training(store, tmp_path, timeout_s=0.05)
+    run = await until(store, work, RunState.FAILED)
+    assert run.error == "the worker was ended after 0.05 s"
+    assert _workers() == []
+
+
+async def test_a_champion_that_is_gone_is_said_and_does_not_stop_the_run(tmp_path) -> None:
+    told = Correction("a", Verdict.INCORRECT, NOON, text="the tram was late again today", expected=("insult",))
+    result = await Runner(PATIENCE_S).run(job(tmp_path, "0" * 64, told))
+    assert result.passed
+    assert result.reasons[0] == "the champion's artifact cannot be loaded any more"
+    assert result.taught == ("a",)
+    assert result.champion_metrics is None
+    assert ArtifactStore(tmp_path).has(result.artifact)
+
+
+async def test_a_worker_that_cannot_work_says_why(tmp_path) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(RunFailed, match="NotADirectoryError"):
+        await Runner(PATIENCE_S).run(job(tmp_path / "file"))
+
+
+def test_a_worker_ends_when_its_parent_is_gone(tmp_path) -> None:
+    command = [sys.executable, "-m", "services.trainer.runner"]
+    worker = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT)
+    worker.stdin.write(JOB.dump_json(job(tmp_path)) + b"\n")
+    worker.stdin.close()
+    assert worker.wait(timeout=20) == ORPHANED
+    assert worker.stdout.read() == b""
+    worker.stdout.close()
+
+
+def _workers() -> list[int]:
+    """Return our children that still run a worker."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+            line = (entry / "cmdline").read_text()
+        except OSError:
+            continue
+        if parent == os.getpid() and "services.trainer.runner" in line:
+            found.append(int(entry.name))
+    return found
