@@ -49,7 +49,7 @@ UV_COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --gener
 
 lock: $(VENV)/.dev ## compile the lock files again; they name no index
 	$(UV_COMPILE) -o requirements.lock
-	$(UV_COMPILE) --extra postgres -c requirements.lock -o requirements-postgres.lock
+	$(UV_COMPILE) --extra postgres --extra otel -c requirements.lock -o requirements-postgres.lock
 	$(UV_COMPILE) --extra dev -c requirements-postgres.lock -o requirements-dev.lock
 
 clean: ## remove what running and testing left behind, but not your data

@@ -15,7 +15,12 @@ from services.cli.ingest_file import ingest_file, layout_of
 from shared.settings import Settings
 from shared.streams import SERVICES, mermaid
 
-app = typer.Typer(help="Content moderation that can be contested.", no_args_is_help=True, add_completion=False)
+app = typer.Typer(
+    help="Content moderation that can be contested.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
 dead_letters = typer.Typer(help="Events a group gave up on.", no_args_is_help=True)
 app.add_typer(dead_letters, name="dead-letters")
 console = Console()

@@ -4,6 +4,7 @@ from typing import Any
 
 from alembic import context
 from sqlalchemy import JSON
+from sqlalchemy.sql.elements import False_, True_
 
 from shared.db import Moment
 from shared.migrate import version_table
@@ -24,6 +25,8 @@ def render(kind: str, item: Any, autogenerate: Any) -> Any:
     if kind == "type" and isinstance(item, JSON):
         autogenerate.imports.add("from sqlalchemy.dialects import postgresql")
         return "sa.JSON().with_variant(postgresql.JSONB(), 'postgresql')"
+    if kind == "server_default" and isinstance(getattr(item, "arg", None), (False_, True_)):
+        return f"sa.{str(item.arg).lower()}()"  # SQLite's 0 would be no boolean to PostgreSQL
     return False
 
 

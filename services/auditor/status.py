@@ -97,8 +97,11 @@ class StatusRecord:
     @property
     def last_judged_at(self) -> datetime | None:
         """Return when the newest of the two opinions was formed."""
-        held = [each.judged_at for each in (self.model, self.reviewer) if each is not None]
-        return max(held, default=None)
+        model, reviewer = self.model, self.reviewer
+        if model is None or reviewer is None:
+            held = model or reviewer
+            return held.judged_at if held is not None else None
+        return max(model.judged_at, reviewer.judged_at)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """What the classifier does when it hears something."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -10,15 +10,35 @@ from services.classifier.live_model import LiveModel
 from services.classifier.records import post_of, post_row, run_row, score_row, scored
 from services.classifier.scoring import newest, scores_of
 from services.classifier.settings import ClassifierSettings
-from services.classifier.store import Store
+from services.classifier.store import Known, Store
 from shared.artifacts import BadArtifact
 from shared.bus.commit import Again, Dead, Done, Outcome
 from shared.bus.janitor import author_subject
 from shared.clock import utcnow
-from shared.events import Event, ModelPromoted, PostCorrected, PostDeleted, PostIngested, caused
+from shared.events import Event, ModelPromoted, Post, PostCorrected, PostDeleted, PostIngested, caused
 from shared.vocabulary import ModelKind
 
 SCORED = Counter("ombud_classifier_scored_posts", "Posts scored, by whether they were flagged.", ["flagged"])
+
+
+def _subjects(post: Post) -> set[str]:
+    author = {author_subject(post.platform, post.author)} if post.author else set()
+    return author | {post.post_id}
+
+
+def _fresh(
+    events: Sequence[Event[PostIngested]], subjects: Mapping[str, set[str]], known: Known
+) -> list[Event[PostIngested]]:
+    """Return what has to be scored: the newest revision of each post, unless it is stored, outdated or erased."""
+    latest = newest([(event.data.post.post_id, event.data.post.revision) for event in events])
+    return [
+        event
+        for at, event in enumerate(events)
+        if at in latest
+        and event.id not in known.scores
+        and event.data.post.revision >= known.revisions.get(event.data.post.post_id, 0)
+        and not subjects[event.id] & known.erased
+    ]
 
 
 class Handlers:
@@ -32,36 +52,23 @@ class Handlers:
     async def on_post_ingested(self, events: list[Event[PostIngested]]) -> Sequence[Outcome]:
         """Score what is new, then say every score from its stored row."""
         # 1. what is known already: scores of these very events, newer revisions, tombstones
-        stored = await self._store.stored_scores([event.id for event in events])
-        fresh = await self._fresh(events, set(stored))
+        subjects = {event.id: _subjects(event.data.post) for event in events}
+        known = await self._store.known(
+            [event.id for event in events],
+            [event.data.post.post_id for event in events],
+            set().union(*subjects.values()),
+        )
+        fresh = _fresh(events, subjects, known)
         # 2. decide with one model, 3. write in one transaction
         rows = await self._score(fresh, utcnow()) if fresh else {}
         # 4. speak, also for what a repetition brings
         outcomes: list[Outcome] = []
         for event in events:
-            row: Any = rows.get(event.id) or stored.get(event.id)
+            row: Any = rows.get(event.id) or known.scores.get(event.id)
             spoken = row is not None and row.get("text") is not None
             post = event.data.post if event.id in rows else post_of(row) if spoken else None
             outcomes.append(Done([caused(event, scored(row, post), by="classifier")]) if post else Done())
         return outcomes
-
-    async def _fresh(self, events: list[Event[PostIngested]], stored: set[str]) -> list[Event[PostIngested]]:
-        latest = newest([(event.data.post.post_id, event.data.post.revision) for event in events])
-        wanted = [event for at, event in enumerate(events) if at in latest and event.id not in stored]
-        if not wanted:
-            return []
-        posts = [event.data.post for event in wanted]
-        known = await self._store.known_revisions([post.post_id for post in posts])
-        subjects = {post.post_id: {post.post_id} for post in posts}
-        for post in posts:
-            if post.author:
-                subjects[post.post_id].add(author_subject(post.platform, post.author))
-        erased = await self._store.erased(set().union(*subjects.values()))
-        return [
-            event
-            for event, post in zip(wanted, posts, strict=True)
-            if post.revision >= known.get(post.post_id, 0) and not subjects[post.post_id] & erased
-        ]
 
     async def _score(self, events: list[Event[PostIngested]], now: datetime) -> dict[str, dict[str, Any]]:
         loaded = self._live.get()

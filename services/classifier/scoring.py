@@ -28,17 +28,23 @@ class Score:
 def scores_of(probabilities: NDArray[np.float64], threshold: float) -> list[Score]:
     """Return one score per row of a (posts, 12) array in which NaN is unknown."""
     rounded = np.round(probabilities, DIGITS)
+    columns = [at for at in range(len(CATEGORIES)) if not np.isnan(rounded[:, at]).all()]
+    names = [CATEGORIES[at] for at in columns]
+    known = rounded[:, columns].tolist()
+    if np.isnan(rounded[:, columns]).any():
+        rows = [{name: value for name, value in zip(names, row, strict=True) if value == value} for row in known]
+    else:
+        rows = [dict(zip(names, row, strict=True)) for row in known]
     found = []
-    for row in rounded.tolist():
-        known = {category: value for category, value in zip(CATEGORIES, row, strict=True) if value == value}
-        overall = max(known.values(), default=0.0)
-        found.append(Score(known, overall, overall >= threshold))
+    for scores in rows:
+        overall = max(scores.values(), default=0.0)
+        found.append(Score(scores, overall, overall >= threshold))
     return found
 
 
 def thresholds(threshold: float) -> dict[str, float]:
-    """Return the threshold in force per category."""
-    return dict.fromkeys(CATEGORIES, threshold)
+    """Return the thresholds in force: one for overall; a category without its own follows it."""
+    return {"overall": threshold}
 
 
 def newest(revisions: Sequence[tuple[str, int]]) -> set[int]:

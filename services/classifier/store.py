@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +17,15 @@ from shared.events import PostCorrected, PostDeleted
 ERASED = {"text": None, "author": None, "url": None, "reply_to": None}
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of a batch: cause id -> stored score and post; post id -> revision; erased subjects."""
+
+    scores: dict[str, dict[str, Any]]
+    revisions: dict[str, int]
+    erased: set[str]
+
+
 class Store:
     """Posts as scored, their scores, models and runs."""
 
@@ -28,27 +38,21 @@ class Store:
         async with self._database.begin() as connection:
             yield connection
 
-    async def stored_scores(self, cause_ids: Sequence[str]) -> dict[str, Mapping[str, Any]]:
-        """Return cause id -> the score and post that were stored for it."""
-        question = (
+    async def known(self, cause_ids: Sequence[str], post_ids: Sequence[str], subjects: Collection[str]) -> Known:
+        """Return what is known of a batch: scores stored for its events, revisions of its posts, erasures."""
+        stored = (
             select(scores, *(column for column in posts.c if column.name not in scores.c))
             .join(posts, posts.c.post_id == scores.c.post_id)
             .where(scores.c.cause_id.in_(cause_ids))
         )
+        revisions = select(posts.c.post_id, posts.c.revision).where(posts.c.post_id.in_(post_ids))
+        erased = select(tombstones.c.subject).where(tombstones.c.subject.in_(list(subjects)))
         async with self._database.read() as connection:
-            return {row.cause_id: dict(row._mapping) for row in (await connection.execute(question)).all()}
-
-    async def known_revisions(self, post_ids: Sequence[str]) -> dict[str, int]:
-        """Return post id -> revision for the posts that are known."""
-        question = select(posts.c.post_id, posts.c.revision).where(posts.c.post_id.in_(post_ids))
-        async with self._database.read() as connection:
-            return {row.post_id: row.revision for row in (await connection.execute(question)).all()}
-
-    async def erased(self, subjects: Collection[str]) -> set[str]:
-        """Return which of these posts and authors were erased."""
-        question = select(tombstones.c.subject).where(tombstones.c.subject.in_(list(subjects)))
-        async with self._database.read() as connection:
-            return set((await connection.execute(question)).scalars())
+            return Known(
+                {row.cause_id: dict(row._mapping) for row in (await connection.execute(stored)).all()},
+                {row.post_id: row.revision for row in (await connection.execute(revisions)).all()},
+                set((await connection.execute(erased)).scalars()),
+            )
 
     async def save(
         self, at: AsyncConnection, post_rows: Sequence[Mapping[str, Any]], score_rows: Sequence[Mapping[str, Any]]

@@ -2,10 +2,12 @@
 
 import asyncio
 import fcntl
+import signal
 import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from types import FrameType
 from typing import IO
 
 import httpx
@@ -26,6 +28,18 @@ from shared.streams import SERVICES
 
 console = Console()
 GRACE_S = 20
+
+
+class Server(uvicorn.Server):
+    """Uvicorn's server, except that it does not raise a signal again after it obeyed: who drained ends with 0.
+
+    Raised again, SIGTERM would end the process before anything that comes after serving, the private broker's stop.
+    """
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Drain and stop; at the second Ctrl-C stop at once."""
+        self.force_exit = self.force_exit or (self.should_exit and sig == signal.SIGINT)
+        self.should_exit = True
 
 
 def uvicorn_config(settings: Settings, platform: Platform, names: Sequence[str]) -> uvicorn.Config:
@@ -50,7 +64,7 @@ async def run_services(settings: Settings, names: Sequence[str]) -> None:
     configure_logging(settings.log_level, settings.log_format)
     configure_tracing(label, settings.otlp_endpoint)
     platform = Platform(settings, settings.redis_url.get_secret_value())
-    server = uvicorn.Server(uvicorn_config(settings, platform, names))
+    server = Server(uvicorn_config(settings, platform, names))
     await server.serve()
     if not server.started:
         raise typer.Exit(1)
@@ -113,7 +127,7 @@ async def up(settings: Settings, *, sample: bool) -> None:
         with console.status("Starting the broker and five services ..."):
             redis_url = await stack.enter_async_context(broker_of(settings))
             platform = Platform(settings, redis_url, private=is_private(settings))
-            server = uvicorn.Server(uvicorn_config(settings, platform, SERVICES))
+            server = Server(uvicorn_config(settings, platform, SERVICES))
             serving = asyncio.create_task(server.serve(sockets=[sock]))
             while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn has no event for it
                 await asyncio.sleep(0.05)

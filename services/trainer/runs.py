@@ -110,14 +110,14 @@ class Answer:
     error: str | None = field(default=None)
 
 
-def due(outlook: Outlook, *, corrections_per_run: int, tried_start: bool) -> Trigger | None:
+def due(outlook: Outlook, *, corrections_per_run: int, start_rests: bool) -> Trigger | None:
     """Return why a run has to be queued now, if one has to.
 
-    Without any model each process tries once by itself; a start that keeps failing needs a person.
+    Without any model one is made; after a start that failed the next one waits (`start_rests`).
     """
     if outlook.active is not None:
         return None
-    if outlook.models == 0 and not tried_start:
+    if outlook.models == 0 and not start_rests:
         return Trigger.START
     return Trigger.CORRECTIONS if outlook.waiting >= corrections_per_run else None
 

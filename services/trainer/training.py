@@ -30,6 +30,8 @@ WAITING = Gauge("ombud_trainer_waiting_corrections", "Corrections that no run ha
 MACRO_AUC = Gauge("ombud_trainer_macro_auc", "Macro AUC of the newest model on held-out rows.")
 
 HEARTBEAT_S = 2.0
+START_PAUSE_S = 60.0
+"""Pause before the first model is tried again after a start that failed."""
 
 
 class Lost(Exception):
@@ -45,7 +47,7 @@ class Training:
         self._settings = settings
         self._artifacts = artifacts
         self._owner = owner
-        self._tried_start = False
+        self._start_queued_at = float("-inf")
         self._task: asyncio.Task[None] | None = None
 
     async def __call__(self) -> None:
@@ -53,12 +55,13 @@ class Training:
         outlook = await self._store.outlook()
         WAITING.set(outlook.waiting)
         active = outlook.active
-        trigger = due(outlook, corrections_per_run=self._settings.corrections_per_run, tried_start=self._tried_start)
+        rests = monotonic() - self._start_queued_at < START_PAUSE_S
+        trigger = due(outlook, corrections_per_run=self._settings.corrections_per_run, start_rests=rests)
         if active is not None and is_lost(active, utcnow()):
             await self._store.recover_lost(utcnow())
         elif trigger is not None:
             run_id, _ = await self._store.queue_run(trigger, self._settings.recipe, utcnow())
-            self._tried_start = True
+            self._start_queued_at = monotonic()
             log.info("run queued", run_id=run_id, trigger=trigger.value)
         elif active is not None and active.state is RunState.QUEUED and not self._busy():
             claim = await self._store.claim(active.run_id, self._owner, utcnow())

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache, lru_cache
 from typing import Any
 
 import orjson
@@ -15,6 +16,10 @@ from shared.streams import Stream
 FIELD = b"__data__"
 MAX_EVENT_BYTES = 1_048_576
 """No event of ours comes near one MiB; more is refused before it is parsed."""
+
+
+REMEMBERED = 1_024
+"""Parsed entries kept per stream for the other groups of this process; events are immutable."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +42,22 @@ class Batch:
 Reader = Callable[[Mapping[bytes, bytes]], Event[Any] | Malformed]
 
 
+@cache
 def reader(stream: Stream) -> Reader:
-    """Return the function that reads entries of `stream`."""
+    """Return the function that reads entries of `stream`.
+
+    Groups of one process share it: an entry that three services hear is parsed once.
+    """
     envelope = Event[stream.event]  # type: ignore[name-defined]
     expected = stream.event.event_type()
+
+    @lru_cache(REMEMBERED)
+    def parse(raw: bytes) -> Event[Any] | Malformed:
+        try:
+            event = envelope.model_validate_json(raw)
+        except ValidationError as error:
+            return Malformed(raw, describe(error))
+        return event if event.type == expected else Malformed(raw, f"type is not {expected}")
 
     def read(fields: Mapping[bytes, bytes]) -> Event[Any] | Malformed:
         raw = fields.get(FIELD)
@@ -48,13 +65,7 @@ def reader(stream: Stream) -> Reader:
             return Malformed(orjson.dumps({_text(k): _text(v) for k, v in fields.items()}), "no field __data__")
         if len(raw) > MAX_EVENT_BYTES:
             return Malformed(raw, "larger than one MiB")
-        try:
-            event = envelope.model_validate_json(raw)
-        except ValidationError as error:
-            return Malformed(raw, describe(error))
-        if event.type != expected:
-            return Malformed(raw, f"type is not {expected}")
-        return event
+        return parse(raw)
 
     return read
 

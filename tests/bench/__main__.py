@@ -49,7 +49,7 @@ async def measure_pipeline(folder: Path, rounds: int) -> list[tuple[str, str, fl
         ours, theirs = [], []
         for n in range(rounds):
             async with shape(folder / f"{name}{n}") as (http, url, model):
-                theirs.append(pipeline.model_alone(model, posts))
+                theirs.append(await asyncio.to_thread(pipeline.model_alone, model, posts))
                 ours.append(await pipeline.throughput(http, url, posts))
         label = f"whole pipeline, {name}, posts/s"
         rows.append(

@@ -4,6 +4,7 @@ import asyncio
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -83,12 +84,16 @@ class Processes:
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(self, *names: str) -> None:
-        """Start the named services, or all; the log of each goes to `<data_dir>/<service>.log`."""
+        """Start the named services, or all; the log of each goes to `<data_dir>/<name>.log`.
+
+        `classifier@2` is a second process of the classifier.
+        """
         self.data_dir.mkdir(parents=True, exist_ok=True)
         for name in names or SERVICES:
+            self.ports.setdefault(name, free_port())
             with (self.data_dir / f"{name}.log").open("ab") as log:
                 self._running[name] = subprocess.Popen(
-                    [sys.executable, "-m", "services", "run", name],
+                    [sys.executable, "-m", "services", "run", name.partition("@")[0]],
                     env=environment(**self._settings, port=self.ports[name]),
                     cwd=ROOT,
                     stdin=subprocess.DEVNULL,
@@ -109,18 +114,25 @@ class Processes:
         """Return the process id of a service."""
         return self._running[name].pid
 
-    def terminate(self, *names: str) -> None:
-        """Ask the named services, or all, to drain and stop; wait for it."""
-        chosen = [self._running[name] for name in names or list(self._running)]
-        for process in chosen:
+    def terminate(self, *names: str, within: float = 30) -> dict[str, int]:
+        """Ask the named services, or all, to drain and stop; return their exit codes (-9: it took too long)."""
+        chosen = {name: self._running[name] for name in names or list(self._running)}
+        for process in chosen.values():
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
-        for process in chosen:
+        until = time.monotonic() + within
+        for process in chosen.values():
             try:
-                process.wait(30)
+                process.wait(max(0.0, until - time.monotonic()))
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+        return {name: process.returncode for name, process in chosen.items()}
+
+    def close(self) -> None:
+        """End whatever still runs, at once."""
+        for name in self._running:
+            self.kill(name)
 
     def client(self, name: str) -> httpx.AsyncClient:
         """Return a client of one service."""

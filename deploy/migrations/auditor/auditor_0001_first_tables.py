@@ -17,7 +17,7 @@ def upgrade() -> None:
     sa.Column('post_id', sa.Text(), nullable=True, comment='empty while only the retraction was heard'),
     sa.Column('status', sa.String(length=20), nullable=True, comment='what the correction says of the post'),
     sa.Column('corrected_at', sa.DateTime(timezone=True), nullable=True),
-    sa.Column('retracted', sa.Boolean(), server_default=sa.text('0'), nullable=False),
+    sa.Column('retracted', sa.Boolean(), server_default=sa.false(), nullable=False),
     sa.PrimaryKeyConstraint('correction_id')
     )
     op.create_index('auditor_corrections_by_post', 'auditor_corrections', ['post_id', 'corrected_at'], unique=False)

@@ -18,7 +18,7 @@ def upgrade() -> None:
     sa.Column('verdict', sa.String(), nullable=True),
     sa.Column('expected', sa.JSON().with_variant(postgresql.JSONB(), 'postgresql'), nullable=True),
     sa.Column('corrected_at', sa.DateTime(timezone=True), nullable=True),
-    sa.Column('retracted', sa.Boolean(), server_default=sa.text('0'), nullable=False),
+    sa.Column('retracted', sa.Boolean(), server_default=sa.false(), nullable=False),
     sa.PrimaryKeyConstraint('correction_id')
     )
     op.create_index(op.f('ix_reporter_corrections_post_id'), 'reporter_corrections', ['post_id'], unique=False)
@@ -55,7 +55,7 @@ def upgrade() -> None:
     sa.Column('model_version', sa.String(), nullable=False),
     sa.Column('judgement', sa.String(), nullable=True),
     sa.Column('note', sa.Text(), nullable=True),
-    sa.Column('deleted', sa.Boolean(), server_default=sa.text('0'), nullable=False),
+    sa.Column('deleted', sa.Boolean(), server_default=sa.false(), nullable=False),
     sa.PrimaryKeyConstraint('report_id', 'post_id')
     )
     op.create_index(op.f('ix_reporter_evidence_post_id'), 'reporter_evidence', ['post_id'], unique=False)

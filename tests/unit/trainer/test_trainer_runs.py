@@ -6,13 +6,13 @@ from tests.unit.trainer.spoken import NOON, at
 QUEUED = ActiveRun("r", RunState.QUEUED, 0, None)
 
 
-def asked(outlook: Outlook, *, tried_start: bool = False) -> Trigger | None:
-    return due(outlook, corrections_per_run=20, tried_start=tried_start)
+def asked(outlook: Outlook, *, start_rests: bool = False) -> Trigger | None:
+    return due(outlook, corrections_per_run=20, start_rests=start_rests)
 
 
 def test_without_a_model_each_process_tries_once() -> None:
     assert asked(Outlook(None, 0, 0)) is Trigger.START
-    assert asked(Outlook(None, 0, 0), tried_start=True) is None
+    assert asked(Outlook(None, 0, 0), start_rests=True) is None
 
 
 def test_enough_new_corrections_start_a_run() -> None:

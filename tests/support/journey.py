@@ -1,0 +1,288 @@
+"""The way of posts through Ombud, step by step, each step with what has to be true after it.
+
+Invariant: every step talks to a real, running Ombud over HTTP or the command line; only `inside` looks behind it.
+"""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import orjson
+
+from shared.sample import rows
+from tests.support.avid import AvidServer
+from tests.support.commands import ombud, succeeds
+from tests.support.corpus import Corpus
+from tests.support.inside import Inside
+from tests.support.servers import eventually
+
+CORRECTIONS = 20
+DELETED, ERASED = "quizzelbrandt", "vorhemundra"
+"""Words that no text holds but the posts that are taken away later: one post, and everything of one author."""
+AUTHOR = "ada of the tests"
+PLATFORM = "forum"
+AVID_KEY = "key-of-avid-0000"
+
+
+@dataclass
+class Journey:
+    """One Ombud and what was done with it so far. `client` gives an HTTP client of a service (or the gateway)."""
+
+    client: Callable[[str], httpx.AsyncClient]
+    url: str
+    folder: Path
+    inside: Inside
+    avid: AvidServer
+    figures: dict[str, float] = field(default_factory=dict)
+
+    async def ask(self, service: str, method: str, path: str, expected: int = 200, **request: Any) -> Any:
+        """Send one request and return the JSON of the expected answer."""
+        async with self.client(service) as http:
+            answer = await http.request(method, path, **request)
+        assert answer.status_code == expected, f"{method} {path}: {answer.status_code} {answer.text}"
+        return answer.json()
+
+    async def get(self, service: str, path: str) -> Any:
+        """Read something."""
+        return await self.ask(service, "GET", path)
+
+    # -- posts come in and are scored -----------------------------------------------------------------------
+
+    async def ingest(self, file: Path, count: int) -> None:
+        """Send a file with the real command line; every row has to be accepted."""
+        begun = time.monotonic()
+        said = await succeeds("ingest", file, "--url", self.url, data_dir=self.folder, within=600)
+        assert f"{count} rows: {count} accepted, 0 known already, 0 rejected" in said
+        self.figures[f"ingest {file.name}: s"] = time.monotonic() - begun
+
+    async def ingest_posts_to_be_taken_away(self) -> dict[str, str]:
+        """Send three posts with the marker words, all flagged; return their word by post id."""
+        texts = await self._flagged_texts(3)
+        words = (DELETED, ERASED, ERASED)
+        posts = [
+            {"platform": PLATFORM, "external_id": f"gone-{n}", "text": f"{text} {word}", "author": author}
+            for n, (text, word, author) in enumerate(zip(texts, words, ("bob", AUTHOR, AUTHOR), strict=True))
+        ]
+        file = self.folder / "gone.jsonl"
+        file.write_bytes(b"".join(orjson.dumps(post) + b"\n" for post in posts))
+        await self.ingest(file, len(posts))
+        listed = await self.all_posts(len(posts), platform=PLATFORM)
+        assert [post["flagged"] for post in listed] == [True] * len(posts)
+        return {post["post_id"]: words[int(post["external_id"].removeprefix("gone-"))] for post in listed}
+
+    async def _flagged_texts(self, count: int) -> list[str]:
+        """Return harmless texts of the sample that the live model wrongly flags, the worst mistakes first."""
+        found = []
+        for row in rows("post"):
+            if row.labels and not any(row.labels.values()):
+                score = await self.ask("classifier", "POST", "/predict", json={"inputs": f"{row.text} {DELETED}"})
+                if score["flagged"]:
+                    found.append((score["overall"], row.text))
+        assert len(found) >= count, "the model makes too few mistakes on the sample"
+        return [text for _, text in sorted(found, reverse=True)[:count]]
+
+    async def all_posts(self, count: int, platform: str | None = None) -> list[dict[str, Any]]:
+        """Wait until so many posts are scored and have a status; return them all as the reporter knows them."""
+
+        async def found() -> list[dict[str, Any]]:
+            posts = [post for post in await self._walk() if platform in (None, post["platform"])]
+            done = [post for post in posts if post["model_version"] and post["status"]]
+            return done if len(done) >= count else []
+
+        return await eventually(found, 120, 0.5)
+
+    async def _walk(self) -> list[dict[str, Any]]:
+        posts: list[dict[str, Any]] = []
+        after = ""
+        while True:
+            page = await self.get("reporter", f"/v1/posts?limit=1000{after}")
+            posts += page["posts"]
+            if page["next"] is None:
+                return posts
+            after = f"&after={page['next']}"
+
+    async def everything_scored_once(self, corpus: Corpus, texts: dict[str, str]) -> str:
+        """Wait until every post is scored; each one exactly once, with its own text. Return the model's version."""
+        begun = time.monotonic()
+
+        async def scored() -> bool:
+            counts = (await self.get("reporter", "/v1/overview"))["posts"]
+            statuses = sum(counts[name] for name in ("needs_review", "status_flagged", "cleared"))
+            return bool(counts["scored"] >= corpus.count and statuses >= corpus.count)
+
+        await eventually(scored, 600, 0.2)
+        self.figures["last accepted -> last scored: s"] = time.monotonic() - begun
+        said = self.inside.said("posts.scored")
+        assert len(said) == corpus.count
+        assert len({event["id"] for event in said}) == corpus.count
+        assert {event["data"]["post"]["external_id"]: event["data"]["post"]["text"] for event in said} == texts
+        kept = self.inside.scores()
+        assert len(kept) == len({post_id for post_id, _ in kept}) == corpus.count
+        (version,) = {version for _, version in kept}
+        return version
+
+    # -- people correct, the model learns -------------------------------------------------------------------
+
+    async def correct(self, must: Sequence[str], version: str) -> list[dict[str, Any]]:
+        """Call twenty flagged posts false positives, `must` among them; return them as they were before."""
+        flagged = (await self.get("reporter", "/v1/posts?flagged=true&limit=1000"))["posts"]
+        chosen = [await self.get("reporter", f"/v1/posts/{post_id}") for post_id in must]
+        chosen += [post for post in flagged if post["post_id"] not in must][: CORRECTIONS - len(must)]
+        assert len(chosen) == CORRECTIONS and {post["model_version"] for post in chosen} == {version}
+        for post in chosen:
+            correction = {
+                "post_id": post["post_id"],
+                "feedback_type": "false_positive",
+                "actual_categories": post["flagged_categories"],
+            }
+            heard = await self.ask("ingest", "POST", "/v1/feedback", 202, json=correction)
+            assert heard["duplicate"] is False
+        return chosen
+
+    async def retrained(self, before: str) -> str:
+        """Wait until a run that the corrections started is over and its model promoted; return its version."""
+
+        async def over() -> Any:
+            newest = (await self.get("trainer", "/v1/runs"))[0]
+            return newest if newest["trigger"] == "corrections" and newest["finished_at"] else None
+
+        begun = time.monotonic()
+        run = await eventually(over, 300, 0.5)
+        self.figures["last correction -> model trained: s"] = time.monotonic() - begun
+        assert (run["state"], run["error"]) == ("finished", None)
+        assert run["corrections"] == CORRECTIONS
+        model = (await self.get("trainer", "/v1/models"))[0]
+        assert model["promoted"], f"the gate refused: {model['reasons']}"
+        assert (model["version"], model["replaces"]) == (run["model_version"], before)
+        assert [event["data"]["model_version"] for event in self.inside.said("models.promoted")][-1] == model["version"]
+        return str(model["version"])
+
+    async def rescored(self, corrected: Sequence[dict[str, Any]], version: str, count: int) -> None:
+        """Wait until the new model has scored every post again; the corrected posts score lower where it matters."""
+
+        async def finished() -> bool:
+            runs = await self.get("classifier", "/v1/analysis-runs")
+            mine = [run for run in runs if run["kind"] == "rescore" and run["model_version"] == version]
+            return bool(mine) and mine[0]["state"] == "finished"
+
+        begun = time.monotonic()
+        await eventually(finished, 600, 0.5)
+        self.figures["model trained -> all rescored: s"] = time.monotonic() - begun
+        kept = Counter(self.inside.scores())
+        assert set(kept.values()) == {1}
+        assert sum(1 for _, model in kept if model == version) == count
+        for before in corrected:
+            after = await self._seen_with(before["post_id"], version)
+            for category in before["flagged_categories"]:
+                assert after["scores"][category] < before["scores"][category], (category, before["scores"])
+
+    async def _seen_with(self, post_id: str, version: str) -> dict[str, Any]:
+        async def seen() -> Any:
+            post = await self.get("reporter", f"/v1/posts/{post_id}")
+            return post if post["model_version"] == version else None
+
+        return dict(await eventually(seen, 60, 0.2))
+
+    async def statuses_changed(self, corrected: Sequence[dict[str, Any]]) -> None:
+        """Each corrected post is cleared by its reviewer, and its history says what it was before."""
+        for post in corrected:
+
+            async def cleared(post_id: str = post["post_id"]) -> Any:
+                status = await self.get("auditor", f"/v1/posts/{post_id}/status")
+                return status if status["rule"] == "reviewer" else None
+
+            status = await eventually(cleared, 60, 0.2)
+            assert status["status"] == "cleared"
+            steps = [(step["status"], step["previous"], step["rule"]) for step in status["history"]]
+            assert steps == [("flagged", None, "model"), ("cleared", "flagged", "reviewer")]
+
+    # -- what was found leaves the house --------------------------------------------------------------------
+
+    async def report(self, post_ids: Sequence[str]) -> str:
+        """Draft a report about three posts, complete it, and follow its document to AVID; return its id."""
+        draft = await self.ask("reporter", "POST", "/v1/reports", 201, json={"post_ids": list(post_ids)})
+        path = f"/v1/reports/{draft['id']}"
+        assert [each["post_id"] for each in draft["evidence"]] == list(post_ids)
+        assert {each["field"] for each in draft["missing"]} >= {"title", "error_type", "summary"}
+        refused = await self.ask("reporter", "POST", f"{path}/complete", 422, json={"version": draft["version"]})
+        assert refused["reason"]
+        change = {
+            "version": draft["version"],
+            "title": "Harmless posts are flagged",
+            "error_type": "over-sensitive",
+            "audit_category": "accuracy",
+            "summary": "Posts that insult nobody were flagged.",
+            "judgements": dict.fromkeys(post_ids, "not_toxic"),
+        }
+        changed = await self.ask("reporter", "PATCH", path, json=change)
+        assert changed["missing"] == []
+        await self.ask("reporter", "POST", f"{path}/complete", json={"version": changed["version"]})
+        await self._arrived(path)
+        return str(draft["id"])
+
+    async def _arrived(self, path: str) -> None:
+        async def receipt() -> Any:
+            report = await self.get("reporter", path)
+            return report if report["receipt"] else None
+
+        report = await eventually(receipt, 60, 0.2)
+        assert [each.status for each in self.avid.received] == [503, 200]
+        received = self.avid.received[-1]
+        assert (received.path, received.headers["authorization"]) == ("/submit", AVID_KEY)
+        document = await self.get("reporter", f"{path}/avid.json")
+        assert len(document["metrics"][0]["results"]["rows"]) == len(report["evidence"]) == 3
+        assert orjson.loads(received.body) == decimals_as_text(document)
+        (delivery,) = report["deliveries"]
+        assert (delivery["state"], delivery["attempts"], delivery["receipt"]) == ("sent", 2, received.receipt)
+        assert (report["receipt"], report["receipt_state"]) == (received.receipt, "sent")
+        (completed,), (submitted,) = self.inside.said("reports.completed"), self.inside.said("reports.submitted")
+        assert completed["data"]["report_id"] == submitted["data"]["report_id"] == report["id"]
+        assert (submitted["data"]["state"], submitted["data"]["receipt"]) == ("sent", received.receipt)
+        assert completed["correlationid"] == submitted["correlationid"]
+
+    # -- what is taken away is gone -------------------------------------------------------------------------
+
+    async def take_away(self, words: dict[str, str], report_id: str) -> None:
+        """Delete one post and erase one author; afterwards their words are nowhere, and ids and statuses stay."""
+        assert self.inside.places_of(DELETED) and self.inside.places_of(ERASED)
+        (deleted,) = [post_id for post_id, word in words.items() if word == DELETED]
+        erase = ("--url", self.url, "--author", AUTHOR, "--platform", PLATFORM)
+        await succeeds("erase", "--url", self.url, "--post", deleted, data_dir=self.folder)
+        await succeeds("erase", *erase, data_dir=self.folder)
+        begun = time.monotonic()
+        left = [DELETED, ERASED]
+        while left and time.monotonic() - begun < 60:
+            await asyncio.sleep(0.5)
+            left = self.inside.places_of(DELETED) + self.inside.places_of(ERASED)
+        assert left == []
+        self.figures["erasure asked -> nothing left: s"] = time.monotonic() - begun
+        for post_id in words:
+            post = await self.get("reporter", f"/v1/posts/{post_id}")
+            assert (post["text"], post["author"], bool(post["deleted_at"])) == (None, None, True)
+            assert post["scores"] and post["status"] == "cleared"
+        report = await self.get("reporter", f"/v1/reports/{report_id}")
+        assert {each["post_id"] for each in report["evidence"] if each["deleted"]} == words.keys() & {
+            each["post_id"] for each in report["evidence"]
+        }
+        assert report["redacted_at"] and report["receipt"]
+
+
+def decimals_as_text(value: Any) -> Any:
+    """Return a document as AVID's example writes it: fractions are text."""
+    if isinstance(value, float):
+        return repr(value)
+    if isinstance(value, dict):
+        return {name: decimals_as_text(each) for name, each in value.items()}
+    return [decimals_as_text(each) for each in value] if isinstance(value, list) else value
+
+
+async def refused_without_key(url: str, file: Path, folder: Path) -> None:
+    """The command line with a key nobody knows is refused and says so."""
+    done = await ombud("ingest", file, "--url", url, data_dir=folder, key="ombud_nobody")
+    assert done.returncode != 0
+    assert "not known" in done.stdout + done.stderr
