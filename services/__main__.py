@@ -44,7 +44,7 @@ def up(
     """Run everything on this machine: private broker, five services, sample posts."""
     given = {"port": port, "data_dir": data}
     settings = Settings().model_copy(update={name: value for name, value in given.items() if value is not None})
-    asyncio.run(serve.up(settings, sample=sample))
+    serve.run_loop(serve.up(settings, sample=sample))
 
 
 @app.command()
@@ -53,7 +53,7 @@ def run(names: Annotated[list[str], typer.Argument(metavar="SERVICE...", help=",
     unknown = sorted(set(names) - set(SERVICES))
     if unknown:
         raise typer.BadParameter(f"no such service: {', '.join(unknown)}; there are {', '.join(SERVICES)}")
-    asyncio.run(serve.run_services(Settings(), names))
+    serve.run_loop(serve.run_services(Settings(), names))
 
 
 @app.command()

@@ -99,7 +99,8 @@ class Platform:
     async def look(self) -> None:
         """Look at every group once; what is seen serves metrics, liveness and back-pressure."""
         self.states = await sweep(self.redis, groups())
-        self.health.saw(self.states)
+        own = {service.name for service in self.services}
+        self.health.saw(state for state in self.states if state.group in own)  # a restart of ours mends no other's
 
     def backlog(self, stream: str) -> int:
         """Return how many events of `stream` the slowest group still has before it, as last seen."""

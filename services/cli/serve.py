@@ -4,11 +4,11 @@ import asyncio
 import fcntl
 import signal
 import socket
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from types import FrameType
-from typing import IO
+from typing import IO, Any
 
 import httpx
 import typer
@@ -40,6 +40,16 @@ class Server(uvicorn.Server):
         """Drain and stop; at the second Ctrl-C stop at once."""
         self.force_exit = self.force_exit or (self.should_exit and sig == signal.SIGINT)
         self.should_exit = True
+
+
+def run_loop(main: Coroutine[Any, Any, None]) -> None:
+    """Run a server's main coroutine on uvloop where there is one."""
+    try:
+        import uvloop
+    except ImportError:  # not on Windows
+        asyncio.run(main)
+    else:
+        uvloop.run(main)
 
 
 def uvicorn_config(settings: Settings, platform: Platform, names: Sequence[str]) -> uvicorn.Config:

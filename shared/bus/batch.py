@@ -87,6 +87,7 @@ class Consumer:
         Retries are read one at a time: an event that kills its process takes no neighbours along.
         """
         read = reader(stream)
+        self._health.serves(stream.name, self._group)
 
         async def decoder(message: Any) -> Batch:
             raw = message.raw_message

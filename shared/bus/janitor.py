@@ -3,7 +3,8 @@
 Invariant: no unread and no pending entry is ever removed.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import orjson
@@ -27,6 +28,11 @@ ALARMING = 0.5
 STALE_CONSUMER_MS = 3_600_000
 SCANNED_AT_ONCE = 1000
 
+Id = tuple[int, int]
+"""An entry id that can be compared: milliseconds, sequence."""
+NOTHING: Id = (0, 0)
+EVERYTHING: Id = (2**64, 0)
+
 
 class Janitor:
     """Trims streams, forgets consumers that are gone and erases deleted posts."""
@@ -36,6 +42,7 @@ class Janitor:
         self._settings = settings
         self._streams = [FLOW[name] for name in streams]
         self._trim = script(redis, "trim")
+        self._forget = script(redis, "forget")
 
     async def __call__(self) -> None:
         """Go once through every stream."""
@@ -56,69 +63,80 @@ class Janitor:
     async def _forget_consumers(self, stream: Stream) -> None:
         for group in stream.heard_by:
             for key in (stream.name, retry_key(stream.name, group)):
-                try:
-                    consumers = await self._redis.xinfo_consumers(key, group)
-                except ResponseError:  # the stream or group is gone; the watchdog sees to that
-                    continue
-                for consumer in consumers:
-                    if consumer["pending"] == 0 and consumer["idle"] > STALE_CONSUMER_MS:
-                        await self._redis.xgroup_delconsumer(key, group, consumer["name"])
+                with suppress(ResponseError):  # the stream or group is gone; the watchdog sees to that
+                    await self._forget(keys=[key], args=[group, STALE_CONSUMER_MS])
 
     async def erase(self) -> int:
         """Remove every settled entry, delayed event and dead letter of the posts whose erasure is pending.
 
-        An erasure is over when every group has passed the moment it was asked for. Returns how many entries went.
+        An erasure is over when every group has passed the moment it was asked for and no copy is left that somebody
+        still has to settle, on a retry stream neither. Returns how many entries went.
         """
         asked: Any = await self._redis.zrange(ERASURES, 0, -1, withscores=True)
         pending = {name.decode(): float(at) for name, at in asked}
         if not pending:
             return 0
-        gone, passed = 0, millis()
+        gone, passed, held = 0, millis(), set[str]()
         for stream in FLOW.values():
             if stream.holds_text:
-                floor = await self._settled_until(stream)
-                passed = min(passed, int(floor.split("-")[0]))
-                gone += await self._erase_stream(stream, pending, floor)
-        over = [name for name, at in pending.items() if at < passed]
+                floor, until = await self._settled_until(stream)
+                passed = min(passed, until)
+                went, left = await self._erase_stream(stream, pending, floor)
+                gone, held = gone + went, held | left
+        over = [name for name, at in pending.items() if at < passed and name not in held]
         if over:
             await self._redis.zrem(ERASURES, *over)
         return gone
 
-    async def _settled_until(self, stream: Stream) -> str:
-        """Return the newest entry id up to which every group has acknowledged everything."""
-        floors = [(millis(), 0)]
-        last = await last_entry(self._redis, stream.name)
-        if last is None:
-            return f"{floors[0][0]}-0"
+    async def _settled_until(self, stream: Stream) -> tuple[Id, int]:
+        """Return the entry id up to which every group has acknowledged everything, and the moment (ms) it stands for."""
+        moments, settled = [millis()], list[Id]()
+        newest = await last_entry(self._redis, stream.name)
+        if newest is None:
+            return NOTHING, moments[0]
         for info in await self._redis.xinfo_groups(stream.name):
-            if info["last-delivered-id"] != last or info["pending"]:
-                floors.append(_parts(info["last-delivered-id"]))
-                oldest = (await self._redis.xpending(stream.name, info["name"]))["min"]
-                if oldest:
-                    ms, seq = _parts(oldest)
-                    floors.append((ms, seq - 1) if seq else (ms - 1, 2**63))
-        return "{}-{}".format(*min(floors))
+            until = _parts(info["last-delivered-id"])
+            oldest = (await self._redis.xpending(stream.name, info["name"]))["min"]
+            if oldest:
+                until = min(until, _before(_parts(oldest)))
+            if oldest or until < _parts(newest):
+                moments.append(until[0])
+            settled.append(until)
+        return min(settled, default=NOTHING), min(moments)
 
-    async def _erase_stream(self, stream: Stream, pending: dict[str, float], floor: str) -> int:
-        gone = await self._erase_entries(stream, stream.name, pending, floor)
+    async def _erase_stream(self, stream: Stream, pending: Mapping[str, float], floor: Id) -> tuple[int, set[str]]:
+        """Remove what may go; return how many entries went and which subjects somebody still has to settle."""
+        gone, held = await self._erase_entries(stream, stream.name, pending, floor)
         for group in stream.heard_by:
-            gone += await self._erase_entries(stream, dead_key(stream.name, group), pending, "+")
-            delayed = delay_key(stream.name, group)
+            retries, delayed = retry_key(stream.name, group), delay_key(stream.name, group)
+            _, before = await self._erase_entries(stream, retries, pending, NOTHING)
             doomed = [raw async for raw, _ in self._redis.zscan_iter(delayed) if subjects(raw) & pending.keys()]
             if doomed:
                 gone += int(await self._redis.zrem(delayed, *doomed))
-        return gone
+            _, after = await self._erase_entries(stream, retries, pending, NOTHING)  # the pump may have been at work
+            went, _ = await self._erase_entries(stream, dead_key(stream.name, group), pending, EVERYTHING)
+            gone, held = gone + went, held | before | after
+        return gone, held
 
-    async def _erase_entries(self, stream: Stream, key: str, pending: dict[str, float], until: str) -> int:
-        gone, start = 0, "-"
-        while page := await entries(self._redis, key, start, until, SCANNED_AT_ONCE):
-            doomed = [entry for entry, fields in page if subjects(fields.get(b"__data__", b"")) & pending.keys()]
+    async def _erase_entries(
+        self, stream: Stream, key: str, pending: Mapping[str, float], floor: Id
+    ) -> tuple[int, set[str]]:
+        """Remove entries up to `floor`; return how many went and which subjects have entries after it."""
+        gone, held, start = 0, set[str](), "-"
+        while page := await entries(self._redis, key, start, count=SCANNED_AT_ONCE):
+            doomed = []
+            for entry, fields in page:
+                found = subjects(fields.get(b"__data__", b"")) & pending.keys()
+                if found and _parts(entry) <= floor:
+                    doomed.append(entry)
+                else:
+                    held |= found
             if doomed:
                 removed = int(await self._redis.xdel(key, *doomed))
                 ERASED.labels(stream.name).inc(removed)
                 gone += removed
             start = f"({page[-1][0].decode()}"
-        return gone
+        return gone, held
 
 
 def subjects(raw: bytes) -> set[str]:
@@ -144,6 +162,11 @@ async def ask_erasure(redis: Redis, subject: str) -> None:
     await redis.zadd(ERASURES, {subject: millis()})
 
 
-def _parts(entry: bytes) -> tuple[int, int]:
+def _parts(entry: bytes) -> Id:
     ms, _, seq = entry.decode().partition("-")
     return int(ms), int(seq or 0)
+
+
+def _before(entry: Id) -> Id:
+    ms, seq = entry
+    return (ms, seq - 1) if seq else (ms - 1, 2**64 - 1)

@@ -54,6 +54,7 @@ async def sweep(redis: Redis, groups: Iterable[tuple[str, str]]) -> list[GroupSt
         for stream, group in pairs:
             retry = retry_key(stream, group)
             pipe.xlen(stream)
+            pipe.xinfo_stream(stream)
             pipe.xinfo_groups(stream)
             pipe.xpending(stream, group)
             pipe.xinfo_groups(retry)
@@ -61,7 +62,7 @@ async def sweep(redis: Redis, groups: Iterable[tuple[str, str]]) -> list[GroupSt
             pipe.xlen(dead_key(stream, group))
         answers = await pipe.execute(raise_on_error=False)
     now = millis()
-    states = [_state(pair, answers[6 * n : 6 * n + 6], now) for n, pair in enumerate(pairs)]
+    states = [_state(pair, answers[7 * n : 7 * n + 7], now) for n, pair in enumerate(pairs)]
     for state in states:
         _publish(state)
     return states
@@ -69,24 +70,35 @@ async def sweep(redis: Redis, groups: Iterable[tuple[str, str]]) -> list[GroupSt
 
 def _state(pair: tuple[str, str], answers: list[Any], now_ms: int) -> GroupState:
     stream, group = pair
-    length, infos, pending, retries, delayed, dead = answers
+    length, about, infos, pending, retries, delayed, dead = answers
     info = _of(infos, group)
     if info is None:
         return GroupState(stream, group, _int(length), _int(length), 0, _int(delayed), _int(dead), 0.0, missing=True)
     retry = _of(retries, group) or {}
     oldest = pending.get("min") if isinstance(pending, dict) else None
     age = (now_ms - int(oldest.split(b"-")[0])) / 1000 if oldest else 0.0
-    lag = info["lag"] if info["lag"] is not None else max(0, _int(length) - 1)
     return GroupState(
         stream,
         group,
         _int(length),
-        int(lag) + int(retry.get("lag") or 0),
+        _lag(about, info) + int(retry.get("lag") or 0),
         int(info["pending"]) + int(retry.get("pending") or 0),
         _int(delayed),
         _int(dead),
         max(0.0, age),
     )
+
+
+def _lag(about: Any, info: dict[str, Any]) -> int:
+    """Return how many entries a group has not read.
+
+    Erasing the entry a group read last makes the server say None until it reads the next one. We never remove an
+    unread entry, so the difference of the two counters is the truth then.
+    """
+    if info["lag"] is not None:
+        return int(info["lag"])
+    added = _int(about["entries-added"]) if isinstance(about, dict) else 0
+    return max(0, added - _int(info["entries-read"]))
 
 
 def _of(infos: Any, group: str) -> dict[str, Any] | None:

@@ -9,7 +9,7 @@ from redis.exceptions import NoScriptError, ResponseError
 from shared.bus.commit import Committer, Write
 from shared.bus.envelope import Malformed, Reader
 from shared.bus.keys import dead_key, delay_key, retry_key
-from shared.bus.metrics import LOST, RECLAIMED
+from shared.bus.metrics import DEAD, LOST, RECLAIMED
 from shared.bus.scripts import script
 from shared.clock import millis
 from shared.settings import BusSettings
@@ -91,6 +91,8 @@ class Reclaimer:
                 writes = {entry: [self._again(origin, group, read, fields)] for entry, fields in entries}
                 mine = await self._committer.write(stream, group, writes)
                 RECLAIMED.labels(origin, group).inc(mine)
+                if dead := sum(write.kind == "d" for rows in writes.values() for write in rows):
+                    DEAD.labels(origin, group).inc(min(dead, mine))
                 taken += mine
             if cursor in (b"0-0", "0-0"):
                 return taken
