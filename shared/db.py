@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from sqlalchemy import JSON, DateTime, MetaData, Table, event, text
+from sqlalchemy import JSON, DateTime, MetaData, Row, Table, event, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
@@ -25,6 +25,9 @@ Json = JSON().with_variant(postgresql.JSONB(), "postgresql")
 
 WRONG_STATEMENT = re.compile(r"no such|near |table .* has no column|too many|ambiguous|duplicate column")
 """What SQLite says of a statement that no retry can mend."""
+
+Stored = Row[Any]
+"""A row of a table, for those who read one without asking SQL themselves."""
 
 PARAMETERS_AT_ONCE = 30_000
 """Bound parameters of one statement; SQLite allows 32,766, PostgreSQL 32,767."""

@@ -5,10 +5,10 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query
 from pydantic import BaseModel
-from sqlalchemy import Row
 
 from services.auditor.store import Store
 from shared.auth import require
+from shared.db import Stored
 from shared.errors import not_found
 from shared.runtime import Platform
 from shared.vocabulary import Scope, Status
@@ -119,5 +119,5 @@ def build_router(platform: Platform, store: Store) -> APIRouter:
     return router
 
 
-def _view(row: Row[Any]) -> dict[str, Any]:
+def _view(row: Stored) -> dict[str, Any]:
     return dict(row._mapping)

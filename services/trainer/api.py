@@ -5,13 +5,13 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy import Row
 
 from services.trainer.runs import RecipeName, RunState, Trigger
 from services.trainer.settings import TrainerSettings
 from services.trainer.store import Store
 from shared.auth import KeyRing, Principal, require
 from shared.clock import utcnow
+from shared.db import Stored
 from shared.errors import Problem, not_found
 from shared.vocabulary import FeedbackType, Scope, Standing, Verdict
 
@@ -154,5 +154,5 @@ def build_router(store: Store, settings: TrainerSettings, keys: KeyRing) -> APIR
     return router
 
 
-def _run(row: Row[Any]) -> RunAnswer:
+def _run(row: Stored) -> RunAnswer:
     return RunAnswer.model_validate(row, from_attributes=True)

@@ -12,13 +12,13 @@ from typing import Any
 
 import structlog
 from prometheus_client import Counter, Gauge, Histogram
-from sqlalchemy import Row
 
 from services.trainer.runner import RunFailed, Runner
 from services.trainer.runs import Champion, Claim, Job, Result, RunState, due, flat, is_lost
 from services.trainer.settings import TrainerSettings
 from services.trainer.store import Store
 from shared.clock import monotonic, utcnow
+from shared.db import Stored
 from shared.errors import Unavailable, describe
 from shared.events import Event, ModelPromoted, ModelTrained, said
 
@@ -157,7 +157,7 @@ class Training:
             await self._store.fail(claim, reason, utcnow())
 
 
-def events_of(row: Row[Any]) -> list[Event[Any]]:
+def events_of(row: Stored) -> list[Event[Any]]:
     """Return what is said about a model: that it was trained, and then, if the gate passed, that it scores now."""
     trained = ModelTrained(
         run_id=row.run_id,
