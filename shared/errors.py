@@ -18,6 +18,29 @@ from starlette.exceptions import HTTPException
 log = structlog.get_logger("ombud.http")
 
 PROBLEM_JSON = "application/problem+json"
+REFUSAL: dict[int | str, dict[str, Any]] = {
+    "default": {
+        "description": "A refusal with a reason.",
+        "content": {
+            PROBLEM_JSON: {
+                "schema": {
+                    "title": "Problem",
+                    "type": "object",
+                    "properties": {
+                        "type": {"type": "string"},
+                        "title": {"type": "string"},
+                        "status": {"type": "integer"},
+                        "reason": {"type": "string", "description": "A stable word for programs."},
+                        "detail": {"type": "string", "description": "A sentence for people."},
+                        "field": {"type": "string", "description": "Path of the part of the request it is about."},
+                    },
+                    "required": ["type", "title", "status", "reason", "detail"],
+                }
+            }
+        },
+    }
+}
+"""What every route may answer besides, as the API's documentation shows it."""
 
 
 class Unavailable(Exception):
@@ -122,7 +145,10 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def on_http(request: Request, error: HTTPException) -> JSONResponse:
-        reason = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "refused")
+        known = {404: "not_found", 405: "method_not_allowed"}
+        if "json" in request.headers.get("Content-Type", ""):
+            known[400] = "malformed_json"  # not UTF-8, or nested too deeply
+        reason = known.get(error.status_code, "refused")
         return respond(Problem(error.status_code, reason, str(error.detail), headers=dict(error.headers or {})))
 
     @app.exception_handler(Unavailable)

@@ -8,6 +8,9 @@ import hmac
 from datetime import datetime
 from uuid import UUID
 
+NO_NUL = r"^[^\x00]*$"
+"""Pattern of an id or name from outside: PostgreSQL stores no NUL."""
+
 NAMESPACE = UUID("6f5e0c1e-8a4e-5b58-9a5c-0c7b6f1e2d3a")
 """Root of every id Ombud makes; changing it would change every id."""
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import structlog
 from fastapi import APIRouter, FastAPI, Response
+from fastapi.responses import PlainTextResponse
 from faststream.redis import RedisBroker, RedisRouter, StreamSub
 from faststream.redis.opentelemetry import RedisTelemetryMiddleware
 from faststream.redis.prometheus import RedisPrometheusMiddleware
@@ -132,7 +133,13 @@ def compose(platform: Platform, builds: Sequence[Build]) -> FastAPI:
             yield
             log.info("draining", services=names)
 
-    app = FastAPI(title="Ombud", version="0.1.0", lifespan=lifespan, summary="Content moderation that can be contested")
+    app = FastAPI(
+        title="Ombud",
+        version="0.1.0",
+        lifespan=lifespan,
+        summary="Content moderation that can be contested",
+        responses=errors.REFUSAL,
+    )
     app.state.platform = platform
     app.add_middleware(RequestContext, service=services[0].name if len(services) == 1 else "embedded")
     errors.install(app)
@@ -194,18 +201,21 @@ async def _start(
             stack.push_async_callback(service.stop)
         if service.start is not None:
             await service.start()
+    reclaimer = Reclaimer(redis, readers, settings.bus, consumer_name("reclaimer"))
+    stack.push_async_callback(_give_back, reclaimer)
     stack.push_async_callback(platform.broker.stop)
     await platform.broker.start()
     await platform.look()
-    loops = _loops(platform, services, readers)
+    loops = _loops(platform, services, list(readers), reclaimer)
     tasks = [asyncio.create_task(_repeat(platform, loop), name=loop.name) for loop in loops]
     stack.push_async_callback(_cancel, tasks)
 
 
-def _loops(platform: Platform, services: Sequence[Service], readers: Mapping[tuple[str, str], Reader]) -> list[Loop]:
+def _loops(
+    platform: Platform, services: Sequence[Service], own: Sequence[tuple[str, str]], reclaimer: Reclaimer
+) -> list[Loop]:
     redis, bus = platform.redis, platform.settings.bus
     names = {service.name for service in services}
-    own = list(readers)
     spoken = [stream.name for stream in FLOW.values() if stream.said_by in names]
 
     async def ensure() -> list[tuple[str, str]]:
@@ -214,7 +224,7 @@ def _loops(platform: Platform, services: Sequence[Service], readers: Mapping[tup
     return [
         Loop("watchdog", 1.0, Watchdog(platform.broker, platform.health, ensure)),
         Loop("pump", bus.pump_every_s, Pump(redis, own)),
-        Loop("reclaimer", bus.reclaim_every_s, Reclaimer(redis, readers, bus, consumer_name("reclaimer"))),
+        Loop("reclaimer", bus.reclaim_every_s, reclaimer),
         Loop("janitor", bus.janitor_every_s, Janitor(redis, bus, spoken)),
         Loop("sweep", bus.sweep_every_s, platform.look),
         *(loop for service in services for loop in service.loops),
@@ -222,8 +232,8 @@ def _loops(platform: Platform, services: Sequence[Service], readers: Mapping[tup
 
 
 async def _repeat(platform: Platform, loop: Loop) -> None:
-    failing = False
-    while True:
+    failing, this = False, asyncio.current_task()
+    while this is not None and not this.cancelling():  # a library may have swallowed the cancellation itself
         try:
             await loop.work()
         except asyncio.CancelledError:
@@ -240,14 +250,26 @@ async def _repeat(platform: Platform, loop: Loop) -> None:
         await asyncio.sleep(loop.every_s)
 
 
+async def _give_back(reclaimer: Reclaimer) -> None:
+    try:
+        given = await reclaimer.give_back()
+    except RedisError as error:  # the others take it over once it has been idle long enough
+        log.warning("what was read could not be given back", error=describe(error))
+    else:
+        if given:
+            log.info("gave back what a stopped read had brought", events=given)
+
+
 def _safe(error: Exception) -> str:
     return str(error)[:120] if isinstance(error, (RedisError, Unavailable)) else ""
 
 
 async def _cancel(tasks: Sequence[asyncio.Task[None]]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    """Cancel until all have ended: before Python 3.12 `asyncio.wait_for`, which redis-py uses, may swallow one."""
+    while running := [task for task in tasks if not task.done()]:
+        for task in running:
+            task.cancel()
+        await asyncio.wait(running, timeout=2)
 
 
 def _operations(platform: Platform, services: Sequence[Service]) -> APIRouter:
@@ -281,7 +303,7 @@ def _operations(platform: Platform, services: Sequence[Service]) -> APIRouter:
             raise Problem(503, "not_ready", "; ".join(reasons))
         return {"status": "ready"}
 
-    @router.get("/metrics", summary="Prometheus metrics")
+    @router.get("/metrics", summary="Prometheus metrics", response_class=PlainTextResponse)
     async def metrics() -> Response:
         """Answer with every metric of this process in the Prometheus text format."""
         text = generate_latest(REGISTRY) + generate_latest(platform.handler_metrics)

@@ -32,7 +32,7 @@ class BusSettings(BaseSettings):
     retain_for_s: float = Field(86_400.0, gt=0, description="How long acknowledged entries stay for replays.")
     fuse: int = Field(2_000_000, ge=1000, description="Length at which a stream drops its oldest entries.")
     dedup_window_s: int = Field(86_400, ge=60, description="Shortest time a repeated event id is refused at the door.")
-    block_ms: int = Field(500, ge=10, description="How long one read waits for entries.")
+    block_ms: int = Field(2_000, ge=10, description="How long one read waits for entries.")
     stalled_after_s: float = Field(60.0, gt=0, description="Lag without a commit for this long fails liveness.")
 
 

@@ -10,10 +10,11 @@ from services.auditor.store import Store
 from shared.auth import require
 from shared.db import Stored
 from shared.errors import not_found
+from shared.ids import NO_NUL
 from shared.runtime import Platform
 from shared.vocabulary import Scope, Status
 
-PostId = Annotated[str, Path(max_length=200, description="Ombud's id of the post.")]
+PostId = Annotated[str, Path(max_length=200, pattern=NO_NUL, description="Ombud's id of the post.")]
 
 
 class OpinionView(BaseModel):
@@ -84,7 +85,7 @@ def build_router(platform: Platform, store: Store) -> APIRouter:
     async def read_status(
         post_id: PostId,
         limit: Annotated[int, Query(ge=1, le=1000, description="Most steps of the history to answer.")] = 200,
-        before: Annotated[int | None, Query(ge=1, description="Only steps before this sequence.")] = None,
+        before: Annotated[int | None, Query(ge=1, le=2**31 - 1, description="Only steps before this sequence.")] = None,
     ) -> PostStatusView:
         """Answer with a post's current status and the steps that led to it, newest last; 404 if nobody judged it."""
         row = await store.find_status(post_id)
@@ -97,7 +98,9 @@ def build_router(platform: Platform, store: Store) -> APIRouter:
     async def list_statuses(
         status: Annotated[Status | None, Query(description="Only posts of this status.")] = None,
         limit: Annotated[int, Query(ge=1, le=500, description="Most statuses to answer.")] = 100,
-        after: Annotated[str | None, Query(max_length=200, description="`next` of the page before.")] = None,
+        after: Annotated[
+            str | None, Query(max_length=200, pattern=NO_NUL, description="`next` of the page before.")
+        ] = None,
     ) -> StatusPage:
         """Answer with posts of one status, or of all, page by page."""
         rows = await store.list_statuses(status=status, after=after, limit=limit + 1)

@@ -6,8 +6,10 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from shared.events import PostCorrected, PostRated
+from shared.ids import NO_NUL
 from shared.vocabulary import CATEGORIES, FeedbackType, Standing, Verdict
 
+Name = Annotated[str, Field(min_length=1, max_length=64, pattern=NO_NUL)]
 Category = Annotated[str, Field(json_schema_extra={"enum": list(CATEGORIES)})]
 
 
@@ -20,17 +22,17 @@ class FeedbackIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    post_id: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+    post_id: Name | None = None
     text: Annotated[str, Field(min_length=1)] | None = None
     feedback_type: FeedbackType = FeedbackType.OTHER
     verdict: Verdict | None = None
     expected_categories: list[Category] = []
     actual_categories: list[Category] = []
     spoke_about: list[Category] | Literal["all"] | None = None
-    language: Annotated[str, Field(max_length=35)] | None = None
+    language: Annotated[str, Field(max_length=35, pattern=NO_NUL)] | None = None
     standing: Standing = Standing.REVIEWER
-    batch_id: Annotated[str, Field(max_length=128)] | None = None
-    retracts: Annotated[str, Field(max_length=64)] | None = None
+    batch_id: Annotated[str, Field(max_length=128, pattern=NO_NUL)] | None = None
+    retracts: Name | None = None
     timestamp: datetime | None = None
 
     @model_validator(mode="after")
@@ -50,7 +52,7 @@ class RatingIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    post_id: Annotated[str, Field(min_length=1, max_length=64)]
+    post_id: Name
     rating: Annotated[int, Field(ge=0, le=4)] | None
     timestamp: datetime | None = None
 
@@ -87,7 +89,7 @@ def corrected(feedback: FeedbackIn, *, correction_id: str, reviewer: str, now: d
     return PostCorrected(
         correction_id=correction_id,
         post_id=feedback.post_id,
-        text=feedback.text,
+        text=None if feedback.text is None else feedback.text.replace("\x00", "\ufffd"),
         language=feedback.language,
         verdict=verdict_of(feedback),
         feedback_type=feedback.feedback_type,

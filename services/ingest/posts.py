@@ -9,8 +9,9 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 from shared import ids
 from shared.errors import Problem, faults
 from shared.events import Event, Post, PostIngested, said
+from shared.ids import NO_NUL
 
-Identifier = Annotated[str, Field(min_length=1, max_length=512)]
+Identifier = Annotated[str, Field(min_length=1, max_length=512, pattern=NO_NUL)]
 
 
 class PostIn(BaseModel):
@@ -23,7 +24,7 @@ class PostIn(BaseModel):
     text: Annotated[str, Field(min_length=1)]
     language: Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$")] | None = None
     author: Identifier | None = None
-    url: Annotated[str, Field(pattern=r"^https?://", max_length=2048)] | None = None
+    url: Annotated[str, Field(pattern=r"^https?://[^\x00]*$", max_length=2048)] | None = None
     reply_to: Identifier | None = None
     created_at: AwareDatetime | None = None
     edited_at: AwareDatetime | None = None

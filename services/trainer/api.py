@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.trainer.runs import RecipeName, RunState, Trigger
@@ -13,8 +13,10 @@ from shared.auth import KeyRing, Principal, require
 from shared.clock import utcnow
 from shared.db import Stored
 from shared.errors import Problem, not_found
+from shared.ids import NO_NUL
 from shared.vocabulary import FeedbackType, Scope, Standing, Verdict
 
+Id = Annotated[str, Path(max_length=64, pattern=NO_NUL)]
 Limit = Annotated[int, Query(ge=1, le=200, description="How many at most.")]
 
 
@@ -113,7 +115,7 @@ def build_router(store: Store, settings: TrainerSettings, keys: KeyRing) -> APIR
         return RunAccepted(run_id=run_id)
 
     @router.post("/runs/{run_id}/cancel", dependencies=[Depends(admin)], summary="Stop a run")
-    async def cancel_run(run_id: str) -> RunAnswer:
+    async def cancel_run(run_id: Id) -> RunAnswer:
         """End a queued or running run without a model; refused with 409 `run_is_over` if it has ended."""
         cancelled = await store.cancel(run_id, "cancelled on request", utcnow())
         row = await store.run(run_id)
@@ -129,7 +131,7 @@ def build_router(store: Store, settings: TrainerSettings, keys: KeyRing) -> APIR
         return [_run(row) for row in await store.latest_runs(limit)]
 
     @router.get("/runs/{run_id}", dependencies=reading, summary="One run")
-    async def get_run(run_id: str) -> RunAnswer:
+    async def get_run(run_id: Id) -> RunAnswer:
         """Return a run: how far it is, and once it is over its metrics and what the gate said."""
         row = await store.run(run_id)
         if row is None:
@@ -142,7 +144,7 @@ def build_router(store: Store, settings: TrainerSettings, keys: KeyRing) -> APIR
         return [ModelAnswer.model_validate(row, from_attributes=True) for row in await store.latest_models(limit)]
 
     @router.get("/corrections/{correction_id}", dependencies=reading, summary="What became of a correction")
-    async def get_correction(correction_id: str) -> CorrectionAnswer:
+    async def get_correction(correction_id: Id) -> CorrectionAnswer:
         """Return a correction, whether it was taken back, and which model learned from it first."""
         row = await store.correction(correction_id)
         if row is None:

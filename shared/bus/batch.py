@@ -87,7 +87,6 @@ class Consumer:
         Retries are read one at a time: an event that kills its process takes no neighbours along.
         """
         read = reader(stream)
-        self._health.serves(stream.name, self._group)
 
         async def decoder(message: Any) -> Batch:
             raw = message.raw_message
@@ -173,7 +172,8 @@ class Consumer:
             task.cancel()
 
     async def _beat(self, batch: Batch) -> None:
-        while True:
+        this = asyncio.current_task()
+        while this is not None and not this.cancelling():  # redis-py may swallow the cancellation itself
             await asyncio.sleep(self._settings.reclaim_idle_s / 3)
             try:
                 await self._redis.xclaim(batch.stream, self._group, self._name, 0, list(batch.ids), justid=True)

@@ -22,17 +22,12 @@ class Health:
         self._stalled_after_s = stalled_after_s
         self._ticks: dict[str, tuple[float, float]] = {}
         self._progress: dict[tuple[str, str], float] = {}
-        self._served: set[tuple[str, str]] = set()
         self._waiting: dict[str, float] = {}
         self._stopped: set[str] = set()
 
     def ticked(self, loop: str, every_s: float) -> None:
         """Note that a loop finished a round."""
         self._ticks[loop] = (monotonic(), every_s)
-
-    def serves(self, stream: str, group: str) -> None:
-        """Note that this process handles a group; the progress of every other group is for others to answer for."""
-        self._served.add((stream, group))
 
     def committed(self, stream: str, group: str) -> None:
         """Note that a group settled a batch."""
@@ -51,12 +46,11 @@ class Health:
         self._stopped = set(names)
 
     def saw(self, states: Iterable[GroupState]) -> None:
-        """Note how our groups stand: one without lag counts as making progress."""
+        """Note how the groups stand: a group without lag counts as making progress."""
         now = monotonic()
         for state in states:
-            pair = (state.stream, state.group)
-            if pair in self._served and (state.lag == 0 or pair not in self._progress):
-                self._progress[pair] = now
+            if state.lag == 0 or (state.stream, state.group) not in self._progress:
+                self._progress[state.stream, state.group] = now
 
     def not_ready(self) -> list[str]:
         """Return why work stands still for the moment."""

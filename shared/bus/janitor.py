@@ -89,7 +89,7 @@ class Janitor:
         return gone
 
     async def _settled_until(self, stream: Stream) -> tuple[Id, int]:
-        """Return the entry id up to which every group has acknowledged everything, and the moment (ms) it stands for."""
+        """Return the entry id, and the moment in ms, up to which every group has acknowledged everything."""
         moments, settled = [millis()], list[Id]()
         newest = await last_entry(self._redis, stream.name)
         if newest is None:

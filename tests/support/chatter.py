@@ -1,4 +1,4 @@
-"""Mild posts by the thousand: the same seed writes the same ones, in English and Dutch, of every shape a text can have."""
+"""Mild posts by the thousand, in English and Dutch, of every shape a text can have; a seed always writes the same."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta

@@ -2,7 +2,8 @@
 
 import sqlite3
 from collections import Counter
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,16 @@ class Ledger:
         """Return the one value of a question to one service's database."""
         return self.ask(service, question)[0][0]
 
+    @contextmanager
+    def held(self, service: str) -> Iterator[None]:
+        """Hold the one right to write to a service's database."""
+        with closing(sqlite3.connect(self._data_dir / f"{service}.sqlite3", isolation_level=None)) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            finally:
+                connection.execute("ROLLBACK")
+
     def rows(self, service: str, table: str) -> int:
         """Return how many rows a table has."""
         return int(self.value(service, f"SELECT count(*) FROM {table}"))  # noqa: S608
@@ -75,10 +86,12 @@ class Ledger:
                     found += sum(info["pending"] for info in self._infos(key) if info["name"] == group.encode())
         return found
 
-    def open_work(self) -> Counter[str]:
-        """Return what is still before any group, by kind; nothing at all once everything is handled."""
+    def open_work(self, *services: str) -> Counter[str]:
+        """Return what is still before the groups of some services, or all; nothing once everything is handled."""
         found: Counter[str] = Counter()
         for stream, group in groups():
+            if services and group not in services:
+                continue
             for key in (stream, retry_key(stream, group)):
                 infos = {info["name"].decode(): info for info in self._infos(key)}
                 if group not in infos:

@@ -18,7 +18,7 @@ from shared.embedded import free_port
 from shared.runtime import Platform, compose
 from shared.settings import Settings
 from shared.streams import SERVICES
-from tests.support.servers import environment, eventually
+from tests.support.servers import environment, eventually, lasting_port
 
 KEY = "ombud_key_of_the_tests_0000000000000000000000"
 ROOT = Path(__file__).parents[2]
@@ -73,7 +73,7 @@ class Processes:
 
     def __init__(self, data_dir: Path, redis_url: str, **settings: object) -> None:
         self.data_dir = data_dir
-        self.ports = {name: free_port() for name in SERVICES}
+        self.ports = {name: lasting_port() for name in SERVICES}
         self._settings = {
             "data_dir": data_dir,
             "redis_url": redis_url,
@@ -83,6 +83,10 @@ class Processes:
         }
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
+    def reach(self, redis_url: str) -> None:
+        """Let what is started from now on reach the broker under another address."""
+        self._settings["redis_url"] = redis_url
+
     def start(self, *names: str) -> None:
         """Start the named services, or all; the log of each goes to `<data_dir>/<name>.log`.
 
@@ -90,7 +94,7 @@ class Processes:
         """
         self.data_dir.mkdir(parents=True, exist_ok=True)
         for name in names or SERVICES:
-            self.ports.setdefault(name, free_port())
+            self.ports.setdefault(name, lasting_port())
             with (self.data_dir / f"{name}.log").open("ab") as log:
                 self._running[name] = subprocess.Popen(
                     [sys.executable, "-m", "services", "run", name.partition("@")[0]],
@@ -106,6 +110,10 @@ class Processes:
         self._running[name].send_signal(signal.SIGKILL)
         self._running[name].wait()
 
+    def names(self) -> list[str]:
+        """Return which services run, each once."""
+        return sorted({name.partition("@")[0] for name in self._running if self.alive(name)})
+
     def alive(self, name: str) -> bool:
         """Return whether the process of a service runs."""
         return name in self._running and self._running[name].poll() is None
@@ -113,6 +121,12 @@ class Processes:
     def pid(self, name: str) -> int:
         """Return the process id of a service."""
         return self._running[name].pid
+
+    def children(self, name: str) -> list[int]:
+        """Return the process ids of what a service started and still runs."""
+        parent = str(self.pid(name))
+        stats = [_stat(int(folder.name)) for folder in Path("/proc").iterdir() if folder.name.isdigit()]
+        return [int(stat[0]) for stat in stats if stat and stat[1:] == ["running", parent]]
 
     def terminate(self, *names: str, within: float = 30) -> dict[str, int]:
         """Ask the named services, or all, to drain and stop; return their exit codes (-9: it took too long)."""
@@ -147,3 +161,18 @@ class Processes:
         for name in names or SERVICES:
             async with self.client(name) as http:
                 await eventually(lambda http=http: ready(http), within)
+
+
+def runs(pid: int) -> bool:
+    """Return whether a process runs; one that only waits to be buried does not."""
+    stat = _stat(pid)
+    return bool(stat) and stat[1] == "running"
+
+
+def _stat(pid: int) -> list[str]:
+    """Return process id, `running` or `over`, and parent of a process; nothing if there is none."""
+    try:
+        state, parent = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[:2]
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+    return [str(pid), "over" if state in "ZX" else "running", parent]

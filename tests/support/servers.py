@@ -3,13 +3,26 @@
 import asyncio
 import os
 import signal
+import socket
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
+from random import Random
 
 import redis
 
-from shared.embedded import find_server, free_port
+from shared.embedded import find_server
+
+
+def lasting_port() -> int:
+    """Return a free port below those the system gives to connections, so that it stays free for a restart."""
+    random = Random()
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 class Broker:
@@ -24,7 +37,7 @@ class Broker:
     ) -> None:
         self.folder = folder
         self._fsync = fsync
-        self.port = port or free_port()
+        self.port = port or lasting_port()
         self._binary = binary or str(find_server())
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -39,7 +52,9 @@ class Broker:
         self.folder.mkdir(parents=True, exist_ok=True)
         command = [self._binary, "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder)]
         command += ["--appendonly", "yes", "--appendfsync", self._fsync, "--save", "", "--logfile", "broker.log"]
-        self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         deadline = time.monotonic() + 15
         while time.monotonic() < deadline:
             try:
@@ -56,8 +71,19 @@ class Broker:
         self._process.send_signal(signal.SIGKILL)
         self._process.wait()
 
+    def pause(self) -> None:
+        """Let it answer nobody: what is sent to it waits in its sockets."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on where it was paused."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
     def stop(self) -> None:
         if self._process is not None and self._process.poll() is None:
+            self.resume()
             self._process.terminate()
             self._process.wait(10)
 

@@ -1,14 +1,23 @@
-"""Whole Ombuds as context managers: one in a thread for many tests, or each service in its own process."""
+"""Whole Ombuds as context managers: all services in one process of its own, or each service in its own."""
 
 import asyncio
-import threading
+import signal
+import subprocess
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.support.ombud import Processes, embedded
+import httpx
+
+from shared.embedded import free_port
+from shared.streams import SERVICES
+from tests.support.commands import command, surroundings
+from tests.support.ombud import KEY, ROOT, Processes
 from tests.support.servers import Broker
+
+START_S = 90.0
 
 
 @dataclass(frozen=True)
@@ -18,47 +27,53 @@ class Shared:
     url: str
     broker: Broker
     data_dir: Path
+    process: subprocess.Popen[bytes]
+
+    @property
+    def log(self) -> str:
+        """Return what it wrote so far."""
+        return (self.data_dir / "ombud.log").read_text(errors="replace")
 
 
 @contextmanager
-def in_background(folder: Path, **settings: object) -> Iterator[Shared]:
-    """Run all services in a thread with a broker of their own, on whatever loops the tests run."""
-    data_dir = folder / "data"
+def one_process(folder: Path, *names: str, **settings: object) -> Iterator[Shared]:
+    """Run the named services, or all, in one process on a broker of their own; yield it once it is ready."""
+    data_dir, port = folder / "data", free_port()
+    data_dir.mkdir(parents=True)
     broker = Broker(folder / "broker").start()
-    found: list[str] = []
-    failed: list[BaseException] = []
-    loop = asyncio.new_event_loop()
-    started, stop = threading.Event(), asyncio.Event()
-
-    async def serve() -> None:
-        try:
-            async with embedded(data_dir, broker.url, **settings) as (http, _):  # type: ignore[arg-type]
-                found.append(str(http.base_url))
-                started.set()
-                await stop.wait()
-        except BaseException as error:
-            failed.append(error)
-        finally:
-            started.set()
-
-    def work() -> None:
-        with asyncio.Runner(loop_factory=lambda: loop) as runner:
-            runner.run(serve())
-
-    thread = threading.Thread(target=work, name="ombud")
-    thread.start()
+    given = {"redis_url": broker.url, "port": port, "bootstrap_key": KEY, "log_format": "json", **settings}
+    with (data_dir / "ombud.log").open("ab") as log:
+        process = subprocess.Popen(
+            command("run", *(names or SERVICES)),
+            env=surroundings(data_dir, **given),
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+        )
+    running = Shared(f"http://127.0.0.1:{port}", broker, data_dir, process)
     try:
-        started.wait()
-        if failed:
-            raise failed[0]
-        yield Shared(found[0], broker, data_dir)
+        _wait_until(running, "/readyz" if not names or "trainer" in names else "/livez")
+        yield running
     finally:
-        if thread.is_alive() and not failed:
-            loop.call_soon_threadsafe(stop.set)
-        thread.join()
-        broker.stop()
-    if failed:
-        raise failed[0]
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(30)
+        finally:
+            process.kill()
+            broker.stop()
+
+
+def _wait_until(running: Shared, path: str) -> None:
+    deadline = time.monotonic() + START_S
+    while time.monotonic() < deadline and running.process.poll() is None:
+        try:
+            if httpx.get(running.url + path).status_code == 200:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.1)
+    raise AssertionError(f"Ombud did not start:\n{running.log[-3000:]}")
 
 
 @asynccontextmanager

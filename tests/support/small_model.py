@@ -12,11 +12,12 @@ WORDS = {"toxic": "nonsense", "insult": "fool", "threat": "beware"}
 
 
 def small_model(**facts: Any) -> Model:
-    """Return a model that scores by three words."""
-    vectorizer = TfidfVectorizer(vocabulary=sorted(WORDS.values()), norm=None, use_idf=False, dtype=np.float32)
-    vectorizer.fit(list(WORDS.values()))
-    weights = np.zeros((len(WORDS), len(WORDS)), np.float32)
-    for column, word in enumerate(WORDS.values()):
-        weights[vectorizer.vocabulary_[word], column] = 8
-    intercepts = np.full(len(WORDS), -4, np.float32)
-    return Model(vectorizer, tuple(WORDS), weights, intercepts, dict.fromkeys(WORDS, 0.5), facts)
+    """Return a model that scores by three words, two of which are one vectoriser's and one another's."""
+    words = list(WORDS.values())
+    vectorizers = tuple(
+        TfidfVectorizer(vocabulary=some, norm=None, use_idf=False, dtype=np.float32).fit(some)
+        for some in (words[:2], words[2:])
+    )
+    weights = 8 * np.eye(len(words), dtype=np.float32)
+    intercepts = np.full(len(words), -4, np.float32)
+    return Model(vectorizers, tuple(WORDS), weights, intercepts, dict.fromkeys(WORDS, 0.5), facts)

@@ -3,9 +3,11 @@
 import asyncio
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from random import Random
+from typing import Any
 
 from shared.streams import SERVICES
 from tests.support.ledger import Ledger
@@ -13,10 +15,10 @@ from tests.support.ombud import Processes, ready
 from tests.support.servers import Broker, eventually
 
 BROKER = "broker"
-LEAD = 1500
-"""Posts sent ahead of the next blow: enough to have work under way, too few to be done before it."""
 FIRST, LAST = 0.02, 0.95
 """Shares of the posts between which the blows fall."""
+AT_WORK = 0.8
+"""Share of the kills that wait until their victim is ready; the others may hit it while it starts."""
 PATIENCE_S = 90
 
 
@@ -30,7 +32,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Blow:
-    """What happens once `at` posts are scored: a service or the broker is killed, or an entry is appended."""
+    """What happens once `at` posts are sent: a service or the broker is killed, or an entry is appended."""
 
     at: int
     what: str | Entry
@@ -46,7 +48,10 @@ def plan(random: Random, posts: int, entries: Sequence[Entry], *, kills: int, br
 
 
 class Storm:
-    """Works through a plan. `kills`, `stranded` (entries a dead process held) and `ended_alone` say what happened."""
+    """Works through a plan. `kills`, `stranded` (entries a dead process held) and `ended_alone` say what happened.
+
+    Posts are held back before each kill until its victim is up, then let go on: it dies while they are under way.
+    """
 
     def __init__(
         self, processes: Processes, broker: Broker, ledger: Ledger, blows: Sequence[Blow], random: Random
@@ -56,33 +61,26 @@ class Storm:
         self._ledger = ledger
         self._blows = blows
         self._random = random
-        self._next: float = blows[0].at
+        self._sent = 0
+        self._limit: float = self._next_kill(-1)
         self.kills: Counter[str] = Counter()
         self.stranded: Counter[str] = Counter()
         self.ended_alone: Counter[str] = Counter()
 
     async def room(self, sent: int) -> None:
-        """Wait until more posts may be sent: not before the blow that comes next."""
-        while sent > self._next + LEAD:  # noqa: ASYNC110 - the next blow is a number, not an event
-            await asyncio.sleep(0.02)
+        """Wait until more than `sent` posts may be sent."""
+        self._sent = sent
+        while sent >= self._limit:  # noqa: ASYNC110 - the limit is a number, not an event
+            await asyncio.sleep(0.005)
 
     async def rage(self) -> None:
         """Strike every blow of the plan, each when its time has come."""
-        try:
-            for blow in self._blows:
-                self._next = blow.at
-                await eventually(lambda at=blow.at: self._scored() >= at, PATIENCE_S)
-                if isinstance(blow.what, Entry):
-                    self._ledger.redis.xadd(blow.what.stream, dict(blow.what.fields))
-                elif blow.what == BROKER:
-                    await asyncio.to_thread(self._broker.kill)
-                    self.kills[BROKER] += 1
-                    await asyncio.sleep(self._random.uniform(0, 1))
-                    await asyncio.to_thread(self._broker.start)
-                else:
-                    await self._kill(blow.what)
-        finally:
-            self._next = math.inf
+        for n, blow in enumerate(self._blows):
+            if isinstance(blow.what, Entry):
+                await self._reached(lambda at=blow.at: self._ledger.length("posts.scored") >= at)
+                self._ledger.redis.xadd(blow.what.stream, dict(blow.what.fields))
+            else:
+                await self._kill(blow.what, blow.at, self._next_kill(n))
 
     def supervise(self) -> None:
         """Start again whatever ended by itself, as any supervisor does: a start needs a broker that answers."""
@@ -91,25 +89,44 @@ class Storm:
                 self.ended_alone[name] += 1
                 self._processes.start(name)
 
-    def _scored(self) -> int:
-        self.supervise()
-        return self._ledger.length("posts.scored")
+    def _next_kill(self, n: int) -> float:
+        return next((blow.at for blow in self._blows[n + 1 :] if isinstance(blow.what, str)), math.inf)
 
-    async def _kill(self, victim: str) -> None:
-        if self._random.random() < 0.8:  # else also while it still starts
-            await eventually(lambda: self._works(victim), PATIENCE_S)
-        for _ in range(self._random.choice((0, 200))):
-            if self._ledger.pending(victim):
-                break
-            await asyncio.sleep(0.005)
-        await asyncio.sleep(self._random.uniform(0, 0.05))
+    async def _kill(self, victim: str, at: int, until: float) -> None:
+        # 1. the victim is up, or, now and then, on its way
+        await self._reached(lambda: self._sent >= at)
+        if victim != BROKER and self._random.random() < AT_WORK:
+            await self._reached(lambda: self._ready(victim))
+        # 2. posts go on; somewhere on their way to the next kill
+        self._limit = until
+        moment = at + self._random.uniform(0, 0.8) * (min(until, at / LAST) - at)
+        if victim == "ingest":
+            await self._reached(lambda: self._sent >= moment)
+            await asyncio.sleep(self._random.uniform(0, 0.02))
+        else:
+            await self._reached(lambda: self._ledger.length("posts.scored") >= moment)
+        # 3. mostly with something in hand
+        if victim in SERVICES[1:] and self._random.random() < AT_WORK:
+            with suppress(AssertionError):
+                await eventually(lambda: self._ledger.pending(victim), 1, every=0.002)
         self.supervise()
-        self._processes.kill(victim)
         self.kills[victim] += 1
-        self.stranded[victim] += self._ledger.pending(victim)
-        self._processes.start(victim)
+        if victim == BROKER:
+            await asyncio.to_thread(self._broker.kill)
+            await asyncio.sleep(self._random.uniform(0, 1))
+            await asyncio.to_thread(self._broker.start)
+        else:
+            self._processes.kill(victim)
+            self.stranded[victim] += self._ledger.pending(victim)
+            self._processes.start(victim)
 
-    async def _works(self, victim: str) -> bool:
-        self.supervise()
+    async def _reached(self, check: Callable[[], Any]) -> None:
+        def supervised() -> Any:
+            self.supervise()
+            return check()
+
+        await eventually(supervised, PATIENCE_S, every=0.005)
+
+    async def _ready(self, victim: str) -> bool:
         async with self._processes.client(victim) as http:
             return await ready(http)

@@ -41,9 +41,11 @@ class Classifier:
             os._exit(DIED)
         mine = {event.id: str(uuid4()) for event in events}
         async with self.database.begin() as connection:
-            await insert_new(connection, scores, [{"event_id": id, "version": version} for id, version in mine.items()])
+            await insert_new(
+                connection, scores, [{"event_id": name, "version": version} for name, version in mine.items()]
+            )
             wanted = select(scores.c.event_id, scores.c.version).where(scores.c.event_id.in_(list(mine)))
-            stored = {id: version for id, version in await connection.execute(wanted)}
+            stored = {row.event_id: row.version for row in await connection.execute(wanted)}
         if any(event.data.post.text == CRASH and stored[event.id] == mine[event.id] for event in events):
             os._exit(DIED)
         if SLOW in texts:

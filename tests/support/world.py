@@ -45,19 +45,20 @@ class World:
         self.broker.stop()
 
     async def quiet(self, seconds: float = RECLAIM_IDLE_S + 1, within: float = 90) -> None:
-        """Wait until no group has anything before it for some time: whatever a dead process held has come back."""
+        """Wait until no running service has anything before it for some time: what the dead held has come back."""
         since = monotonic()
 
         def still() -> bool:
             nonlocal since
-            if self.ledger.open_work():
+            if self.ledger.open_work(*self.processes.names()):
                 since = monotonic()
             return monotonic() - since >= seconds
 
         try:
             await eventually(still, within, every=0.25)
         except AssertionError:
-            raise AssertionError(f"never quiet: {dict(self.ledger.open_work())}") from None
+            left = self.ledger.open_work(*self.processes.names())
+            raise AssertionError(f"never quiet: {dict(left)}") from None
 
 
 async def install(folder: Path) -> None:
@@ -67,7 +68,8 @@ async def install(folder: Path) -> None:
         world.processes.start()
         await world.processes.ready(within=120)
         await world.quiet(1)
-        assert await asyncio.to_thread(world.processes.terminate) == dict.fromkeys(world.processes.ports, 0)
+        codes = await asyncio.to_thread(world.processes.terminate)
+        assert set(codes.values()) == {0}, codes
     finally:
         world.close()
 

@@ -3,13 +3,14 @@
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Form
+from fastapi import APIRouter, Depends, Form, Path
 from fastapi.responses import HTMLResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.ingest.keeper import Keeper
 from shared.auth import require
 from shared.errors import Problem, not_found
+from shared.ids import NO_NUL
 from shared.runtime import Platform
 from shared.vocabulary import Scope
 
@@ -28,7 +29,7 @@ class KeyIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    name: Annotated[str, Field(min_length=1, max_length=200)]
+    name: Annotated[str, Field(min_length=1, max_length=200, pattern=NO_NUL)]
     scopes: Annotated[list[Scope], Field(min_length=1)]
 
 
@@ -76,7 +77,7 @@ def build_router(platform: Platform, keeper: Keeper) -> APIRouter:
         return [KeyListed.model_validate(row._mapping, from_attributes=False) for row in rows]
 
     @router.delete("/v1/keys/{key_id}", status_code=204, summary="Revoke an API key", dependencies=[admin])
-    async def revoke_key(key_id: str) -> None:
+    async def revoke_key(key_id: Annotated[str, Path(max_length=36, pattern=NO_NUL)]) -> None:
         """Make a key worthless within two seconds."""
         if not await keeper.revoke(key_id):
             raise not_found("key")

@@ -2,22 +2,22 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from typing import Any
+from typing import Annotated, Any
 
 import orjson
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Path, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.ingest.door import Door, spoken_by
-from services.ingest.posts import PostIn, Rejection, check, check_many, ingested
+from services.ingest.posts import Identifier, PostIn, Rejection, check, check_many, ingested
 from services.ingest.settings import IngestSettings
 from shared.auth import require
 from shared.bus.janitor import ask_erasure, author_subject
 from shared.clock import millis, monotonic, utcnow
 from shared.errors import Problem
 from shared.events import PostDeleted
+from shared.ids import NO_NUL, pseudonym
 from shared.ids import post_id as id_of
-from shared.ids import pseudonym
 from shared.runtime import Platform
 from shared.vocabulary import DeletionCause, Scope
 
@@ -57,9 +57,9 @@ class ErasureIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    platform: str = Field(min_length=1, max_length=64)
-    author: str | None = Field(None, min_length=1, max_length=512)
-    external_id: str | None = Field(None, min_length=1, max_length=512)
+    platform: str = Field(min_length=1, max_length=64, pattern=NO_NUL)
+    author: Identifier | None = None
+    external_id: Identifier | None = None
 
 
 class Erased(BaseModel):
@@ -173,15 +173,23 @@ def build_router(platform: Platform, settings: IngestSettings, door: Door, salt:
     )
     async def import_posts(request: Request) -> Summary:
         """Accept NDJSON of any length in flat memory; bad lines are listed by number and harm no other."""
-        total, duplicates, number = 0, 0, 0
+        total, duplicates, refused, number = 0, 0, 0, 0
         rejected: list[Rejection] = []
         raws: list[Any] = []
         positions: list[int] = []
 
+        def refuse(*bad: Rejection) -> None:
+            nonlocal refused
+            refused += len(bad)
+            rejected.extend(bad)
+            if len(rejected) > 2 * settings.listed_rejections:
+                rejected.sort(key=lambda each: each.at)
+                del rejected[settings.listed_rejections :]
+
         async def flush() -> None:
             nonlocal total, duplicates
             good, bad = check_many(raws, limit, positions)
-            rejected.extend(bad)
+            refuse(*bad)
             await room("posts.ingested")
             accepted, known = await admit(request, good)
             total, duplicates = total + accepted, duplicates + known
@@ -190,13 +198,13 @@ def build_router(platform: Platform, settings: IngestSettings, door: Door, salt:
 
         async for number, line in lines_of(request):
             if line is None:
-                rejected.append(Rejection(number, "", "line_too_long", f"A line may have {LINE_LIMIT} bytes."))
+                refuse(Rejection(number, "", "line_too_long", f"A line may have {LINE_LIMIT} bytes."))
             elif line.strip():
                 try:
                     raws.append(orjson.loads(line))
                     positions.append(number)
                 except orjson.JSONDecodeError:
-                    rejected.append(Rejection(number, "", "malformed_json", "This line is not valid JSON."))
+                    refuse(Rejection(number, "", "malformed_json", "This line is not valid JSON."))
             if len(raws) >= LINES_AT_ONCE:
                 await flush()
         if raws:
@@ -205,16 +213,14 @@ def build_router(platform: Platform, settings: IngestSettings, door: Door, salt:
         return Summary(
             accepted=total,
             duplicates=duplicates,
-            rejected_total=len(rejected),
+            rejected_total=refused,
             rejected=_listed(rejected, settings.listed_rejections),
             lines=number,
         )
 
     @router.delete("/posts/{post_id}", status_code=202, summary="Take a post away", dependencies=[may_ingest])
-    async def delete_post(post_id: str, request: Request) -> Erased:
+    async def delete_post(post_id: Annotated[str, Path(max_length=64, pattern=NO_NUL)], request: Request) -> Erased:
         """Tell every service to erase the post's text; its id and statuses stay as a tombstone."""
-        if not 1 <= len(post_id) <= 64:
-            raise Problem(422, "post_id", "This is no post id.", field="post_id")
         return await erase_post(request, post_id, DeletionCause.PLATFORM)
 
     async def erase_post(request: Request, post_id: str, cause: DeletionCause) -> Erased:

@@ -32,6 +32,7 @@ Summary = Annotated[str, StringConstraints(strip_whitespace=True, max_length=10_
 Note = Annotated[str, StringConstraints(strip_whitespace=True, max_length=2_000), AfterValidator(_printable)]
 Credit = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200), AfterValidator(_printable)]
 PostId = Annotated[str, StringConstraints(min_length=1, max_length=128), AfterValidator(_printable)]
+Version = Annotated[int, Field(ge=1, le=2**31 - 1)]
 Code = Annotated[str, AfterValidator(_known_code)]
 PostIds = Annotated[list[PostId], Field(max_length=MOST_EVIDENCE)]
 Judgements = Annotated[dict[PostId, Judgement], Field(max_length=MOST_EVIDENCE)]
@@ -60,7 +61,7 @@ class NewReport(_Request):
 class ReportChange(_Request):
     """A change of a draft. What is left out stays; judgements and notes are merged; post_ids replace the list."""
 
-    version: Annotated[int, Field(ge=1)]
+    version: Version
     title: Title | None = None
     error_type: ErrorType | None = None
     audit_category: AuditCategory | None = None
@@ -75,7 +76,7 @@ class ReportChange(_Request):
 class Completion(_Request):
     """The version that is completed. `credit` appears in the document; without it nobody is named."""
 
-    version: Annotated[int, Field(ge=1)]
+    version: Version
     credit: Credit | None = None
 
 

@@ -1,0 +1,38 @@
+"""An Ombud for each test: a copy of one that has its first model, or an empty one. Nothing survives a test."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.world import World, copy, install
+
+
+@pytest.fixture(scope="session")
+def installation(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a stopped Ombud whose model is trained and in force."""
+    folder = tmp_path_factory.mktemp("installation")
+    asyncio.run(install(folder))
+    return folder
+
+
+@pytest.fixture
+def empty_world(tmp_path: Path) -> Iterator[Callable[..., World]]:
+    """Return a function that makes an Ombud which never ran; settings are its arguments."""
+    made: list[World] = []
+
+    def make(**settings: object) -> World:
+        made.append(World.on(tmp_path, **settings))
+        return made[-1]
+
+    yield make
+    for world in made:
+        world.close()
+
+
+@pytest.fixture
+def world(installation: Path, tmp_path: Path, empty_world: Callable[..., World]) -> Callable[..., World]:
+    """Return a function that makes an Ombud which has its model already."""
+    copy(installation, tmp_path)
+    return empty_world

@@ -1,0 +1,59 @@
+"""What an operator does when a metric is off: one line for each. docs/metrics.md shows it."""
+
+WHEN_OFF = {
+    "ombud_auditor_status_changes_events_total": (
+        "No steps while posts are scored: look at the auditor's lag. A jump to `needs_review` after a promotion: "
+        "compare the models in `GET /v1/models`."
+    ),
+    "ombud_bus_dead_events_total": "Any: `ombud dead-letters list` says why; mend the cause, then `redrive`.",
+    "ombud_bus_dead_letters_events": (
+        "Grows: as above. Stays above 0: somebody has to `redrive` or `drop` what is kept."
+    ),
+    "ombud_bus_delayed_events": "Rises: a handler fails now and then; the log line `batch` carries the reasons.",
+    "ombud_bus_erased_events_total": (
+        "Stays 0 after a deletion: the erasure waits until every group has passed it; look at lag and pending."
+    ),
+    "ombud_bus_fuse_events": (
+        "Half of `OMBUD_BUS_FUSE`: a group does not keep up, or one nobody knows holds the janitor (`ombud streams`)."
+    ),
+    "ombud_bus_handled_events_total": (
+        '`outcome="again"` or `"dead"` above a few per mille: see the reasons in the log; no `done` with lag: see lag.'
+    ),
+    "ombud_bus_lag_events": "Rises for minutes: start another process of that group's service, or find what slows it.",
+    "ombud_bus_lost_events_total": (
+        "Any: the broker lost data (emptied, or trimmed at the fuse). Send the posts of that time again; that is safe."
+    ),
+    "ombud_bus_oldest_pending_seconds": (
+        "Over `OMBUD_BUS_RECLAIM_IDLE_S` plus a minute: a worker hangs, or nobody runs the reclaimer of that group."
+    ),
+    "ombud_bus_pending_events": "High for long: batches take too long (a slow database or disk), or a worker died.",
+    "ombud_bus_reclaimed_events_total": "Any: a process died or hung with work in its hands; look why it restarted.",
+    "ombud_bus_subscriber_restarts_total": (
+        "Any: streams or groups vanished while we ran; see `ombud_bus_lost_events_total`."
+    ),
+    "ombud_bus_trimmed_events_total": (
+        "Stands still for a day while posts come in: a group without progress, or an unknown one, holds everything."
+    ),
+    "ombud_classifier_live_model_info": (
+        "Two versions for longer than `OMBUD_CLASSIFIER_SWAP_EVERY_S`: a process cannot read the newer artifact."
+    ),
+    "ombud_classifier_scored_posts_total": (
+        "No posts with lag on `posts.ingested`: is there a model (`/readyz`)? The share of `yes` jumps: a new model."
+    ),
+    "ombud_http_requests_total": "`5xx`: our fault, see the log. `429`, `503`: back-pressure. `401`: a revoked key.",
+    "ombud_http_seconds": "Slow: look at the database and the disk first; ingest only waits for the broker.",
+    "ombud_ingest_admitted_events_total": (
+        '`new="no"` rises: a sender repeats what it sent; harmless, but its cursor may not move.'
+    ),
+    "ombud_reporter_delivery_tries_total": (
+        "`failed` or `unknown`: read the reason in `GET /v1/reports/{id}`; a person decides on `redeliver`."
+    ),
+    "ombud_trainer_macro_auc": "Falls: look at the newest corrections (one reviewer, one topic?) before the next run.",
+    "ombud_trainer_run_seconds": "Near `OMBUD_TRAINER_RUN_TIMEOUT_S`: much to learn for this machine; raise the limit.",
+    "ombud_trainer_runs_total": (
+        "`failed` or `lost`: `GET /v1/runs` gives the error; `refused` is the gate doing its work."
+    ),
+    "ombud_trainer_waiting_corrections": (
+        "Above `OMBUD_TRAINER_CORRECTIONS_PER_RUN` and no run: the trainer does not run, or a run hangs (`/v1/runs`)."
+    ),
+}

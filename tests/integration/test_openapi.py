@@ -1,0 +1,63 @@
+"""Whatever fits (or just misses) the documented requests, nothing ends in a server error and answers keep their word."""
+
+import httpx
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from schemathesis import GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import content_type_conformance, response_schema_conformance
+
+from tests.support.doors import composed
+from tests.support.ombud import KEY
+from tests.support.shapes import Shared
+
+EXAMPLES, SEED = 8, 20_260_101
+CHECKS = [not_a_server_error, content_type_conformance, response_schema_conformance]
+OPERATIONS = sorted(
+    (method.upper(), path) for path, item in composed().openapi()["paths"].items() for method in item if method != "head"
+)
+"""Every documented operation."""
+TRAINS = {("POST", "/v1/runs")}
+"""Would only keep the machine busy; its answers are looked at in the trainer's own tests."""
+
+
+@schemathesis.serializer("application/x-ndjson")
+def lines(_: schemathesis.SerializationContext, value: object) -> bytes:
+    """Send a stream of lines as the text it is."""
+    return str(value).encode("utf-8", "replace")
+
+
+@pytest.fixture(scope="module")
+def documented(ombud: Shared) -> schemathesis.BaseSchema:
+    """The documentation as the running Ombud gives it out."""
+    document = httpx.get(f"{ombud.url}/openapi.json").json()
+    schema = schemathesis.openapi.from_dict(document)
+    schema.config.update(base_url=ombud.url)
+    return schema
+
+
+@pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE], ids=["fits", "just misses"])
+@pytest.mark.parametrize("operation", [each for each in OPERATIONS if each not in TRAINS], ids=" ".join)
+def test_no_request_ends_in_a_server_error_and_answers_are_as_documented(
+    operation: tuple[str, str], mode: GenerationMode, documented: schemathesis.BaseSchema
+) -> None:
+    method, path = operation
+    asked = documented[path][method]
+    if mode is GenerationMode.NEGATIVE and not (asked.body or asked.query or asked.path_parameters):
+        pytest.skip("there is nothing to miss")
+
+    @seed(SEED)
+    @settings(
+        max_examples=EXAMPLES,
+        deadline=None,
+        database=None,
+        phases=[Phase.explicit, Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(case=asked.as_strategy(generation_mode=mode))
+    def ask(case: schemathesis.Case) -> None:
+        answer = case.call(headers={"Authorization": f"Bearer {KEY}"})
+        case.validate_response(answer, checks=CHECKS)
+
+    ask()
