@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
@@ -110,7 +111,7 @@ def ingest(
 def show_streams() -> None:
     """Show length, lag, pending, delayed, oldest and dead letters of every group."""
     states, unknown = with_redis(streams.states)
-    table = Table("stream", "group", "length", "lag", "pending", "delayed", "oldest s", "dead")
+    table = Table("stream", "group", "length", "lag", "pending", "delayed", "oldest s", "dead", box=SIMPLE)
     for state in states:
         name = f"{state.group} (missing)" if state.missing else state.group
         numbers = (state.length, state.lag, state.pending, state.delayed, round(state.oldest_pending_s, 1), state.dead)

@@ -1,5 +1,6 @@
 """Brings a service's tables to the newest form with Alembic; one history per service in deploy/migrations."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
 from shared.db import Database
+from shared.errors import Unavailable
 
 MIGRATIONS = Path(__file__).parents[1] / "deploy" / "migrations"
 
@@ -31,6 +33,16 @@ def version_table(service: str) -> str:
 
 async def upgrade(service: str, database: Database) -> None:
     """Run every migration that is still missing. Safe to call from several processes: one waits for the other."""
+    for pause in (0.1, 0.3, 1.0, None):
+        try:
+            return await _upgrade(service, database)
+        except Unavailable:  # of several that make one SQLite file at once, all but one may fail at once
+            if pause is None or database.dialect != "sqlite":
+                raise
+            await asyncio.sleep(pause)
+
+
+async def _upgrade(service: str, database: Database) -> None:
     async with database.begin() as connection:
         if database.dialect == "postgresql":
             await connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock(hashtext('ombud-migrate-{service}'))")

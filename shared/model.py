@@ -116,7 +116,8 @@ def load(data: bytes) -> Model:
             raise BadArtifact("made by another version")
         categories = tuple(str(category) for category in parts["categories"])
         weights, intercepts = parts["weights"], parts["intercepts"]
-        if not set(categories) <= set(CATEGORIES) or weights.shape[1] != len(categories) != 0 != len(intercepts):
+        known = bool(categories) and set(categories) <= set(CATEGORIES)
+        if not known or not weights.shape[1:] == intercepts.shape == (len(categories),):
             raise BadArtifact("categories and weights do not fit")
         return Model(
             tuple(parts["vectorizers"]),

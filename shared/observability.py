@@ -4,8 +4,9 @@ import logging
 import re
 import secrets
 import sys
-from collections.abc import Awaitable, Callable
-from pathlib import Path
+import traceback
+from collections.abc import Awaitable, Callable, MutableMapping
+from pathlib import Path, PurePath
 from typing import Any
 
 import structlog
@@ -29,9 +30,21 @@ ACCEPTABLE_ID = re.compile(r"^[A-Za-z0-9._:-]{1,128}$")
 log = structlog.get_logger("ombud.http")
 
 
+def without_words(_: Any, __: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Put an exception's class and place into a log line instead of its message, which may quote a post."""
+    given = line.pop("exc_info", None)
+    error = sys.exc_info()[1] if given is True else given[1] if isinstance(given, tuple) else given
+    if isinstance(error, BaseException):
+        frames = traceback.extract_tb(error.__traceback__)
+        places = [f"{PurePath(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames]
+        line["exception"] = " < ".join([type(error).__name__, *reversed(places)])
+    return line
+
+
 def configure_logging(level: str, style: str, file: Path | None = None) -> None:
     """Send every log line, ours and the libraries', to standard error or a file, as key-value pairs or JSON."""
     shared: list[Any] = [
+        without_words,
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,

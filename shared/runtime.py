@@ -27,7 +27,7 @@ from shared.artifacts import ArtifactStore
 from shared.auth import KeyRing
 from shared.bus.batch import Consumer, Handler
 from shared.bus.envelope import CloudEvents, Reader
-from shared.bus.groups import check_key_types, ensure_groups, unknown_groups
+from shared.bus.groups import check_key_types, check_server, ensure_groups, unknown_groups
 from shared.bus.health import Health, Watchdog
 from shared.bus.janitor import Janitor
 from shared.bus.keys import consumer_name
@@ -47,11 +47,12 @@ Work = Callable[[], Awaitable[Any]]
 
 @dataclass(frozen=True)
 class Loop:
-    """Work that a service repeats; the pause comes after each round."""
+    """Work that a service repeats; the pause comes after each round. A round of `stuck_after_s` fails liveness."""
 
     name: str
     every_s: float
     work: Work
+    stuck_after_s: float = 120.0
 
 
 @dataclass
@@ -166,7 +167,7 @@ def _subscribe(platform: Platform, service: Service) -> dict[tuple[str, str], Re
         if stream.said_by == service.name:
             router.publisher(
                 stream=StreamSub(stream.name),
-                title=f"{service.name}:{stream.name}",
+                title=f"{service.name}:{stream.name}:said",  # the reporter also hears its own: two titles
                 description=(stream.event.__doc__ or "").strip(),
                 schema=stream.event,
             )
@@ -186,6 +187,7 @@ async def _start(
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     stack.push_async_callback(redis.aclose)
     await redis.ping()
+    await check_server(redis)
     await check_key_types(redis)
     await ensure_groups(redis, groups())
     for stream, group in await unknown_groups(redis):
@@ -222,9 +224,9 @@ def _loops(
         return await ensure_groups(redis, groups())
 
     return [
-        Loop("watchdog", 1.0, Watchdog(platform.broker, platform.health, ensure)),
-        Loop("pump", bus.pump_every_s, Pump(redis, own)),
-        Loop("reclaimer", bus.reclaim_every_s, reclaimer),
+        Loop("watchdog", 1.0, Watchdog(platform.broker, platform.health, ensure), 10.0),
+        Loop("pump", bus.pump_every_s, Pump(redis, own), 10.0),
+        Loop("reclaimer", bus.reclaim_every_s, reclaimer, 10.0),
         Loop("janitor", bus.janitor_every_s, Janitor(redis, bus, spoken)),
         Loop("sweep", bus.sweep_every_s, platform.look),
         *(loop for service in services for loop in service.loops),
@@ -233,7 +235,9 @@ def _loops(
 
 async def _repeat(platform: Platform, loop: Loop) -> None:
     failing, this = False, asyncio.current_task()
+    limit = loop.every_s + loop.stuck_after_s
     while this is not None and not this.cancelling():  # a library may have swallowed the cancellation itself
+        platform.health.ticked(loop.name, limit)
         try:
             await loop.work()
         except asyncio.CancelledError:
@@ -246,7 +250,7 @@ async def _repeat(platform: Platform, loop: Loop) -> None:
             if failing:
                 log.info("loop works again", loop=loop.name)
             failing = False
-        platform.health.ticked(loop.name, loop.every_s)
+        platform.health.ticked(loop.name, limit)
         await asyncio.sleep(loop.every_s)
 
 

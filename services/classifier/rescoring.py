@@ -22,6 +22,9 @@ from shared.events import said
 
 log = structlog.get_logger("ombud.classifier")
 
+PAGES = 20
+"""Pages of one step: a loop that never came back would look dead."""
+
 
 class Rescoring:
     """Follows the promoted model: swaps it in, then works through what it has not scored."""
@@ -41,7 +44,7 @@ class Rescoring:
             await self._live.swap(row.model, row.model_version, row.artifact)
 
     async def step(self) -> None:
-        """Score pages until everything wanted is scored or another model is in force."""
+        """Score some pages; the loop calls again until everything wanted is scored or another model is in force."""
         try:
             loaded = self._live.get()
         except Unavailable:
@@ -53,7 +56,9 @@ class Rescoring:
             self._version, self._before = loaded.version, None
             await self._store.close_other_rescorings(loaded.version, utcnow())
         done = run.scored
-        while loaded.version == self._live.version:
+        for _ in range(PAGES):
+            if loaded.version != self._live.version:
+                return
             room = self._settings.rescore_limit - done
             page = await self._store.without_score(
                 loaded.version, self._before, min(self._settings.rescore_page, max(room, 0))

@@ -17,7 +17,7 @@ from pydantic import SecretStr
 from rich.console import Console
 
 from services.catalog import build_of
-from services.cli.connection import Running, cli_key, write_running
+from services.cli.connection import Running, cli_key, read_running, write_running
 from services.cli.first_run import show_first_run
 from shared.embedded import PrivateBroker
 from shared.migrate import upgrade
@@ -174,6 +174,9 @@ async def migrate(settings: Settings, names: Sequence[str]) -> None:
 async def invite(settings: Settings) -> None:
     """Print a one-time admin link, made in ingest's own database: whoever has the machine needs no key."""
     configure_logging(settings.log_level, settings.log_format)
+    running = read_running(settings.data_dir)
+    if running is not None and settings.public_url is None:
+        settings = settings.model_copy(update={"public_url": running.url})
     service = build_of("ingest")(Platform(settings, "redis://unused"))
     typer.echo(await service.commands["invite"]())
     await service.database.close()

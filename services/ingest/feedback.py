@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from shared.events import PostCorrected, PostRated
 from shared.ids import NO_NUL
@@ -11,6 +11,16 @@ from shared.vocabulary import CATEGORIES, FeedbackType, Standing, Verdict
 
 Name = Annotated[str, Field(min_length=1, max_length=64, pattern=NO_NUL)]
 Category = Annotated[str, Field(json_schema_extra={"enum": list(CATEGORIES)})]
+
+
+def _in_utc(moment: datetime) -> datetime:
+    """Refuse a moment that is none in UTC."""
+    if not 1 < moment.year < 9999:
+        raise ValueError("the year must lie between 1 and 9999")
+    return moment
+
+
+Moment = Annotated[datetime, AfterValidator(_in_utc)]
 
 
 class FeedbackIn(BaseModel):
@@ -33,7 +43,7 @@ class FeedbackIn(BaseModel):
     standing: Standing = Standing.REVIEWER
     batch_id: Annotated[str, Field(max_length=128, pattern=NO_NUL)] | None = None
     retracts: Name | None = None
-    timestamp: datetime | None = None
+    timestamp: Moment | None = None
 
     @model_validator(mode="after")
     def _about_something(self) -> Self:
@@ -54,7 +64,7 @@ class RatingIn(BaseModel):
 
     post_id: Name
     rating: Annotated[int, Field(ge=0, le=4)] | None
-    timestamp: datetime | None = None
+    timestamp: Moment | None = None
 
 
 def aware(moment: datetime | None, now: datetime) -> datetime:

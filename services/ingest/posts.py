@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
@@ -11,6 +12,8 @@ from shared.errors import Problem, faults
 from shared.events import Event, Post, PostIngested, said
 from shared.ids import NO_NUL
 
+Moment = Annotated[AwareDatetime, Field(ge=datetime(1970, 1, 1, tzinfo=UTC), lt=datetime(9999, 1, 1, tzinfo=UTC))]
+"""A moment that stays one in UTC; an earlier one would make a negative revision, which no store takes for new."""
 Identifier = Annotated[str, Field(min_length=1, max_length=512, pattern=NO_NUL)]
 
 
@@ -26,8 +29,8 @@ class PostIn(BaseModel):
     author: Identifier | None = None
     url: Annotated[str, Field(pattern=r"^https?://[^\x00]*$", max_length=2048)] | None = None
     reply_to: Identifier | None = None
-    created_at: AwareDatetime | None = None
-    edited_at: AwareDatetime | None = None
+    created_at: Moment | None = None
+    edited_at: Moment | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,11 @@ from shared.streams import groups as flow_groups
 log = structlog.get_logger("ombud.bus")
 
 MIN_SERVER = 7
+"""Lag of groups, XAUTOCLAIM that names deleted entries, and scripts with a first line came with Redis 7.0."""
+
+
+class OldServer(RuntimeError):
+    """The broker lacks what the kit is built on."""
 
 
 class WrongKeyType(RuntimeError):
@@ -32,6 +37,13 @@ async def ensure_groups(redis: Redis, pairs: Iterable[tuple[str, str]]) -> list[
             else:
                 made.append((key, group))
     return made
+
+
+async def check_server(redis: Redis) -> None:
+    """Raise OldServer if the broker is older than Redis 7.0 (Valkey says 7.2 and more)."""
+    found = str((await redis.info("server"))["redis_version"])
+    if int(found.split(".")[0]) < MIN_SERVER:
+        raise OldServer(f"the broker is Redis {found}; Redis 7 or Valkey 8 is needed")
 
 
 async def check_key_types(redis: Redis) -> None:

@@ -11,9 +11,6 @@ from shared.clock import monotonic
 
 log = structlog.get_logger("ombud.bus")
 
-TICK_LIMIT = 5
-"""A loop that missed this many of its rounds (and ten seconds) is dead."""
-
 
 class Health:
     """What loops, subscribers and handlers report about themselves. One per process."""
@@ -25,9 +22,9 @@ class Health:
         self._waiting: dict[str, float] = {}
         self._stopped: set[str] = set()
 
-    def ticked(self, loop: str, every_s: float) -> None:
-        """Note that a loop finished a round."""
-        self._ticks[loop] = (monotonic(), every_s)
+    def ticked(self, loop: str, stuck_after_s: float) -> None:
+        """Note that a loop begins or ends a round; one that says nothing for `stuck_after_s` counts as dead."""
+        self._ticks[loop] = (monotonic(), stuck_after_s)
 
     def committed(self, stream: str, group: str) -> None:
         """Note that a group settled a batch."""
@@ -61,9 +58,7 @@ class Health:
         now = monotonic()
         reasons = [f"subscriber {name} does not run" for name in sorted(self._stopped)]
         reasons += [
-            f"loop {loop} stands still"
-            for loop, (at, every_s) in self._ticks.items()
-            if now - at > max(10.0, TICK_LIMIT * every_s)
+            f"loop {loop} stands still" for loop, (at, stuck_after_s) in self._ticks.items() if now - at > stuck_after_s
         ]
         if not self._waiting:
             reasons += [

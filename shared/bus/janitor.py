@@ -144,7 +144,7 @@ def subjects(raw: bytes) -> set[str]:
     try:
         data = orjson.loads(raw)["data"]
         post: dict[str, Any] = data.get("post") or data
-        names = {str(post.get("post_id"))}
+        names = {str(post["post_id"])} if post.get("post_id") else set()
         if post.get("author"):
             names.add(author_subject(str(post.get("platform")), str(post["author"])))
     except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):

@@ -17,7 +17,9 @@ pytest.register_assert_rewrite("tests.support.doors")
 @pytest.fixture(scope="session")
 def ombud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
     """The whole Ombud in a process of its own; its log says everything."""
-    with one_process(tmp_path_factory.mktemp("ombud"), log_level="DEBUG", trainer_corrections_per_run=100_000) as running:
+    with one_process(
+        tmp_path_factory.mktemp("ombud"), log_level="DEBUG", trainer_corrections_per_run=100_000
+    ) as running:
         yield running
 
 

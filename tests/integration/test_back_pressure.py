@@ -57,7 +57,9 @@ async def test_a_backlog_is_429_with_retry_after_until_it_is_worked_off(tmp_path
             processes.start("classifier", "trainer")
             url = f"http://127.0.0.1:{processes.ports['ingest']}"
             done = await run("ingest", file, "--url", url, data_dir=tmp_path, within=60)
-            assert (done.returncode, "50 accepted, 0 known already, 0 rejected" in done.stdout) == (0, True), done.stdout
+            assert (done.returncode, "50 accepted, 0 known already, 0 rejected" in done.stdout) == (0, True), (
+                done.stdout
+            )
             await eventually(lambda: broker.client().xlen("posts.scored") == LIMIT + 1 + 50, 30)
             again = await http.post("/v1/posts", json={"external_id": "last", "text": "welcome again"})
             assert again.status_code == 202

@@ -102,7 +102,9 @@ async def test_one_process_and_five_give_equal_read_models(tmp_path: Path) -> No
     assert [row["promoted"] for row in embedded["trainer_models"]] == [1, 1]
     assert len(embedded["classifier_posts"]) == len(embedded["reporter_posts"]) == 120
     assert {row["status"] for row in embedded["auditor_statuses"]} == {"flagged", "needs_review", "cleared"}
-    assert sum(row["text"] is None for row in embedded["reporter_posts"]) == 5 + 17  # deleted one by one, and by author 3
+    assert (
+        sum(row["text"] is None for row in embedded["reporter_posts"]) == 5 + 17
+    )  # deleted one by one, and by author 3
     assert any(row["sequence"] > 1 for row in embedded["auditor_status_changes"])
     assert len(embedded["trainer_ratings"]) == 20
 

@@ -89,7 +89,9 @@ async def test_without_a_key_or_with_an_unknown_one_nothing_changes(
             {"Authorization": f"Bearer {NOBODY}", "X-API-Key": KEY},
         ):
             problem(await anybody.request(method, filled(path), json={}, headers=headers), 401, "unknown_key")
-        problem(await anybody.request(method, filled(path), json={}, headers={"Authorization": "Basic x"}), 401, "no_key")
+        problem(
+            await anybody.request(method, filled(path), json={}, headers={"Authorization": "Basic x"}), 401, "no_key"
+        )
     assert await let_in(redis) == before
 
 
