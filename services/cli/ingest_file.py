@@ -7,6 +7,7 @@ import asyncio
 import csv
 import gzip
 import io
+import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,10 +40,9 @@ class Totals:
 
 
 def opened(path: Path) -> Any:
-    """Return a text file, unpacked when its name ends in .gz."""
-    if path.suffix == ".gz":
-        return io.TextIOWrapper(gzip.open(path, "rb"), "utf-8", newline="")
-    return path.open("r", encoding="utf-8", newline="")
+    """Return a text file, unpacked when its name ends in .gz; bytes that are no UTF-8 pass and are refused later."""
+    opener = gzip.open if path.suffix == ".gz" else Path.open
+    return io.TextIOWrapper(opener(path, "rb"), "utf-8-sig", errors="surrogateescape", newline="")
 
 
 def layout_of(path: Path) -> str:
@@ -60,7 +60,8 @@ def rows_of(path: Path, layout: str) -> Iterator[Any]:
     with opened(path) as file:
         if layout == "csv":
             csv.field_size_limit(4 * 1024 * 1024)
-            yield from csv.DictReader(file, delimiter="\t" if ".tsv" in path.name else ",")
+            for row in csv.DictReader(file, delimiter="\t" if ".tsv" in path.name else ",", restkey="surplus"):
+                yield {name: cell for name, cell in row.items() if cell}  # an empty cell says nothing
             return
         for line in file:
             if line.strip():
@@ -97,7 +98,12 @@ def chunked(posts: Iterable[Any], skip: int) -> Iterator[list[Any]]:
 
 def encode(post: Any) -> bytes:
     """Return one NDJSON line; what was no JSON goes as it came, so that the server says why it is refused."""
-    return post.strip().encode() + b"\n" if isinstance(post, str) else orjson.dumps(post) + b"\n"
+    if isinstance(post, str):
+        return post.strip().encode("utf-8", "surrogateescape") + b"\n"
+    try:
+        return orjson.dumps(post) + b"\n"
+    except TypeError:  # a text that was no UTF-8
+        return json.dumps(post).encode() + b"\n"
 
 
 async def send(http: httpx.AsyncClient, chunk: list[Any]) -> dict[str, Any]:

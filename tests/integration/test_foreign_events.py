@@ -1,4 +1,4 @@
-"""A CloudEvent that a stranger writes with redis-cli is scored if it is valid, and a dead letter with a reason if not."""
+"""A CloudEvent that a stranger writes with redis-cli is scored if valid, and a dead letter with a reason if not."""
 
 import json
 from typing import Any

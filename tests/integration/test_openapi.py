@@ -1,4 +1,4 @@
-"""Whatever fits (or just misses) the documented requests, nothing ends in a server error and answers keep their word."""
+"""Whatever fits or just misses the documented requests: no server error, and every answer is as documented."""
 
 import httpx
 import pytest
@@ -17,7 +17,6 @@ CHECKS = [not_a_server_error, content_type_conformance, response_schema_conforma
 FITS, MISSES = GenerationMode.POSITIVE, GenerationMode.NEGATIVE
 TRAINS = {("POST", "/v1/runs")}
 """Would only keep the machine busy; its answers are looked at in the trainer's own tests."""
-
 
 
 def operations() -> list[tuple[str, str, GenerationMode]]:

@@ -17,8 +17,12 @@ def command(*arguments: object) -> list[str]:
 
 
 def surroundings(data_dir: Path, **settings: object) -> dict[str, str]:
-    """Return the environment of a command: this data folder, the admin key of the tests, the given settings."""
-    return environment(**{"data_dir": data_dir, "key": KEY} | settings) | WIDE
+    """Return the environment of a command: this data folder, the admin key of the tests, the given settings.
+
+    A setting that is None is left out, also the key.
+    """
+    given = {"data_dir": data_dir, "key": KEY} | settings
+    return environment(**{name: value for name, value in given.items() if value is not None}) | WIDE
 
 
 async def ombud(

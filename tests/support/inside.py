@@ -89,7 +89,7 @@ def query(file: Path, sql: str) -> list[Any]:
 def tables_of(file: Path) -> dict[str, list[str]]:
     """Return table -> columns of a SQLite file."""
     names = [name for (name,) in query(file, "SELECT name FROM sqlite_master WHERE type = 'table'") if NAME.match(name)]
-    return {name: [row[1] for row in query(file, f"PRAGMA table_info({name})")] for name in names}  # noqa: S608
+    return {name: [row[1] for row in query(file, f"PRAGMA table_info({name})")] for name in names}
 
 
 def columns_with(file: Path, word: str) -> Iterator[str]:

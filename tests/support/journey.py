@@ -159,7 +159,7 @@ class Journey:
         model = (await self.get("trainer", "/v1/models"))[0]
         assert model["promoted"], f"the gate refused: {model['reasons']}"
         assert (model["version"], model["replaces"]) == (run["model_version"], before)
-        assert [event["data"]["model_version"] for event in self.inside.said("models.promoted")][-1] == model["version"]
+        await eventually(lambda: self.inside.said("models.promoted")[-1]["data"]["model_version"] == model["version"])
         return str(model["version"])
 
     async def rescored(self, corrected: Sequence[dict[str, Any]], version: str, count: int) -> None:

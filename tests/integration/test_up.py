@@ -1,0 +1,135 @@
+"""`ombud up` as a newcomer runs it: shows the sample, drains on Ctrl-C, finds its data again, leaves no process."""
+
+import re
+import signal
+import subprocess
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+
+from shared.sample import rows
+from tests.support.commands import command, succeeds, surroundings
+from tests.support.commands import ombud as run
+from tests.support.ombud import ROOT
+from tests.support.servers import eventually
+
+SAMPLE = [row.text for row in rows("post")]
+
+
+def processes_on(folder: Path) -> list[str]:
+    """Return the command lines of all processes that work in a folder: a broker does, and renames itself."""
+    found = []
+    for each in Path("/proc").glob("[0-9]*"):
+        try:
+            works_there = folder in (each / "cwd").readlink().parents
+            words = (each / "cmdline").read_bytes().replace(b"\x00", b" ").decode(errors="replace")
+        except OSError:  # it has just ended
+            continue
+        if works_there or str(folder) in words:
+            found.append(words)
+    return found
+
+
+def start(data: Path, output: Path) -> subprocess.Popen[bytes]:
+    """Start `ombud up` on a free port, without any key in its environment."""
+    with output.open("wb") as out:
+        return subprocess.Popen(
+            command("up"),
+            env=surroundings(data, port=0, key=None),
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+        )
+
+
+@asynccontextmanager
+async def up(data: Path, output: Path) -> AsyncIterator[tuple[subprocess.Popen[bytes], str]]:
+    """Yield a running `ombud up` and its address once it says that Ctrl-C stops it."""
+    process = start(data, output)
+
+    def ready() -> str | None:
+        assert process.poll() is None, output.read_text()
+        text = output.read_text()
+        found = re.search(r"first page\s+(http://\S+)/", text)
+        return found[1] if found and "Ctrl-C" in text else None
+
+    try:
+        yield process, await eventually(ready, 120)
+    finally:
+        if process.poll() is None:
+            process.terminate()  # orderly, or its broker would stay
+            process.wait(40)
+
+
+def stop(process: subprocess.Popen[bytes], how: signal.Signals) -> float:
+    """Ask it to stop and return how long that took; it has to end orderly."""
+    begun = time.monotonic()
+    process.send_signal(how)
+    assert process.wait(40) == 0
+    return time.monotonic() - begun
+
+
+async def test_up_shows_the_sample_stops_orderly_and_finds_its_data_again(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    async with up(data, tmp_path / "first.txt") as (process, url):
+        said = (tmp_path / "first.txt").read_text()
+        assert f"{len(SAMPLE)} posts scored" in said
+        assert str(len(SAMPLE)) in page(f"{url}/")
+        assert "swagger" in page(f"{url}/docs")
+        brokers = processes_on(data)
+        assert brokers and all(re.search("valkey|redis", words) for words in brokers)
+
+        # other commands find it by its folder alone, with the key of this machine
+        assert "posts.ingested" in await command_here(data, "streams")
+        file = tmp_path / "one.jsonl"
+        file.write_text('{"external_id": "mine", "text": "zwunderquast"}\n')
+        assert "1 accepted" in await command_here(data, "ingest", file)
+        second = await run("up", data_dir=data)
+        assert second.returncode == 2 and "another Ombud already runs" in second.stderr
+
+        # the printed link works once
+        token = httpx.URL(re.findall(r"http://\S+/welcome\?token=\S+", said)[0]).params["token"]
+        key = first_key(url, token)
+        await eventually(lambda: counts(url, key)["scored"] == len(SAMPLE) + 1)
+        before = counts(url, key)
+        assert stop(process, signal.SIGINT) < 20
+    assert "Drained and stopped" in (tmp_path / "first.txt").read_text()
+    assert processes_on(data) == []
+
+    begun = time.monotonic()
+    async with up(data, tmp_path / "second.txt") as (process, url):
+        assert time.monotonic() - begun < 20
+        assert counts(url, key) == before
+        assert "accepted" not in (tmp_path / "second.txt").read_text()
+        stop(process, signal.SIGTERM)
+    assert processes_on(data) == []
+
+    log = (data / "ombud.log").read_text()
+    own_key = (data / "cli.key").read_text()
+    assert log.count('"draining"') == 2
+    for secret in (key, own_key, token, "zwunderquast", *SAMPLE):
+        assert secret not in log
+    assert (data / "cli.key").stat().st_mode & 0o077 == 0
+
+
+async def command_here(data: Path, *words: object) -> str:
+    return await succeeds(*words, data_dir=data, key=None)
+
+
+def page(url: str) -> str:
+    return httpx.get(url).raise_for_status().text
+
+
+def first_key(url: str, token: str) -> str:
+    given = httpx.post(f"{url}/welcome", data={"token": token})
+    (key,) = re.findall(r"ombud_[\w-]{43}", given.text)
+    return str(key)
+
+
+def counts(url: str, key: str) -> dict[str, int]:
+    answer = httpx.get(f"{url}/v1/overview", headers={"Authorization": f"Bearer {key}"})
+    return dict(answer.raise_for_status().json()["posts"])
