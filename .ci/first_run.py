@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 import urllib.request
+from pathlib import Path
 
 FIRST_S, SECOND_S = 180.0, 5.0
 NOISE = 3.0
@@ -77,12 +78,13 @@ def main() -> None:
     first = scored(printed)
     shown = page(printed)
     stop(process)
-    print(f"first start: {seconds:.1f} s (promised {FIRST_S:.0f}), {first} posts scored, page of {len(shown)} characters", flush=True)
+    took = f"{seconds:.1f} s (promised {FIRST_S:.0f})"
+    print(f"first start: {took}, {first} posts scored, page of {len(shown)} characters", flush=True)
     again, process, printed = start()
     second = scored(printed)
     stop(process)
     print(f"second start: {again:.1f} s (promised {SECOND_S:.0f}), {second} posts still there", flush=True)
-    left = subprocess.run(["pgrep", "-f", os.getcwd()], capture_output=True, text=True, check=False).stdout.split()
+    left = subprocess.run(["pgrep", "-f", str(Path.cwd())], capture_output=True, text=True, check=False).stdout.split()
     left = [pid for pid in left if int(pid) not in (os.getpid(), os.getppid())]
     faults = []
     faults += ["the first start took too long"] if seconds > FIRST_S * NOISE else []

@@ -49,6 +49,7 @@ async def test_nothing_is_lost_or_doubled_while_services_and_the_broker_are_kill
     await ombud.quiet()
     report(storm, sender, ombud.ledger, over - started, monotonic() - started)
 
+    await everybody_is_alive(ombud)
     assert storm.kills.total() == KILLS + BROKER_KILLS and storm.kills[BROKER] == BROKER_KILLS
     assert min(storm.kills[name] for name in SERVICES) >= 2
     assert storm.stranded.total() > 0, "no process had anything in hand when it died"
@@ -56,6 +57,14 @@ async def test_nothing_is_lost_or_doubled_while_services_and_the_broker_are_kill
     everything_has_one_status(ombud.ledger, texts)
     every_bad_entry_is_a_dead_letter(ombud.ledger, bad)
     assert not ombud.ledger.open_work()
+
+
+async def everybody_is_alive(ombud: World) -> None:
+    """Assert that no process needs another restart by its own account."""
+    for name in SERVICES:
+        async with ombud.processes.client(name) as http:
+            answer = await http.get("/livez")
+        assert answer.status_code == 200, f"{name}: {answer.text}"
 
 
 def everything_was_scored_once(ledger: Ledger, texts: dict[str, str]) -> None:

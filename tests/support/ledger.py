@@ -86,6 +86,15 @@ class Ledger:
                     found += sum(info["pending"] for info in self._infos(key) if info["name"] == group.encode())
         return found
 
+    def held_by(self, service: str, pid: int) -> int:
+        """Return how many entries one process of a service has read but not acknowledged."""
+        found = 0
+        for stream, group in groups():
+            for key in (stream, retry_key(stream, group)) if group == service else ():
+                consumers: Any = self.redis.xinfo_consumers(key, group)
+                found += sum(each["pending"] for each in consumers if each["name"].endswith(b"-%d" % pid))
+        return found
+
     def open_work(self, *services: str) -> Counter[str]:
         """Return what is still before the groups of some services, or all; nothing once everything is handled."""
         found: Counter[str] = Counter()

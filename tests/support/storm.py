@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
+from shared.clock import monotonic
 from shared.streams import SERVICES
 from tests.support.ledger import Ledger
 from tests.support.ombud import Processes, ready
@@ -48,9 +49,10 @@ def plan(random: Random, posts: int, entries: Sequence[Entry], *, kills: int, br
 
 
 class Storm:
-    """Works through a plan. `kills`, `stranded` (entries a dead process held) and `ended_alone` say what happened.
+    """Works through a plan and counts what happened; `stranded` are entries that a killed process held.
 
-    Posts are held back before each kill until its victim is up, then let go on: it dies while they are under way.
+    Posts are held back before each kill until its victim is up (`waited_s` in all), then let go on: it dies while
+    they are under way.
     """
 
     def __init__(
@@ -66,11 +68,12 @@ class Storm:
         self.kills: Counter[str] = Counter()
         self.stranded: Counter[str] = Counter()
         self.ended_alone: Counter[str] = Counter()
+        self.waited_s = 0.0
 
     async def room(self, sent: int) -> None:
         """Wait until more than `sent` posts may be sent."""
         self._sent = sent
-        while sent >= self._limit:  # noqa: ASYNC110 - the limit is a number, not an event
+        while sent >= self._limit:
             await asyncio.sleep(0.005)
 
     async def rage(self) -> None:
@@ -96,7 +99,9 @@ class Storm:
         # 1. the victim is up, or, now and then, on its way
         await self._reached(lambda: self._sent >= at)
         if victim != BROKER and self._random.random() < AT_WORK:
+            since = monotonic()
             await self._reached(lambda: self._ready(victim))
+            self.waited_s += monotonic() - since
         # 2. posts go on; somewhere on their way to the next kill
         self._limit = until
         moment = at + self._random.uniform(0, 0.8) * (min(until, at / LAST) - at)
@@ -116,8 +121,9 @@ class Storm:
             await asyncio.sleep(self._random.uniform(0, 1))
             await asyncio.to_thread(self._broker.start)
         else:
+            pid = self._processes.pid(victim)
             self._processes.kill(victim)
-            self.stranded[victim] += self._ledger.pending(victim)
+            self.stranded[victim] += self._ledger.held_by(victim, pid)
             self._processes.start(victim)
 
     async def _reached(self, check: Callable[[], Any]) -> None:

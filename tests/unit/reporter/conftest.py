@@ -244,7 +244,7 @@ async def avid() -> AsyncIterator[Avid]:
         uvicorn.Config(made, lifespan="off", log_config=None, access_log=False, timeout_graceful_shutdown=1)
     )
     serving = asyncio.create_task(server.serve(sockets=[listening]))
-    while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
+    while not server.started:
         await asyncio.sleep(0.01)
     yield made
     server.should_exit = True

@@ -210,7 +210,7 @@ async def test_stopping_while_sending_leaves_an_unknown_outcome(sending: Reporte
     avid.answer(200, f'"{UUID}"', after_s=0.4)
     post = await Post(sending, settings(avid_api_url=avid.url)).complete()
     await post.sender()
-    while not avid.got:  # noqa: ASYNC110 - what arrives at a real server
+    while not avid.got:
         await asyncio.sleep(0.01)
     await post.sender.stop()
     assert (await post.row()).state == "unknown"
