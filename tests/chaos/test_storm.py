@@ -108,8 +108,9 @@ def report(storm: Storm, sender: Sender, ledger: Ledger, storm_s: float, all_s: 
     """Print what happened."""
     runs = ledger.ask("classifier", "SELECT sum(scored) FROM analysis_runs WHERE kind = 'live'")
     print(
-        f"\nseed {SEED}: {POSTS} posts, storm {storm_s:.1f} s, quiet after {all_s:.1f} s, {POSTS / all_s:.0f} posts/s"
+        f"\nseed {SEED}: {POSTS} posts, storm {storm_s:.1f} s, quiet after {all_s:.1f} s ({POSTS / all_s:.0f} posts/s)"
     )
+    print(f"  posts were held back {storm.waited_s:.1f} s until the next victim was up")
     print(f"  killed {dict(storm.kills)}; of itself ended {dict(storm.ended_alone)}")
     print(f"  in hand when killed {dict(storm.stranded)}; tried again {ledger.tried_again()}")
     print(

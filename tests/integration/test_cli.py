@@ -18,22 +18,18 @@ from shared.ids import post_id
 from shared.streams import FLOW, mermaid
 from tests.support.commands import command, succeeds, surroundings
 from tests.support.commands import ombud as run
-from tests.support.doors import scored
-from tests.support.inside import LocalInside
+from tests.support.doors import events, scored
 from tests.support.kit import settled
 from tests.support.ombud import ROOT
 from tests.support.servers import eventually
 from tests.support.shapes import Shared
 
 
-def texts_of(ombud: Shared, platform: str) -> dict[str, str]:
+async def texts_of(redis: Redis, platform: str) -> dict[str, str]:
     """Return external id -> text of everything a platform sent; fails if something was let in twice."""
-    said = LocalInside(ombud.data_dir, ombud.broker.url).said("posts.ingested")
-    posts = [
-        event["data"]["post"] for event in said if event.get("data", {}).get("post", {}).get("platform") == platform
-    ]
-    assert len(posts) == len({post["external_id"] for post in posts})
-    return {post["external_id"]: post["text"] for post in posts}
+    posts = [event.data.post for event in await events(redis, "posts.ingested") if event.data.post.platform == platform]
+    assert len(posts) == len({post.external_id for post in posts})
+    return {post.external_id: post.text for post in posts}
 
 
 async def ingest(ombud: Shared, file: Path, *options: object) -> subprocess.CompletedProcess[str]:
@@ -42,7 +38,7 @@ async def ingest(ombud: Shared, file: Path, *options: object) -> subprocess.Comp
 
 @pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
 async def test_jsonl_is_sent_whole_and_rejected_rows_are_reported(
-    packed: bool, ombud: Shared, tmp_path: Path, name: str
+    packed: bool, ombud: Shared, redis: Redis, tmp_path: Path, name: str
 ) -> None:
     file = tmp_path / f"posts.jsonl{'.gz' if packed else ''}"
     lines = [
@@ -59,12 +55,12 @@ async def test_jsonl_is_sent_whole_and_rejected_rows_are_reported(
     assert "7 rows: 3 accepted, 0 known already, 4 rejected" in done.stdout
     assert re.findall(r"row (\d+)", done.stdout) == ["3", "4", "6", "7"]
     assert "malformed_json" in done.stdout
-    assert texts_of(ombud, name) == {"1": "one", "2": "two", "5": "five\nlines"}
+    assert await texts_of(redis, name) == {"1": "one", "2": "two", "5": "five\nlines"}
 
 
 @pytest.mark.parametrize("delimiter", [",", "\t"], ids=["csv", "tsv"])
 async def test_csv_is_sent_with_empty_and_surplus_cells(
-    delimiter: str, ombud: Shared, tmp_path: Path, name: str
+    delimiter: str, ombud: Shared, redis: Redis, tmp_path: Path, name: str
 ) -> None:
     file = tmp_path / f"posts.{'csv' if delimiter == ',' else 'tsv'}"
     with file.open("w", encoding="utf-8-sig", newline="", errors="surrogateescape") as out:
@@ -79,7 +75,7 @@ async def test_csv_is_sent_with_empty_and_surplus_cells(
     done = await ingest(ombud, file, "--platform", name)
     assert "6 rows: 3 accepted, 0 known already, 3 rejected" in done.stdout, done.stdout + done.stderr
     assert re.findall(r"row (\d+): (\w*)", done.stdout) == [("3", "text"), ("4", "surplus"), ("6", "")]
-    kept = texts_of(ombud, name)
+    kept = await texts_of(redis, name)
     assert kept == {"1": 'with "quotes", commas\nand lines', "2": "nobody edited this", "5": "été ☃"}
 
 
@@ -90,7 +86,7 @@ def start(words: list[str], data_dir: Path) -> subprocess.Popen[bytes]:
 
 
 async def test_a_killed_ingestion_goes_on_where_it_stopped_and_loses_and_doubles_nothing(
-    ombud: Shared, tmp_path: Path, name: str
+    ombud: Shared, redis: Redis, tmp_path: Path, name: str
 ) -> None:
     count = 12_000
     file = tmp_path / "many.csv"
@@ -112,7 +108,7 @@ async def test_a_killed_ingestion_goes_on_where_it_stopped_and_loses_and_doubles
     )
     assert (int(rows), int(rejected)) == (count, 0)
     assert int(accepted) + int(known) == count
-    assert texts_of(ombud, name) == {str(n): f"number {n}" for n in range(count)}
+    assert await texts_of(redis, name) == {str(n): f"number {n}" for n in range(count)}
 
     again = await ingest(ombud, file, "--platform", name, "--restart")
     assert f"{count} rows: 0 accepted, {count} known already, 0 rejected" in again.stdout

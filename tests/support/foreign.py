@@ -40,9 +40,10 @@ def good_posts(seed: int) -> dict[str, tuple[str, Entry]]:
     found = {}
     for n, text in enumerate(TEXTS):
         name = f"{seed}-{n}"
-        post = {"post_id": post_id(PLATFORM, name), "platform": PLATFORM, "external_id": name, "text": text, "new": 1}
+        known = post_id(PLATFORM, name)
+        post = {"post_id": known, "platform": PLATFORM, "external_id": name, "text": text, "new": 1}
         raw = event(f"foreign-{name}", "ombud.PostIngested.v1", {"post": post, "later": []}, mood="sunny")
-        found[post["post_id"]] = (text, Entry("posts.ingested", {b"__data__": raw}))
+        found[known] = (text, Entry("posts.ingested", {b"__data__": raw}))
     return found
 
 

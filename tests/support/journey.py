@@ -62,11 +62,11 @@ class Journey:
 
     async def ingest_posts_to_be_taken_away(self) -> dict[str, str]:
         """Send three posts with the marker words, all flagged; return their word by post id."""
-        texts = await self._flagged_texts(3)
         words = (DELETED, ERASED, ERASED)
+        texts = await self._flagged_texts(words)
         posts = [
-            {"platform": PLATFORM, "external_id": f"gone-{n}", "text": f"{text} {word}", "author": author}
-            for n, (text, word, author) in enumerate(zip(texts, words, ("bob", AUTHOR, AUTHOR), strict=True))
+            {"platform": PLATFORM, "external_id": f"gone-{n}", "text": text, "author": author}
+            for n, (text, author) in enumerate(zip(texts, ("bob", AUTHOR, AUTHOR), strict=True))
         ]
         file = self.folder / "gone.jsonl"
         file.write_bytes(b"".join(orjson.dumps(post) + b"\n" for post in posts))
@@ -75,16 +75,16 @@ class Journey:
         assert [post["flagged"] for post in listed] == [True] * len(posts)
         return {post["post_id"]: words[int(post["external_id"].removeprefix("gone-"))] for post in listed}
 
-    async def _flagged_texts(self, count: int) -> list[str]:
-        """Return harmless texts of the sample that the live model wrongly flags, the worst mistakes first."""
-        found = []
-        for row in rows("post"):
-            if row.labels and not any(row.labels.values()):
-                score = await self.ask("classifier", "POST", "/predict", json={"inputs": f"{row.text} {DELETED}"})
-                if score["flagged"]:
-                    found.append((score["overall"], row.text))
-        assert len(found) >= count, "the model makes too few mistakes on the sample"
-        return [text for _, text in sorted(found, reverse=True)[:count]]
+    async def _flagged_texts(self, words: Sequence[str]) -> list[str]:
+        """Return texts that end in the given words and that the live model flags, rather wrongly than rightly."""
+        found: list[str] = []
+        for row in sorted(rows("post"), key=lambda row: any(row.labels.values())):
+            text = f"{row.text} {words[len(found)]}"
+            score = await self.ask("classifier", "POST", "/predict", json={"inputs": text})
+            found += [text] if score["flagged"] else []
+            if len(found) == len(words):
+                return found
+        raise AssertionError("the model flags too little of the sample")
 
     async def all_posts(self, count: int, platform: str | None = None) -> list[dict[str, Any]]:
         """Wait until so many posts are scored and have a status; return them all as the reporter knows them."""

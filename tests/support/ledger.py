@@ -70,7 +70,7 @@ class Ledger:
 
     def length(self, stream: str) -> int:
         """Return how many entries a stream has."""
-        return int(self.redis.xlen(stream))  # type: ignore[arg-type]
+        return int(self.redis.xlen(stream))
 
     def events(self, stream: str) -> list[dict[str, Any]]:
         """Return every event on a stream, oldest first."""
@@ -110,7 +110,7 @@ class Ledger:
                 unread: Any = self.redis.xrange(key, min=f"({after}", count=FEW)
                 found[f"{key} unread by {group}"] += len(unread)
                 found[f"{key} pending in {group}"] += infos[group]["pending"]
-            found[delay_key(stream, group)] += int(self.redis.zcard(delay_key(stream, group)))  # type: ignore[arg-type]
+            found[delay_key(stream, group)] += int(self.redis.zcard(delay_key(stream, group)))
         return +found
 
     def letters(self) -> list[Letter]:

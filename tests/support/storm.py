@@ -80,8 +80,7 @@ class Storm:
         """Strike every blow of the plan, each when its time has come."""
         for n, blow in enumerate(self._blows):
             if isinstance(blow.what, Entry):
-                await self._reached(lambda at=blow.at: self._ledger.length("posts.scored") >= at)
-                self._ledger.redis.xadd(blow.what.stream, dict(blow.what.fields))
+                await self._append(blow.what, blow.at)
             else:
                 await self._kill(blow.what, blow.at, self._next_kill(n))
 
@@ -94,6 +93,11 @@ class Storm:
 
     def _next_kill(self, n: int) -> float:
         return next((blow.at for blow in self._blows[n + 1 :] if isinstance(blow.what, str)), math.inf)
+
+    async def _append(self, entry: Entry, at: int) -> None:
+        await self._reached(lambda: self._ledger.length("posts.scored") >= at)
+        fields: Any = dict(entry.fields)
+        self._ledger.redis.xadd(entry.stream, fields)
 
     async def _kill(self, victim: str, at: int, until: float) -> None:
         # 1. the victim is up, or, now and then, on its way
