@@ -3,6 +3,7 @@
 from functools import partial
 
 from services.ingest.api import feedback, keys, posts
+from services.ingest.collecting import Collecting, Follow
 from services.ingest.door import Door
 from services.ingest.keeper import Keeper
 from services.ingest.settings import IngestSettings
@@ -16,16 +17,28 @@ async def invite(keeper: Keeper) -> str:
     return (await keeper.invite())[0]
 
 
+def edges(settings: IngestSettings) -> dict[str, Follow]:
+    """Return what follows each source that is collected rather than pushed to us."""
+    return {}
+
+
 def build(platform: Platform) -> Service:
     """Return the ingest service."""
     settings = IngestSettings()
     database = platform.database("ingest", metadata)
-    keeper = Keeper(platform, settings, Store(database))
-    door = Door(platform, settings)
+    store = Store(database)
+    keeper = Keeper(platform, settings, store)
+    door = Door(platform, settings, keeper.salt)
+    collecting = Collecting(platform, settings, store, door, edges(settings))
+
+    async def start() -> None:
+        await keeper.start()
+        await collecting.start()
+
     return Service(
         name="ingest",
         routers=[
-            posts.build_router(platform, settings, door, keeper.salt),
+            posts.build_router(platform, settings, door),
             feedback.build_router(platform, door),
             keys.build_router(platform, keeper),
         ],
@@ -33,6 +46,7 @@ def build(platform: Platform) -> Service:
         settings=settings,
         database=database,
         loops=[Loop("api_keys", 2.0, keeper.mend)],
-        start=keeper.start,
+        start=start,
+        stop=collecting.stop,
         commands={"invite": partial(invite, keeper)},
     )

@@ -3,29 +3,56 @@
 Invariant: nothing is acknowledged to a caller before the broker has it.
 """
 
-from collections.abc import Sequence
-from typing import Any
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Self
 
 from fastapi import Request
 from prometheus_client import Counter
 
+from services.ingest.posts import PostIn, ingested
 from services.ingest.settings import IngestSettings
+from shared import ids
+from shared.bus.janitor import ask_erasure, author_subject
+from shared.bus.keys import replay_key
+from shared.clock import monotonic, utcnow
 from shared.errors import Problem
-from shared.events import Event, Payload, said
+from shared.events import Event, Payload, PostDeleted, said
 from shared.runtime import Platform
 from shared.streams import stream_of
+from shared.vocabulary import DeletionCause
 
 ADMITTED = Counter(
     "ombud_ingest_admitted_events", "Events let in, by stream and whether they were new.", ["stream", "new"]
 )
 
 
-class Door:
-    """Admits what callers bring."""
+@dataclass(frozen=True, slots=True)
+class Trail:
+    """What ties everything together that one request, or one batch of a collector, led to."""
 
-    def __init__(self, platform: Platform, settings: IngestSettings) -> None:
+    correlation_id: str | None = None
+    traceparent: str | None = None
+
+    @classmethod
+    def of(cls, request: Request) -> Self:
+        """Return the trail of an HTTP request."""
+        return cls(request.state.correlation_id, request.state.traceparent)
+
+
+UNTRACED = Trail()
+"""Each event begins a trail of its own."""
+
+
+class Door:
+    """Admits what callers and collectors bring; `salt()` gives the salt of author pseudonyms."""
+
+    def __init__(self, platform: Platform, settings: IngestSettings, salt: Callable[[], str]) -> None:
         self._platform = platform
         self._settings = settings
+        self._salt = salt
 
     def refusal(self, stream: str) -> Problem | None:
         """Return why nothing more is let in for now, if so: 429 behind a backlog, 503 near the fuse."""
@@ -37,6 +64,14 @@ class Door:
             return Problem(429, "backlog", "More posts wait than we handle; slow down.", headers=retry)
         return None
 
+    async def room(self, stream: str, patience_s: float) -> None:
+        """Wait while the stream has no room, so that the sender slows down. Raises Problem 429 or 503 in the end."""
+        until = monotonic() + patience_s
+        while refusal := self.refusal(stream):
+            if monotonic() > until:
+                raise refusal
+            await asyncio.sleep(0.2)
+
     async def admit(self, events: Sequence[Event[Any]]) -> list[bool]:
         """Append events of one stream and return which were new. Raises Problem 429 or 503 with Retry-After."""
         if not events:
@@ -44,19 +79,70 @@ class Door:
         stream = stream_of(events[0]).name
         if refusal := self.refusal(stream):
             raise refusal
+        return await self._append(events)
+
+    async def _append(self, events: Sequence[Event[Any]]) -> list[bool]:
+        stream = stream_of(events[0]).name
         fresh = await self._platform.publisher.publish_once(events)
         new = sum(fresh)
         ADMITTED.labels(stream, "yes").inc(new)
         ADMITTED.labels(stream, "no").inc(len(fresh) - new)
         return fresh
 
+    def events_of(self, posts: Sequence[PostIn], trail: Trail = UNTRACED) -> list[Event[Any]]:
+        """Return the event of each post as it would be admitted; every way in passes here."""
+        salt = self._salt()
+        return [
+            ingested(post, salt=salt, correlation_id=trail.correlation_id, traceparent=trail.traceparent)
+            for post in posts
+        ]
 
-def spoken_by(request: Request, data: Payload, cause: str) -> Event[Any]:
-    """Return the event a request caused; correlation id and trace come from the request."""
-    return said(
-        data,
-        by="ingest",
-        cause=cause,
-        correlation_id=request.state.correlation_id,
-        traceparent=request.state.traceparent,
-    )
+    async def take(self, posts: Sequence[PostIn], trail: Trail = UNTRACED) -> list[bool]:
+        """Admit posts and return which were new. Raises Problem 429 or 503 with Retry-After."""
+        return await self.admit(self.events_of(posts, trail))
+
+    async def take_away(
+        self,
+        post_id: str,
+        cause: DeletionCause,
+        trail: Trail = UNTRACED,
+        *,
+        at: datetime | None = None,
+    ) -> str:
+        """Tell every service to erase one post's text and return the event's id. A full stream stops no deletion."""
+        data = PostDeleted(post_id=post_id, cause=cause, deleted_at=at or utcnow())
+        event = spoken(data, f"{post_id}|deleted", trail)
+        await self._append([event])
+        await ask_erasure(self._platform.redis, post_id)
+        return event.id
+
+    async def take_author_away(
+        self,
+        platform: str,
+        author: str,
+        trail: Trail = UNTRACED,
+        *,
+        cause: DeletionCause = DeletionCause.AUTHOR,
+        at: datetime | None = None,
+    ) -> str:
+        """Tell every service to erase everything of an author (as the platform names them); return the event's id."""
+        moment = at or utcnow()
+        pseudonym = ids.pseudonym(self._salt(), platform, author)
+        data = PostDeleted(platform=platform, author=pseudonym, cause=cause, deleted_at=moment)
+        event = spoken(data, f"{platform}|{pseudonym}|{int(moment.timestamp() * 1000)}", trail)
+        await self._append([event])
+        await ask_erasure(self._platform.redis, author_subject(platform, pseudonym))
+        return event.id
+
+    async def seen(self, channel: str, proof: str) -> bool:
+        """Return whether a signed request was taken before on this channel; `proof` is its signature or id."""
+        return bool(await self._platform.redis.exists(replay_key(channel, proof)))
+
+    async def remember(self, channel: str, proof: str, keep_s: int) -> None:
+        """Note that a signed request was taken. Only after its events are durable: a lost note repeats event ids."""
+        await self._platform.redis.set(replay_key(channel, proof), 1, ex=keep_s)
+
+
+def spoken(data: Payload, cause: str, trail: Trail = UNTRACED) -> Event[Any]:
+    """Return the event that a request or a collector caused."""
+    return said(data, by="ingest", cause=cause, correlation_id=trail.correlation_id, traceparent=trail.traceparent)

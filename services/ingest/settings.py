@@ -1,7 +1,12 @@
 """What an operator may change about ingest."""
 
-from pydantic import Field
+import tomllib
+from functools import cached_property
+from pathlib import Path
 
+from pydantic import Field, TypeAdapter
+
+from services.ingest.sources import Sources
 from shared.settings import ServiceSettings, service_config
 
 
@@ -20,3 +25,17 @@ class IngestSettings(ServiceSettings):
     )
     listed_rejections: int = Field(1_000, ge=1, description="Most rejected lines an import lists; the rest is counted.")
     invitation_s: int = Field(86_400, ge=60, description="How long a one-time admin link works.")
+    sources: Sources = Field({}, description="Platforms to connect, as one JSON object: name -> kind and its fields.")
+    sources_file: Path | None = Field(None, description="The same as a TOML file, one table per source.")
+    collector_lease_s: float = Field(
+        30.0, gt=0, description="How long a collector that died keeps its source from another."
+    )
+    collector_backoff_limit_s: float = Field(60.0, gt=0, description="Longest pause after a platform failed.")
+
+    @cached_property
+    def all_sources(self) -> Sources:
+        """Return the sources of both places. Raises ValidationError or OSError at boot when the file is wrong."""
+        if self.sources_file is None:
+            return self.sources
+        listed = tomllib.loads(self.sources_file.read_text("utf-8"))
+        return TypeAdapter(Sources).validate_python(listed) | self.sources

@@ -1,13 +1,13 @@
 """Every question ingest asks its tables."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import Row, select, update
+from sqlalchemy import Row, or_, select, update
 
-from services.ingest.tables import api_keys, invitations, secrets
+from services.ingest.tables import api_keys, cursors, invitations, secrets
 from shared.auth import Principal
 from shared.db import Database, insert_new
 from shared.vocabulary import Scope
@@ -16,7 +16,7 @@ SALT = "pseudonym_salt"
 
 
 class Store:
-    """API keys, invitations and the salt of author pseudonyms."""
+    """API keys, invitations, the salt of author pseudonyms, and the cursors of collectors."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -68,3 +68,42 @@ class Store:
             await insert_new(connection, secrets, [{"name": SALT, "value": candidate}])
             value = await connection.execute(select(secrets.c.value).where(secrets.c.name == SALT))
             return str(value.scalar_one())
+
+    async def take_lease(self, source: str, owner: str, now: datetime, until: datetime) -> Row[Any] | None:
+        """Return the source's row if `owner` may collect until then; None while somebody else does."""
+        new = {"source": source, "state": "waiting", "posts": 0}
+        free = or_(cursors.c.lease_until.is_(None), cursors.c.lease_until <= now, cursors.c.owner == owner)
+        async with self._database.begin() as connection:
+            await insert_new(connection, cursors, [new])
+            taken = update(cursors).where(cursors.c.source == source, free).values(owner=owner, lease_until=until)
+            if not (await connection.execute(taken)).rowcount:
+                return None
+            return (await connection.execute(select(cursors).where(cursors.c.source == source))).one()
+
+    async def move_cursor(
+        self, source: str, owner: str, cursor: Mapping[str, Any], posts: int, now: datetime, until: datetime
+    ) -> bool:
+        """Keep where to go on and renew the lease; False when somebody else holds it by now."""
+        values = {
+            "cursor": dict(cursor),
+            "posts": cursors.c.posts + posts,
+            "moved_at": now,
+            "lease_until": until,
+            "state": "collecting",
+            "error": None,
+        }
+        mine = (cursors.c.source == source) & (cursors.c.owner == owner)
+        async with self._database.begin() as connection:
+            return bool((await connection.execute(update(cursors).where(mine).values(values))).rowcount)
+
+    async def let_go(self, source: str, owner: str, *, state: str, error: str | None) -> None:
+        """Give the lease back and say how the collector stands."""
+        mine = (cursors.c.source == source) & (cursors.c.owner == owner)
+        values = {"lease_until": None, "owner": None, "state": state, "error": error}
+        async with self._database.begin() as connection:
+            await connection.execute(update(cursors).where(mine).values(values))
+
+    async def list_cursors(self) -> dict[str, Row[Any]]:
+        """Return every collector's row by the name of its source."""
+        async with self._database.read() as connection:
+            return {row.source: row for row in (await connection.execute(select(cursors))).all()}

@@ -1,6 +1,6 @@
-"""What ingest keeps on disk: API keys (hashed), one-time invitations, its own secrets."""
+"""What ingest keeps on disk: API keys (hashed), one-time invitations, its own secrets, cursors, answered requests."""
 
-from sqlalchemy import Column, MetaData, String, Table
+from sqlalchemy import Column, Index, Integer, LargeBinary, MetaData, String, Table
 
 from shared.db import Json, Moment
 
@@ -31,3 +31,30 @@ secrets = Table(
     Column("name", String(64), primary_key=True),
     Column("value", String(200), nullable=False),
 )
+
+cursors = Table(
+    "ingest_cursors",
+    metadata,
+    Column("source", String(64), primary_key=True),
+    Column("cursor", Json),
+    Column("owner", String(200)),
+    Column("lease_until", Moment),
+    Column("state", String(16), nullable=False),
+    Column("error", String(500)),
+    Column("posts", Integer, nullable=False),
+    Column("moved_at", Moment),
+)
+"""Where each collector goes on, and which process collects: at most one holds a lease at a time."""
+
+requests = Table(
+    "ingest_requests",
+    metadata,
+    Column("principal", String(36), primary_key=True),
+    Column("key", String(64), primary_key=True),
+    Column("fingerprint", String(64), nullable=False),
+    Column("status", Integer),
+    Column("body", LargeBinary),
+    Column("received_at", Moment, nullable=False),
+)
+"""Requests with an Idempotency-Key (kept as its hash): the answer, once there is one."""
+Index("ix_ingest_requests_received_at", requests.c.received_at)

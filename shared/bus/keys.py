@@ -6,9 +6,12 @@ With one shard nothing is added to a stream's name; past one Redis the shard bec
 import os
 import socket
 
+from shared.ids import digest
+
 SEEN = "ombud:seen"
 ERASURES = "ombud:erasures"
 API_KEYS = "ombud:api_keys"
+REPLAYS = "ombud:replays"
 
 
 def retry_key(stream: str, group: str) -> str:
@@ -30,6 +33,11 @@ def seen_keys(stream: str, now_s: float, window_s: int) -> tuple[str, str]:
     """Return the sets of event ids of this window and the one before."""
     bucket = int(now_s // window_s)
     return f"{SEEN}:{stream}:{bucket}", f"{SEEN}:{stream}:{bucket - 1}"
+
+
+def replay_key(channel: str, proof: str) -> str:
+    """Return the key that says a signed request was taken before."""
+    return f"{REPLAYS}:{channel}:{digest(proof.encode())[:40]}"
 
 
 def consumer_name(service: str) -> str:

@@ -60,7 +60,21 @@ def test_metrics_are_named_by_the_rule() -> None:
 
 
 def test_no_label_could_hold_a_text_or_a_person() -> None:
-    allowed = {"stream", "group", "outcome", "flagged", "version", "new", "state", "status", "rule", "service", "route"}
+    allowed = {
+        "stream",
+        "group",
+        "outcome",
+        "flagged",
+        "version",
+        "new",
+        "state",
+        "status",
+        "rule",
+        "service",
+        "route",
+        "source",
+        "reason",
+    }
     assert {label for each in metrics() for label in each._labelnames} <= allowed | {"method"}
 
 

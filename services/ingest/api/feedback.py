@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Header, Request
 from pydantic import BaseModel
 
-from services.ingest.door import Door, spoken_by
+from services.ingest.door import Door, Trail, spoken
 from services.ingest.feedback import FeedbackIn, RatingIn, corrected, rated
 from shared.auth import Principal, require
 from shared.clock import utcnow
@@ -41,7 +41,7 @@ def build_router(platform: Platform, door: Door) -> APIRouter:
         seed = key or digest(feedback.model_dump_json().encode()) + (feedback.timestamp or now).isoformat()
         correction_id = stable_id("correction", principal.id, seed)
         data = corrected(feedback, correction_id=correction_id, reviewer=principal.id, now=now)
-        (fresh,) = await door.admit([spoken_by(request, data, correction_id)])
+        (fresh,) = await door.admit([spoken(data, correction_id, Trail.of(request))])
         return Heard(id=correction_id, duplicate=not fresh)
 
     @router.post("/ratings", status_code=202, summary="Give your own judgement of a post")
@@ -52,7 +52,7 @@ def build_router(platform: Platform, door: Door) -> APIRouter:
         now = utcnow()
         seed = key or f"{rating.model_dump_json()}{(rating.timestamp or now).isoformat()}"
         rating_id = stable_id("rating", principal.id, seed)
-        (fresh,) = await door.admit([spoken_by(request, rated(rating, rater=principal.id, now=now), rating_id)])
+        (fresh,) = await door.admit([spoken(rated(rating, rater=principal.id, now=now), rating_id, Trail.of(request))])
         return Heard(id=rating_id, duplicate=not fresh)
 
     return router

@@ -1,22 +1,19 @@
 """Posts in, posts gone: one, many, or a stream of lines."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 import orjson
 from fastapi import APIRouter, Depends, Path, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.ingest.door import Door, spoken_by
-from services.ingest.posts import Identifier, PostIn, Rejection, check, check_many, ingested
+from services.ingest.api.bodies import as_json, read_body
+from services.ingest.door import Door, Trail
+from services.ingest.posts import Identifier, PostIn, Rejection, check, check_many
 from services.ingest.settings import IngestSettings
 from shared.auth import require
-from shared.bus.janitor import ask_erasure, author_subject
-from shared.clock import millis, monotonic, utcnow
 from shared.errors import Problem
-from shared.events import PostDeleted
-from shared.ids import NO_NUL, pseudonym
+from shared.ids import NO_NUL
 from shared.ids import post_id as id_of
 from shared.runtime import Platform
 from shared.vocabulary import DeletionCause, Scope
@@ -72,18 +69,6 @@ def _listed(rejections: list[Rejection], limit: int) -> list[Rejected]:
     return [Rejected(at=r.at, field=r.field, reason=r.reason, detail=r.detail) for r in rejections[:limit]]
 
 
-async def _body(request: Request, limit: int) -> Any:
-    body = bytearray()
-    async for piece in request.stream():
-        body += piece
-        if len(body) > limit:
-            raise Problem(413, "body_too_large", f"The body may have {limit} bytes; use /v1/posts:import for more.")
-    try:
-        return orjson.loads(bytes(body))
-    except orjson.JSONDecodeError as error:
-        raise Problem(400, "malformed_json", f"Not valid JSON (line {error.lineno}, column {error.colno}).") from None
-
-
 async def lines_of(request: Request) -> AsyncIterator[tuple[int, bytes | None]]:
     """Yield (line number from 1, line) of a streamed body in flat memory; None stands for a line over one MiB."""
     rest, number, skipping = b"", 0, False
@@ -99,19 +84,14 @@ async def lines_of(request: Request) -> AsyncIterator[tuple[int, bytes | None]]:
         yield number + 1, None if skipping else rest
 
 
-def build_router(platform: Platform, settings: IngestSettings, door: Door, salt: Callable[[], str]) -> APIRouter:
-    """Return the routes of posts; `salt()` gives the salt of author pseudonyms."""
+def build_router(platform: Platform, settings: IngestSettings, door: Door) -> APIRouter:
+    """Return the routes of posts."""
     router = APIRouter(prefix="/v1", tags=["posts"])
     may_ingest = Depends(require(platform.keys, Scope.INGEST))
     limit = platform.settings.max_text_bytes
 
     async def admit(request: Request, posts: list[PostIn]) -> tuple[int, int]:
-        state = request.state
-        events = [
-            ingested(post, salt=salt(), correlation_id=state.correlation_id, traceparent=state.traceparent)
-            for post in posts
-        ]
-        fresh = await door.admit(events)
+        fresh = await door.take(posts, Trail.of(request))
         return sum(fresh), len(fresh) - sum(fresh)
 
     @router.post(
@@ -127,16 +107,11 @@ def build_router(platform: Platform, settings: IngestSettings, door: Door, salt:
         A post is identified by platform, external_id and edited_at: sending it again changes nothing. Of many,
         the good ones are accepted and the bad ones listed with field and reason.
         """
-        raw = await _body(request, settings.max_body_bytes)
+        raw = as_json(await read_body(request, settings.max_body_bytes))
         many = raw.get("posts") if isinstance(raw, dict) and set(raw) == {"posts"} else raw
         if not isinstance(many, list):
             post = check(raw, limit)
-            event = ingested(
-                post,
-                salt=salt(),
-                correlation_id=request.state.correlation_id,
-                traceparent=request.state.traceparent,
-            )
+            (event,) = door.events_of([post], Trail.of(request))
             (fresh,) = await door.admit([event])
             return Accepted(post_id=event.data.post.post_id, event_id=event.id, duplicate=not fresh)
         if not many or len(many) > settings.posts_per_request:
@@ -153,14 +128,6 @@ def build_router(platform: Platform, settings: IngestSettings, door: Door, salt:
             rejected_total=len(bad),
             rejected=_listed(bad, settings.listed_rejections),
         )
-
-    async def room(stream: str) -> None:
-        """Wait while the backlog is full; the sender's socket fills and slows it down."""
-        until = monotonic() + settings.import_patience_s
-        while refusal := door.refusal(stream):
-            if monotonic() > until:
-                raise refusal
-            await asyncio.sleep(0.2)
 
     @router.post(
         "/posts:import",
@@ -190,7 +157,7 @@ def build_router(platform: Platform, settings: IngestSettings, door: Door, salt:
             nonlocal total, duplicates
             good, bad = check_many(raws, limit, positions)
             refuse(*bad)
-            await room("posts.ingested")
+            await door.room("posts.ingested", settings.import_patience_s)
             accepted, known = await admit(request, good)
             total, duplicates = total + accepted, duplicates + known
             raws.clear()
@@ -221,28 +188,18 @@ def build_router(platform: Platform, settings: IngestSettings, door: Door, salt:
     @router.delete("/posts/{post_id}", status_code=202, summary="Take a post away", dependencies=[may_ingest])
     async def delete_post(post_id: Annotated[str, Path(max_length=64, pattern=NO_NUL)], request: Request) -> Erased:
         """Tell every service to erase the post's text; its id and statuses stay as a tombstone."""
-        return await erase_post(request, post_id, DeletionCause.PLATFORM)
-
-    async def erase_post(request: Request, post_id: str, cause: DeletionCause) -> Erased:
-        data = PostDeleted(post_id=post_id, cause=cause, deleted_at=utcnow())
-        event = spoken_by(request, data, f"{post_id}|deleted")
-        await platform.publisher.publish_once([event])
-        await ask_erasure(platform.redis, post_id)
-        return Erased(event_id=event.id)
+        return Erased(event_id=await door.take_away(post_id, DeletionCause.PLATFORM, Trail.of(request)))
 
     @router.post("/erasures", status_code=202, summary="Erase an author's or a post's text", dependencies=[may_ingest])
     async def erase(erasure: ErasureIn, request: Request) -> Erased:
         """Tell every service to erase everything of an author, or one post by its platform's id."""
-        if (erasure.author is None) == (erasure.external_id is None):
+        trail = Trail.of(request)
+        if erasure.external_id is not None and erasure.author is None:
+            post_id = id_of(erasure.platform, erasure.external_id)
+            return Erased(event_id=await door.take_away(post_id, DeletionCause.OPERATOR, trail))
+        if erasure.author is None or erasure.external_id is not None:
             raise Problem(422, "one_of", "Give either author or external_id.", field="author")
-        if erasure.external_id is not None:
-            return await erase_post(request, id_of(erasure.platform, erasure.external_id), DeletionCause.OPERATOR)
-        author = pseudonym(salt(), erasure.platform, str(erasure.author))
-        data = PostDeleted(platform=erasure.platform, author=author, cause=DeletionCause.AUTHOR, deleted_at=utcnow())
-        event = spoken_by(request, data, f"{erasure.platform}|{author}|{millis()}")
-        await platform.publisher.publish_once([event])
-        await ask_erasure(platform.redis, author_subject(erasure.platform, author))
-        return Erased(event_id=event.id)
+        return Erased(event_id=await door.take_author_away(erasure.platform, erasure.author, trail))
 
     return router
 

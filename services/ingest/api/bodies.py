@@ -1,0 +1,26 @@
+"""Reads a request's body with a limit. A signature is checked over these very bytes, before anything parses them."""
+
+from typing import Any
+
+import orjson
+from fastapi import Request
+
+from shared.errors import Problem
+
+
+async def read_body(request: Request, limit: int) -> bytes:
+    """Return the raw body. Raises Problem 413 as soon as it is larger than `limit` bytes."""
+    body = bytearray()
+    async for piece in request.stream():
+        body += piece
+        if len(body) > limit:
+            raise Problem(413, "body_too_large", f"The body may have {limit} bytes; use /v1/posts:import for more.")
+    return bytes(body)
+
+
+def as_json(body: bytes) -> Any:
+    """Return what the body says. Raises Problem 400 with the place where it stops being JSON."""
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise Problem(400, "malformed_json", f"Not valid JSON (line {error.lineno}, column {error.colno}).") from None
