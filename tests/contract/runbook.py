@@ -42,6 +42,8 @@ WHEN_OFF = {
     ),
     "ombud_http_requests_total": "`5xx`: our fault, see the log. `429`, `503`: back-pressure. `401`: a revoked key.",
     "ombud_http_seconds": "Slow: look at the database and the disk first; ingest only waits for the broker.",
+    "ombud_ingest_collected_posts_total": "Stands still: `GET /v1/sources` says what the collector waits for.",
+    "ombud_ingest_refused_posts_total": "Rises: `reason` says what the platform sends that we do not take.",
     "ombud_ingest_admitted_events_total": (
         '`new="no"` rises: a sender repeats what it sent; harmless, but its cursor may not move.'
     ),
