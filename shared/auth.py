@@ -4,7 +4,6 @@ Invariant: a key is compared by the SHA-256 of its 256 random bits, so no compar
 """
 
 import secrets
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,27 +93,37 @@ def _principal(raw: bytes) -> Principal:
     return Principal(row["id"], row["name"], frozenset(Scope(scope) for scope in row["scopes"]))
 
 
-def require(keys: KeyRing, scope: Scope) -> Callable[..., Awaitable[Principal]]:
-    """Return the dependency that lets a request pass only with a key that has `scope`.
+class Requirement:
+    """The dependency that lets a request pass only with a key that has a scope."""
 
-    Refuses with 401 (no key, or one we do not know) and 403 (a key without the scope).
-    """
+    def __init__(self, keys: KeyRing, scope: Scope) -> None:
+        self._keys = keys
+        self._scope = scope
 
-    async def allow(
+    async def __call__(
+        self,
         request: Request,
         credentials: HTTPAuthorizationCredentials | None = Security(bearer),
         api_key: str | None = Security(header),
     ) -> Principal:
+        """Return who asks. Raises Problem 401 (no key, or one we do not know) and 403 (a key without the scope)."""
         key = credentials.credentials if credentials else api_key
         challenge = {"WWW-Authenticate": "Bearer"}
         if not key:
             raise Problem(401, "no_key", "Send an API key as a bearer token.", headers=challenge)
-        principal = await keys.find(key)
+        principal = await self._keys.find(key)
         if principal is None:
             raise Problem(401, "unknown_key", "This API key is not known here.", headers=challenge)
-        if not principal.may(scope):
-            raise Problem(403, "missing_scope", f"This API key lacks the scope {scope}.", scope=scope.value)
+        if not principal.may(self._scope):
+            raise Problem(403, "missing_scope", f"This API key lacks the scope {self._scope}.", scope=self._scope.value)
         request.state.principal = principal
         return principal
 
-    return allow
+    async def check(self, request: Request) -> Principal:
+        """Do the same before the framework does it."""
+        return await self(request, await bearer(request), await header(request))
+
+
+def require(keys: KeyRing, scope: Scope) -> Requirement:
+    """Return the dependency that lets a request pass only with a key that has `scope`."""
+    return Requirement(keys, scope)

@@ -47,11 +47,12 @@ class Unavailable(Exception):
     """Something we depend on is down: nobody's fault, so wait and try again without counting an attempt."""
 
 
-class Problem(Exception):
+class Problem(HTTPException):
     """A refusal with a reason.
 
     `reason` is a stable word for programs (`text_too_long`), `detail` a sentence for people, `field` the
-    part of the request it is about, written as a path (`posts.3.text`).
+    part of the request it is about, written as a path (`posts.3.text`). The framework lets an HTTPException pass
+    where it would turn any other error into its own, such as one while a body is read.
     """
 
     def __init__(
@@ -64,12 +65,10 @@ class Problem(Exception):
         headers: dict[str, str] | None = None,
         **extra: Any,
     ) -> None:
-        super().__init__(reason)
+        super().__init__(status, detail, headers)
         self.status = status
         self.reason = reason
-        self.detail = detail
         self.field = field
-        self.headers = headers
         self.extra = extra
 
     def body(self) -> dict[str, Any]:
@@ -84,6 +83,16 @@ class Problem(Exception):
         if self.field is not None:
             document["field"] = self.field
         return document | self.extra
+
+
+def unavailable() -> Problem:
+    """Return the refusal for what cannot be done while a part is down."""
+    return Problem(503, "unavailable", "A part this depends on is down.", headers={"Retry-After": "2"})
+
+
+def body_too_large(limit: int) -> Problem:
+    """Return the refusal for a body of more than `limit` bytes."""
+    return Problem(413, "body_too_large", f"The body may have {limit} bytes.")
 
 
 def not_found(what: str) -> Problem:
@@ -116,7 +125,7 @@ def respond(problem: Problem) -> JSONResponse:
     return JSONResponse(
         jsonable_encoder(problem.body()),
         status_code=problem.status,
-        headers=problem.headers,
+        headers=dict(problem.headers or {}),
         media_type=PROBLEM_JSON,
     )
 
@@ -153,7 +162,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(Unavailable)
     async def on_unavailable(request: Request, error: Unavailable) -> JSONResponse:
-        return respond(Problem(503, "unavailable", "A part this depends on is down.", headers={"Retry-After": "2"}))
+        return respond(unavailable())
 
     @app.exception_handler(Exception)
     async def on_error(request: Request, error: Exception) -> JSONResponse:

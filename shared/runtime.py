@@ -25,6 +25,7 @@ from sqlalchemy import MetaData
 from shared import errors, migrate
 from shared.artifacts import ArtifactStore
 from shared.auth import KeyRing
+from shared.bodies import Bodies
 from shared.bus.batch import Consumer, Handler
 from shared.bus.envelope import CloudEvents, Reader
 from shared.bus.groups import check_key_types, check_server, ensure_groups, unknown_groups
@@ -142,6 +143,7 @@ def compose(platform: Platform, builds: Sequence[Build]) -> FastAPI:
         responses=errors.REFUSAL,
     )
     app.state.platform = platform
+    app.add_middleware(Bodies, limit=platform.settings.max_body_bytes)
     app.add_middleware(RequestContext, service=services[0].name if len(services) == 1 else "embedded")
     errors.install(app)
     for service in services:

@@ -49,6 +49,7 @@ class Settings(BaseSettings):
     port: int = Field(8080, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
     public_url: str | None = Field(None, description="Address users know us by, if a gateway stands in front.")
     max_text_bytes: int = Field(20_480, ge=1, description="Largest text of one post in bytes of UTF-8.")
+    max_body_bytes: int = Field(1_048_576, ge=1, description="Largest body of a request without a limit of its own.")
     pseudonym_salt: SecretStr | None = Field(None, description="Salt of author pseudonyms; none: made once and kept.")
     bootstrap_key: SecretStr | None = Field(None, description="An admin API key to accept from the first start on.")
     migrate_at_start: bool = Field(True, description="Bring tables to the newest form at start; off where a job does.")

@@ -5,16 +5,18 @@ from typing import Any
 import orjson
 from fastapi import Request
 
-from shared.errors import Problem
+from shared.errors import Problem, body_too_large
 
 
 async def read_body(request: Request, limit: int) -> bytes:
-    """Return the raw body. Raises Problem 413 as soon as it is larger than `limit` bytes."""
+    """Return the raw body. Raises Problem 413 as soon as it is known to be larger than `limit` bytes."""
+    if int(request.headers.get("Content-Length", 0)) > limit:
+        raise body_too_large(limit)
     body = bytearray()
     async for piece in request.stream():
         body += piece
         if len(body) > limit:
-            raise Problem(413, "body_too_large", f"The body may have {limit} bytes; use /v1/posts:import for more.")
+            raise body_too_large(limit)
     return bytes(body)
 
 
