@@ -1,7 +1,9 @@
 """Wiring of ingest."""
 
+import asyncio
 from functools import partial
 
+from services.ingest import language
 from services.ingest.api import feedback, keys, posts
 from services.ingest.collecting import Collecting, Follow
 from services.ingest.door import Door
@@ -32,6 +34,7 @@ def build(platform: Platform) -> Service:
     collecting = Collecting(platform, settings, store, door, edges(settings))
 
     async def start() -> None:
+        await asyncio.to_thread(language.load)  # the first post shall not wait for it
         await keeper.start()
         await collecting.start()
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
+from services.ingest.language import language_of
 from shared import ids
 from shared.errors import Problem, faults
 from shared.events import Event, Post, PostIngested, said
@@ -74,7 +75,10 @@ def check_many(
 def ingested(
     post: PostIn, *, salt: str, correlation_id: str | None = None, traceparent: str | None = None
 ) -> Event[PostIngested]:
-    """Return the event of an accepted post; its id follows from platform, external id and edit time."""
+    """Return the event of an accepted post; its id follows from platform, external id and edit time.
+
+    Its language is the one the platform names, else the one the text is in, else None.
+    """
     post_id = ids.post_id(post.platform, post.external_id)
     revision = ids.revision_of(post.edited_at)
     accepted = Post(
@@ -83,7 +87,7 @@ def ingested(
         external_id=post.external_id,
         text=post.text.replace("\x00", "\ufffd"),  # PostgreSQL stores no NUL
         revision=revision,
-        language=post.language,
+        language=language_of(post.text, post.language),
         author=ids.pseudonym(salt, post.platform, post.author) if post.author else None,
         url=post.url,
         reply_to=ids.post_id(post.platform, post.reply_to) if post.reply_to else None,
