@@ -8,7 +8,7 @@ Source of the envelope: CloudEvents 1.0.2, JSON format, structured mode.
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Generic, Literal, Self, TypeVar
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from shared.clock import utcnow
 from shared.ids import stable_id
@@ -21,6 +21,7 @@ from shared.vocabulary import (
     Standing,
     Status,
     Verdict,
+    Visibility,
 )
 
 Probability = Annotated[float, Field(ge=0, le=1)]
@@ -74,14 +75,25 @@ class PostIngested(Payload):
 class PostDeleted(Payload):
     """A post, or everything of one author, was taken away: everybody erases the text.
 
-    Either `post_id`, or `platform` and `author` (a pseudonym) for an author's erasure.
+    Either `post_id`, or `platform` and `author` (a pseudonym) for an author's erasure. With `visibility` nothing is
+    erased: the posts of `account` (a pseudonym) on `platform` are out of sight for a while, or back. `author` is empty
+    then, so that a hearer who knows of no hiding erases nothing.
     """
 
     post_id: str | None = None
     platform: str | None = None
     author: str | None = None
     cause: DeletionCause = DeletionCause.PLATFORM
+    visibility: Visibility | None = None
+    account: str | None = None
     deleted_at: AwareDatetime
+
+    @model_validator(mode="after")
+    def _erases_or_hides(self) -> Self:
+        hiding = self.visibility is not None
+        if hiding and (self.post_id or self.author or not (self.platform and self.account)):
+            raise ValueError("visibility is about platform and account, and about no post and no author")
+        return self
 
     def subject(self) -> str | None:
         """Return the id of what the fact is about."""

@@ -79,6 +79,13 @@ class DeletionCause(StrEnum):
     OPERATOR = "operator"
 
 
+class Visibility(StrEnum):
+    """What becomes of an author's posts while nothing is erased."""
+
+    HIDDEN = "hidden"
+    SHOWN = "shown"
+
+
 class DeliveryState(StrEnum):
     """How far a document on its way to an outsider got."""
 

@@ -3,12 +3,13 @@
 import asyncio
 from functools import partial
 
-from services.ingest import language
+from services.ingest import jetstream, language
 from services.ingest.api import feedback, keys, posts
 from services.ingest.collecting import Collecting, Follow
 from services.ingest.door import Door
 from services.ingest.keeper import Keeper
 from services.ingest.settings import IngestSettings
+from services.ingest.sources import Jetstream
 from services.ingest.store import Store
 from services.ingest.tables import metadata
 from shared.runtime import Loop, Platform, Service
@@ -21,7 +22,11 @@ async def invite(keeper: Keeper) -> str:
 
 def edges(settings: IngestSettings) -> dict[str, Follow]:
     """Return what follows each source that is collected rather than pushed to us."""
-    return {}
+    return {
+        name: jetstream.following(name, source)
+        for name, source in settings.all_sources.items()
+        if isinstance(source, Jetstream)
+    }
 
 
 def build(platform: Platform) -> Service:

@@ -25,7 +25,16 @@ class AuthorGone:
     at: datetime
 
 
-Change = RawPost | PostGone | AuthorGone
+@dataclass(frozen=True, slots=True)
+class AuthorSeen:
+    """The platform hides an author's posts for a while, or shows them again; nothing goes. `at` as above."""
+
+    author: str
+    at: datetime
+    hidden: bool
+
+
+Change = RawPost | PostGone | AuthorGone | AuthorSeen
 
 
 @dataclass(frozen=True, slots=True)

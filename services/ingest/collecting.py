@@ -6,15 +6,15 @@ nothing; event ids make the repetition harmless.
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import aclosing, suppress
 from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
 from prometheus_client import Counter
 
-from services.ingest.changes import AuthorGone, Batch, Pause, PostGone
+from services.ingest.changes import AuthorGone, AuthorSeen, Batch, Pause, PostGone
 from services.ingest.door import Door
 from services.ingest.posts import PostIn, Rejection, check_many
 from services.ingest.settings import IngestSettings
@@ -32,7 +32,7 @@ COLLECTED = Counter("ombud_ingest_collected_posts", "Posts that collectors broug
 REFUSED = Counter("ombud_ingest_refused_posts", "Posts of collectors that were refused.", ["source", "reason"])
 POSTS_AT_ONCE = 500
 
-Follow = Callable[[Mapping[str, Any] | None], AsyncIterator[Batch]]
+Follow = Callable[[Mapping[str, Any] | None], AsyncGenerator[Batch, None]]
 """What an edge offers: from a cursor (None: from now on), batches until the platform ends it or fails."""
 
 
@@ -90,11 +90,12 @@ class Collecting:
         progressed = False
         keeping = asyncio.create_task(self._keep_lease(name))
         try:
-            async for batch in follow(row.cursor):
-                posts = await self._admit(name, batch)
-                if not await self._store.move_cursor(name, self._owner, batch.cursor, posts, utcnow(), self._until()):
-                    return progressed
-                progressed = True
+            async with aclosing(follow(row.cursor)) as batches:
+                async for batch in batches:
+                    posts, until = await self._admit(name, batch), self._until()
+                    if not await self._store.move_cursor(name, self._owner, batch.cursor, posts, utcnow(), until):
+                        return progressed
+                    progressed = True
         finally:
             keeping.cancel()
         return progressed
@@ -114,7 +115,7 @@ class Collecting:
         platform = self._settings.all_sources[name].platform or name
         new, waiting = 0, list[Any]()
         for change in batch.changes:
-            if not isinstance(change, (PostGone, AuthorGone)):
+            if not isinstance(change, (PostGone, AuthorGone, AuthorSeen)):
                 waiting.append({"platform": platform, **change})
                 continue
             new += await self._take(name, waiting)
@@ -122,6 +123,8 @@ class Collecting:
             if isinstance(change, PostGone):
                 post_id = ids.post_id(platform, change.external_id)
                 await self._door.take_away(post_id, DeletionCause.PLATFORM, at=change.at)
+            elif isinstance(change, AuthorSeen):
+                await self._door.turn_author(platform, change.author, hidden=change.hidden, at=change.at)
             else:
                 await self._door.take_author_away(platform, change.author, cause=DeletionCause.PLATFORM, at=change.at)
         return new + await self._take(name, waiting)

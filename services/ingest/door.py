@@ -22,7 +22,7 @@ from shared.errors import Problem
 from shared.events import Event, Payload, PostDeleted, said
 from shared.runtime import Platform
 from shared.streams import stream_of
-from shared.vocabulary import DeletionCause
+from shared.vocabulary import DeletionCause, Visibility
 
 ADMITTED = Counter(
     "ombud_ingest_admitted_events", "Events let in, by stream and whether they were new.", ["stream", "new"]
@@ -132,6 +132,17 @@ class Door:
         event = spoken(data, f"{platform}|{pseudonym}|{int(moment.timestamp() * 1000)}", trail)
         await self._append([event])
         await ask_erasure(self._platform.redis, author_subject(platform, pseudonym))
+        return event.id
+
+    async def turn_author(
+        self, platform: str, author: str, trail: Trail = UNTRACED, *, hidden: bool, at: datetime
+    ) -> str:
+        """Say that a platform hides an author's posts for a while, or shows them again; nothing is erased."""
+        pseudonym = ids.pseudonym(self._salt(), platform, author)
+        visibility = Visibility.HIDDEN if hidden else Visibility.SHOWN
+        data = PostDeleted(platform=platform, account=pseudonym, visibility=visibility, deleted_at=at)
+        event = spoken(data, f"{platform}|{pseudonym}|{int(at.timestamp() * 1000)}|{visibility}", trail)
+        await self._append([event])
         return event.id
 
     async def seen(self, channel: str, proof: str) -> bool:

@@ -46,10 +46,15 @@ class Jetstream(SourceBase):
     """A Bluesky Jetstream to follow."""
 
     kind: Literal["jetstream"]
-    url: str = "wss://jetstream2.us-east.bsky.network/subscribe"
     wire: Literal["v1", "v2"] = "v1"
-    collections: tuple[str, ...] = ("app.bsky.feed.post",)
-    dids: tuple[str, ...] = ()
+    url: Annotated[str, Field(pattern=r"^wss?://[^\s#]+$")] | None = Field(
+        None, description="Address of the host; none: Bluesky's own for this wire."
+    )
+    collections: Annotated[tuple[str, ...], Field(max_length=100)] = ("app.bsky.feed.post",)
+    dids: Annotated[tuple[str, ...], Field(max_length=10_000)] = ()
+    ping_s: float = Field(
+        20.0, gt=0, description="How often the host is pinged; as long again without an answer ends it."
+    )
 
 
 class Coral(SourceBase):

@@ -37,12 +37,14 @@ class Handlers:
         # 1. of several scores of one post in this batch only the newest counts
         newest = readmodel.newest_scores(event.data for event in events)
         subjects = readmodel.subjects(score for _, score in newest.values())
+        writers = readmodel.author_subjects(score for _, score in newest.values())
         async with self._store.begin() as connection:
             # 2. nobody erases while we write, and what was erased gets no text
             await self._store.pass_gate(connection)
             buried = await self._store.buried(connection, subjects)
+            hidden = await self._store.hidden(connection, writers)
             # 3. one row per post; the table keeps the newer score
-            rows = [readmodel.score_row(rank, score, buried) for rank, score in newest.values()]
+            rows = [readmodel.score_row(rank, score, buried, hidden) for rank, score in newest.values()]
             await self._store.put_scores(connection, rows)
         return [Done()] * len(events)
 
@@ -69,7 +71,7 @@ class Handlers:
         return [Done()] * len(events)
 
     async def on_post_deleted(self, events: list[Event[PostDeleted]]) -> Sequence[Outcome]:
-        """Erase the text of a post, or of everything of an author, from every table."""
+        """Erase the text of a post, or of everything of an author, from every table; or hide and show an author."""
         said = [event.data for event in events]
         deleted = {each.post_id: each.deleted_at for each in said if each.post_id is not None}
         authors = {
@@ -85,6 +87,8 @@ class Handlers:
             await self._erase_reports(connection, await self._store.evidence_in(connection, deleted, authors))
             # 3. the posts themselves
             await self._store.erase_posts(connection, deleted, authors)
+            # 4. who is only hidden keeps everything
+            await self._store.hide(connection, readmodel.hidings(said))
         return [Done()] * len(events)
 
     async def _erase_reports(self, connection: Connection, found: Mapping[str, set[str]]) -> None:

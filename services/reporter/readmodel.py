@@ -4,12 +4,12 @@ Invariant: whatever the order and however often events come, the same rows remai
 sequence which status, a time which correction.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from shared.events import ModelPromoted, ModelTrained, PostCorrected, PostDeleted, PostScored, PostStatusChanged
-from shared.vocabulary import CATEGORIES
+from shared.vocabulary import CATEGORIES, Visibility
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
@@ -75,8 +75,13 @@ def subjects(scores: Iterable[PostScored]) -> list[str]:
     return list(names)
 
 
-def score_row(rank: str, said: PostScored, buried: Mapping[str, datetime]) -> Row:
-    """Return the columns a score fills; a buried post keeps neither text nor author."""
+def score_row(
+    rank: str, said: PostScored, buried: Mapping[str, datetime], hidden: Collection[str] = frozenset()
+) -> Row:
+    """Return the columns a score fills; a buried post keeps neither text nor author.
+
+    `hidden` holds the names of hidden authors, as `author_subject` gives them.
+    """
     post = said.post
     gone = buried.get(post_subject(post.post_id)) if buried else None
     if gone is None and buried and post.author is not None:
@@ -100,6 +105,7 @@ def score_row(rank: str, said: PostScored, buried: Mapping[str, datetime]) -> Ro
         "score_rank": rank,
         "created_at": post.created_at,
         "deleted_at": gone,
+        "hidden": gone is None and post.author is not None and author_subject(post.platform, post.author) in hidden,
     }
 
 
@@ -165,6 +171,25 @@ def tombstone_rows(said: Iterable[PostDeleted]) -> list[Row]:
             subject = author_subject(each.platform, each.author)
             rows.append({"subject": subject, "deleted_at": each.deleted_at})
     return sorted(rows, key=lambda row: row["subject"])
+
+
+def author_subjects(scores: Iterable[PostScored]) -> list[str]:
+    """Return the names of those who wrote these posts, as far as they have an author."""
+    posts = (each.post for each in scores)
+    return sorted({author_subject(post.platform, post.author) for post in posts if post.author is not None})
+
+
+def hidings(said: Iterable[PostDeleted]) -> dict[tuple[str, str], Row]:
+    """Return the newest word on each author (platform, pseudonym) whose posts are hidden or shown again, sorted."""
+    newest: dict[tuple[str, str], Row] = {}
+    for each in sorted(said, key=lambda each: each.deleted_at):
+        if each.visibility is not None and each.platform is not None and each.account is not None:
+            newest[each.platform, each.account] = {
+                "subject": author_subject(each.platform, each.account),
+                "hidden": each.visibility is Visibility.HIDDEN,
+                "at": each.deleted_at,
+            }
+    return dict(sorted(newest.items()))
 
 
 def trained_rows(said: Iterable[ModelTrained]) -> list[Row]:

@@ -39,6 +39,7 @@ posts = Table(
     Column("corrected_at", Moment),
     Column("created_at", Moment),
     Column("deleted_at", Moment),
+    Column("hidden", Boolean, nullable=False, server_default=false()),  # the platform hides its author for now
     # every count of the first page comes from this index alone
     Index("reporter_posts_tally", "flagged", "status", "correction_verdict", "flagged_mask", "deleted_at"),
     Index("reporter_posts_recent", "scored_at"),
@@ -77,6 +78,15 @@ tombstones = Table(
     Column("subject", String, primary_key=True),  # post|<id>, author|<platform>|<pseudonym>, or the gate
     Column("deleted_at", Moment),
 )
+
+hidings = Table(
+    "reporter_hidings",
+    metadata,
+    Column("subject", String, primary_key=True),  # author|<platform>|<pseudonym>
+    Column("hidden", Boolean, nullable=False),
+    Column("at", Moment, nullable=False),
+)
+"""Whether an author's posts are out of sight, as it was last said; also of authors we know no post of yet."""
 
 reports = Table(
     "reporter_reports",

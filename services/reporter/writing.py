@@ -154,7 +154,7 @@ class Writing:
         post_ids: Sequence[str],
         skip: Collection[str] = (),
     ) -> dict[str, dict[str, Any]]:
-        """Return evidence rows of posts as they stand. Refuses unknown, unscored and deleted ones with 422."""
+        """Return evidence rows of posts as they stand. Refuses unknown, unscored, deleted and hidden ones with 422."""
         _refuse_twice(post_ids)
         posts = await self._store.scored_posts(connection, [each for each in post_ids if each not in skip])
         faults = [_fault(n, posts.get(each)) for n, each in enumerate(post_ids) if each not in skip]
@@ -207,6 +207,8 @@ def _fault(number: int, post: Stored | None) -> Missing | None:
         return Missing(f"post_ids.{number}", "unknown_post", "There is no such post, or it has no score yet.")
     if post.deleted_at is not None:
         return Missing(f"post_ids.{number}", "deleted_post", "This post was deleted.")
+    if post.hidden:
+        return Missing(f"post_ids.{number}", "hidden_post", "The platform hides this post's author for now.")
     return None
 
 

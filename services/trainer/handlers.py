@@ -65,7 +65,8 @@ class Handlers:
         # 2. erase, also the posts known of an erased author
         theirs = await self._store.posts_of(authors)
         await self._forget({**{row.post_id: authors[row.platform, row.author] for row in theirs}, **posts})
-        return [Done() if subject_of(event.data) else Dead("names no post and no author") for event in events]
+        # 3. who is only hidden keeps everything
+        return [Done() if is_clear(event.data) else Dead("names no post and no author") for event in events]
 
     async def _forget(self, deleted: Mapping[str, datetime]) -> None:
         """Erase posts: their tombstones are committed before the text goes, so that no writer slips in between."""
@@ -100,6 +101,11 @@ def subject_of(deleted: PostDeleted) -> str | None:
     if deleted.post_id:
         return deleted.post_id
     return author_subject(deleted.platform, deleted.author) if deleted.platform and deleted.author else None
+
+
+def is_clear(deleted: PostDeleted) -> bool:
+    """Return whether an event says whom it is about."""
+    return deleted.visibility is not None or subject_of(deleted) is not None
 
 
 def deletions(heard: Iterable[PostDeleted]) -> tuple[dict[str, datetime], dict[tuple[str, str], datetime]]:

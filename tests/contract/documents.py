@@ -21,7 +21,7 @@ import services
 import shared
 from shared.events import EVENTS, Event, Payload, Post
 from shared.streams import FLOW, SERVICES, Stream
-from tests.contract.goldens import golden
+from tests.contract.goldens import further_paths, golden
 from tests.contract.runbook import WHEN_OFF
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -201,10 +201,16 @@ def about(kind: type[Any]) -> str:
     return " ".join((kind.__doc__ or "").split())
 
 
+def example(raw: bytes) -> list[str]:
+    """Return a document to unfold."""
+    return ["<details><summary>Example</summary>", "", "```json", raw.decode().rstrip(), "```", "", "</details>", ""]
+
+
 def event_section(stream: Stream) -> list[str]:
     """Return what there is to know about one event."""
     payload = stream.event
     heard = ", ".join(stream.heard_by)
+    examples = [golden(payload), *(path.read_bytes() for path in further_paths(payload))]
     return [
         f"## {payload.__name__}",
         "",
@@ -215,14 +221,7 @@ def event_section(stream: Stream) -> list[str]:
         "",
         *fields_of(payload),
         "",
-        "<details><summary>Example</summary>",
-        "",
-        "```json",
-        golden(payload).decode().rstrip(),
-        "```",
-        "",
-        "</details>",
-        "",
+        *(line for raw in examples for line in example(raw)),
     ]
 
 

@@ -8,6 +8,8 @@ import orjson
 from shared.events import Payload
 
 GOLDEN = Path(__file__).parents[1] / "golden"
+FURTHER = {"PostDeleted": ("hidden",)}
+"""Further examples by event: what its first full example, which nobody edits, has no field for."""
 
 
 def _name(payload: type[Payload]) -> str:
@@ -17,6 +19,11 @@ def _name(payload: type[Payload]) -> str:
 def golden_path(payload: type[Payload], *, minimal: bool = False) -> Path:
     """Return where the golden example of an event lies; `minimal` has only the fields without a default."""
     return GOLDEN / "events" / f"{_name(payload)}{'.minimal' if minimal else ''}.json"
+
+
+def further_paths(payload: type[Payload]) -> list[Path]:
+    """Return where the further examples of an event lie; an event that never grew has none."""
+    return [GOLDEN / "events" / f"{_name(payload)}.{word}.json" for word in FURTHER.get(payload.__name__, ())]
 
 
 def golden(payload: type[Payload], *, minimal: bool = False) -> bytes:

@@ -43,6 +43,15 @@ WHEN_OFF = {
     "ombud_http_requests_total": "`5xx`: our fault, see the log. `429`, `503`: back-pressure. `401`: a revoked key.",
     "ombud_http_seconds": "Slow: look at the database and the disk first; ingest only waits for the broker.",
     "ombud_ingest_collected_posts_total": "Stands still: `GET /v1/sources` says what the collector waits for.",
+    "ombud_ingest_diverged_authors_total": (
+        "Any: the log line `author diverged` names whose posts have to be read again; nothing else is wrong."
+    ),
+    "ombud_ingest_skipped_frames_total": (
+        "Rises: the platform changed its wire (`reason` says where), or the source's `wire` is not that of its host."
+    ),
+    "ombud_ingest_stream_gaps_total": (
+        "Any: posts are missing; the log line `gap` says from when until when. Send them again, or let it be."
+    ),
     "ombud_ingest_refused_posts_total": "Rises: `reason` says what the platform sends that we do not take.",
     "ombud_ingest_admitted_events_total": (
         '`new="no"` rises: a sender repeats what it sent; harmless, but its cursor may not move.'

@@ -21,7 +21,7 @@ from shared.events import (
 )
 from shared.ids import post_id, pseudonym, stable_id
 from shared.streams import heard_by
-from shared.vocabulary import CATEGORIES, Status, Verdict
+from shared.vocabulary import CATEGORIES, Status, Verdict, Visibility
 
 START = datetime(2026, 11, 14, 9, 30, tzinfo=UTC)
 
@@ -96,6 +96,13 @@ def erased(author: str, minute: float = 110) -> Event[PostDeleted]:
     return said(data, by="ingest", cause=f"forum|{name}|{minute}")
 
 
+def hidden(author: str, visibility: Visibility = Visibility.HIDDEN, minute: float = 120) -> Event[PostDeleted]:
+    """The platform put an author out of sight, or back."""
+    name = pseudonym("salt", "forum", author)
+    data = PostDeleted(platform="forum", account=name, visibility=visibility, deleted_at=at(minute))
+    return said(data, by="ingest", cause=f"forum|{name}|{minute}|{visibility}")
+
+
 def promoted(version: str, artifact: str, minute: float = 20) -> Event[ModelPromoted]:
     """A model passed the gate."""
     data = ModelPromoted(
@@ -144,6 +151,8 @@ def conversation(seed: int) -> list[Event[Any]]:
             events.append(said(data, by="ingest", cause=f"rating {n}"))
         events += [_status(n, sequence) for sequence in range(1, draw.randrange(1, 4))]
     events += [deleted(n) for n in GONE_POSTS] + [erased(GONE_AUTHOR)]
+    events += [hidden("ada"), hidden("ada", Visibility.SHOWN, 130), hidden("ada", minute=140)]
+    events += [hidden("cleo"), hidden("cleo", Visibility.SHOWN, 130), hidden(GONE_AUTHOR)]
     for n, version in enumerate(("m-0001-aaaaaaaa", "m-0002-bbbbbbbb")):
         trained = ModelTrained(
             run_id=f"run of {version}",

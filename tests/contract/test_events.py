@@ -1,6 +1,7 @@
 """What is said stays readable: goldens, the version rule, the envelope, and ids that follow from causes."""
 
 import itertools
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -25,12 +26,14 @@ from shared.events import (
     said,
 )
 from shared.streams import STREAM_OF
-from tests.contract.goldens import GOLDEN, breaks, golden, golden_path, recorded_schema, schema_path
+from tests.contract.goldens import GOLDEN, breaks, further_paths, golden, golden_path, recorded_schema, schema_path
 
 PAYLOADS = list(EVENTS.values())
 BOTH = [(payload, minimal) for payload in PAYLOADS for minimal in (False, True)]
 CLOUDEVENTS = Draft202012Validator(orjson.loads((GOLDEN / "cloudevents.schema.json").read_bytes()))
 SALT = "salt of the golden examples"
+
+FURTHER = [(payload, path) for payload in PAYLOADS for path in further_paths(payload)]
 
 every_event = pytest.mark.parametrize("payload", PAYLOADS, ids=lambda payload: payload.__name__)
 every_golden = pytest.mark.parametrize(
@@ -57,7 +60,7 @@ def test_every_payload_class_is_an_event_with_goldens_and_a_schema() -> None:
     classes = {each for each in Payload.__subclasses__() if each.__module__ == "shared.events"}
     embedded = {each for each in classes if each.__name__ == "Post"}
     assert classes - embedded == set(PAYLOADS)
-    expected = {golden_path(payload, minimal=minimal) for payload, minimal in BOTH}
+    expected = {golden_path(payload, minimal=minimal) for payload, minimal in BOTH} | {path for _, path in FURTHER}
     assert set((GOLDEN / "events").iterdir()) == expected
     assert set((GOLDEN / "schemas").iterdir()) == {schema_path(payload) for payload in PAYLOADS}
 
@@ -67,6 +70,14 @@ def test_a_golden_example_is_heard(payload: type[Payload], minimal: bool) -> Non
     event = parse(payload, golden(payload, minimal=minimal))
     assert event.type == payload.event_type()
     assert isinstance(event.data, payload)
+
+
+@pytest.mark.parametrize(("payload", "path"), FURTHER, ids=lambda part: getattr(part, "stem", ""))
+def test_a_further_golden_example_is_heard_and_travels_byte_for_byte(payload: type[Payload], path: Path) -> None:
+    event = parse(payload, path.read_bytes())
+    assert isinstance(event.data, payload)
+    assert event.wire() == orjson.dumps(orjson.loads(path.read_bytes()))
+    CLOUDEVENTS.validate(orjson.loads(path.read_bytes()))
 
 
 @every_event
@@ -83,7 +94,7 @@ def test_an_event_with_defaults_only_is_the_same_after_every_further_hop(payload
 
 
 @every_event
-def test_the_full_example_has_every_field_and_the_minimal_one_only_what_is_required(payload: type[Payload]) -> None:
+def test_the_full_examples_have_every_field_and_the_minimal_one_only_what_is_required(payload: type[Payload]) -> None:
     def compare(kind: type[Payload], data: dict[str, Any], least: dict[str, Any]) -> None:
         assert set(data) == set(kind.model_fields)
         assert set(least) == {name for name, field in kind.model_fields.items() if field.is_required()}
@@ -91,7 +102,9 @@ def test_the_full_example_has_every_field_and_the_minimal_one_only_what_is_requi
             if isinstance(field.annotation, type) and issubclass(field.annotation, Payload):
                 compare(field.annotation, data[name], least[name])
 
-    compare(payload, orjson.loads(golden(payload))["data"], orjson.loads(golden(payload, minimal=True))["data"])
+    further = [orjson.loads(path.read_bytes())["data"] for path in further_paths(payload)]
+    full = {name: value for data in [*further, orjson.loads(golden(payload))["data"]] for name, value in data.items()}
+    compare(payload, full, orjson.loads(golden(payload, minimal=True))["data"])
 
 
 @every_golden
@@ -136,6 +149,14 @@ def test_an_event_without_a_required_attribute_is_malformed(name: str) -> None:
         assert isinstance(parse(PostIngested, orjson.dumps(event)), Event)
     else:
         assert isinstance(reader(STREAM_OF[PostIngested.event_type()])({b"__data__": orjson.dumps(event)}), Malformed)
+
+
+def test_an_event_that_hides_names_nobody_to_erase() -> None:
+    hidden = orjson.loads((GOLDEN / "events" / "PostDeleted.v1.hidden.json").read_bytes())
+    assert not {"post_id", "author"} & hidden["data"].keys()  # who knows of no hiding finds nothing to erase
+    for more in ({"post_id": "p"}, {"author": "a"}, {"account": None}, {"platform": None}, {"visibility": "gone"}):
+        raw = orjson.dumps(hidden | {"data": hidden["data"] | more})
+        assert isinstance(reader(STREAM_OF["ombud.PostDeleted.v1"])({b"__data__": raw}), Malformed), more
 
 
 # -- the version rule ---------------------------------------------------------------------------------------

@@ -25,7 +25,10 @@ def build_router(store: Store, keys: KeyRing) -> APIRouter:
         limit: Annotated[int, Query(ge=1, le=1000)] = 100,
         after: Annotated[str | None, Query(pattern=PRINTABLE, description="`next` of the page before.")] = None,
     ) -> PostPage:
-        """Answer with posts in the order of their ids, so that a walk over the pages meets each exactly once."""
+        """Answer with posts in the order of their ids, so that a walk over the pages meets each exactly once.
+
+        Posts of authors whom their platform hides for now are left out.
+        """
         async with store.read() as connection:
             rows = await store.page_of_posts(connection, status=status, flagged=flagged, after=after, limit=limit)
         views = [post_view(row) for row in rows]

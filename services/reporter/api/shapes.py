@@ -179,7 +179,10 @@ class CorrectionView(BaseModel):
 
 
 class PostView(BaseModel):
-    """A post as it stands. Everything of the score is null while only its status was heard, and the other way round."""
+    """A post as it stands. Everything of the score is null while only its status was heard, and the other way round.
+
+    `hidden`: its platform hides the author for now (suspended, deactivated), so that the text is kept but not shown.
+    """
 
     post_id: str
     platform: str | None
@@ -202,10 +205,11 @@ class PostView(BaseModel):
     correction: CorrectionView | None
     created_at: datetime | None
     deleted_at: datetime | None
+    hidden: bool
 
 
 class PostPage(BaseModel):
-    """Posts in the order of their ids; `next` is the `after` of the next page."""
+    """Posts in the order of their ids, without hidden ones; `next` is the `after` of the next page."""
 
     posts: list[PostView]
     next: str | None
@@ -284,10 +288,11 @@ def post_view(row: Any) -> PostView:
             expected=row.correction_expected or [],
             corrected_at=row.corrected_at,
         )
-    made = {"correction", "flagged_categories", "status_sequence"}
+    made = {"correction", "flagged_categories", "status_sequence", "text"}
     return PostView(
         correction=correction,
         flagged_categories=categories_of(row.flagged_mask),
         status_sequence=row.status_sequence if row.status is not None else None,
+        text=None if row.hidden else row.text,
         **{name: getattr(row, name) for name in PostView.model_fields if name not in made},
     )

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.reporter.store.deliveries import DeliveryQueries
 from services.reporter.store.erasure import ErasureQueries
+from services.reporter.store.hiding import HidingQueries
 from services.reporter.store.overview import OverviewQueries
 from services.reporter.store.posts import PostQueries
 from services.reporter.store.reports import ReportQueries
@@ -20,7 +21,7 @@ Connection = AsyncConnection
 Stored = Row[Any]
 
 
-class Store(PostQueries, OverviewQueries, ReportQueries, DeliveryQueries, ErasureQueries):
+class Store(PostQueries, OverviewQueries, ReportQueries, DeliveryQueries, ErasureQueries, HidingQueries):
     """The reporter's tables."""
 
     def __init__(self, database: Database) -> None:

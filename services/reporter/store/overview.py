@@ -45,7 +45,7 @@ class OverviewQueries:
         return (await connection.execute(select(models).where(models.c.version == version))).first()
 
     async def worst_recent_posts(self, connection: AsyncConnection, limit: int) -> Sequence[Row[Any]]:
-        """Return the highest scored of the recent posts that were not deleted."""
+        """Return the highest scored of the recent posts that were neither deleted nor hidden."""
         recent = (
             select(
                 posts.c.post_id,
@@ -57,7 +57,7 @@ class OverviewQueries:
                 posts.c.status,
                 posts.c.status_rule,
             )
-            .where(posts.c.scored_at.is_not(None), posts.c.deleted_at.is_(None))
+            .where(posts.c.scored_at.is_not(None), posts.c.deleted_at.is_(None), posts.c.hidden.is_(False))
             .order_by(posts.c.scored_at.desc())
             .limit(RECENT)
             .subquery()

@@ -63,8 +63,8 @@ class PostQueries:
     async def page_of_posts(
         self, connection: AsyncConnection, *, status: str | None, flagged: bool | None, after: str | None, limit: int
     ) -> Sequence[Row[Any]]:
-        """Return posts in the order of their ids, from the one after `after` on."""
-        question = select(posts).order_by(posts.c.post_id).limit(limit)
+        """Return posts in the order of their ids, from the one after `after` on, but for hidden ones."""
+        question = select(posts).where(posts.c.hidden.is_(False)).order_by(posts.c.post_id).limit(limit)
         if status is not None:
             question = question.where(posts.c.status == status)
         if flagged is not None:

@@ -36,7 +36,7 @@ from shared.events import (
 )
 from shared.runtime import Platform, Service
 from shared.settings import Settings
-from shared.vocabulary import Scope, Status, Verdict
+from shared.vocabulary import Scope, Status, Verdict, Visibility
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 KEYS = {"reader": Scope.READ, "writer": Scope.REPORT, "reviewer": Scope.REVIEW}
@@ -99,6 +99,15 @@ class Say:
         platform = "forum" if author else None
         gone = PostDeleted(post_id=post_id, platform=platform, author=author, deleted_at=minute(at))
         return said(gone, by="ingest", cause=f"gone {post_id} {author} {at}")
+
+    def hidden(self, author: str, at: float = 60, visibility: Visibility = Visibility.HIDDEN) -> Event[PostDeleted]:
+        """Return that an author is out of sight, or back."""
+        data = PostDeleted(platform="forum", account=author, visibility=visibility, deleted_at=minute(at))
+        return said(data, by="ingest", cause=f"{visibility} {author} {at}")
+
+    def shown(self, author: str, at: float = 60) -> Event[PostDeleted]:
+        """Return that an author is back."""
+        return self.hidden(author, at, Visibility.SHOWN)
 
     def trained(self, version: str, at: float = 0, **metrics: float) -> Event[ModelTrained]:
         """Return the end of a training run."""

@@ -95,6 +95,7 @@ async def test_a_draft_keeps_the_score_the_post_had(desk: Desk, say: Say) -> Non
         ({"post_ids": ["a", "nobody"]}, "post_ids.1", "unknown_post"),
         ({"post_ids": ["a", "unscored"]}, "post_ids.1", "unknown_post"),
         ({"post_ids": ["gone"]}, "post_ids.0", "deleted_post"),
+        ({"post_ids": ["hidden"]}, "post_ids.0", "hidden_post"),
         ({"post_ids": ["a", "a"]}, "post_ids", "same_post_twice"),
         ({"post_ids": ["a"], "judgements": {"b": "toxic"}}, "judgements", "not_in_evidence"),
         ({"post_ids": ["a"], "judgements": {"a": "maybe"}}, "judgements.a", "enum"),
@@ -110,6 +111,8 @@ async def test_a_draft_with_a_fault_is_refused_by_field(
     await desk.reporter.hear(say.status("unscored", Status.FLAGGED))
     await desk.reporter.hear(say.scored("gone"))
     await desk.reporter.hear(say.deleted("gone"))
+    await desk.reporter.hear(say.scored("hidden", author="p9"))
+    await desk.reporter.hear(say.hidden("p9"))
     refusal = await desk.ask("POST", "/v1/reports", 422, **body)
     assert (refusal["field"], refusal["reason"]) == (field, reason)
     assert (await desk.get("/v1/reports")).json()["reports"] == []
