@@ -144,6 +144,12 @@ async def insert_new(connection: AsyncConnection, table: Table, rows: Sequence[M
         await connection.execute(_insert(connection, table).on_conflict_do_nothing(), list(rows))
 
 
+async def insert_first(connection: AsyncConnection, table: Table, row: Mapping[str, Any]) -> bool:
+    """Insert one row; return whether nobody was faster. Of several callers at once exactly one gets True."""
+    statement = _insert(connection, table).values(dict(row)).on_conflict_do_nothing()
+    return (await connection.execute(statement.returning(*table.primary_key))).first() is not None
+
+
 async def upsert(
     connection: AsyncConnection,
     table: Table,

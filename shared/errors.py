@@ -104,7 +104,8 @@ def faults(error: ValidationError | RequestValidationError) -> list[dict[str, st
     """Return each fault as field, reason and detail, without the offending input."""
     rows = []
     for fault in error.errors():
-        where = [str(part) for part in fault["loc"] if part not in ("body", "query", "path")]
+        where = [str(part) for part in fault["loc"] if part not in ("body", "header", "path", "query")]
+        where = [part for part in where if "[" not in part]  # which of several types it is not, as `list[str]`
         detail = str(fault["msg"]).removeprefix("Value error, ")
         rows.append({"field": ".".join(where), "reason": str(fault["type"]), "detail": detail})
     return rows
@@ -120,6 +121,22 @@ def describe(error: BaseException) -> str:
     return f"{type(error).__name__}{where}"
 
 
+def problem_of(error: RequestValidationError | HTTPException, request: Request) -> Problem:
+    """Return a refusal, ours or the framework's, as the problem it is."""
+    if isinstance(error, Problem):
+        return error
+    if isinstance(error, HTTPException):
+        known = {404: "not_found", 405: "method_not_allowed"}
+        if "json" in request.headers.get("Content-Type", ""):
+            known[400] = "malformed_json"  # not UTF-8, or nested too deeply
+        reason = known.get(error.status_code, "refused")
+        return Problem(error.status_code, reason, str(error.detail), headers=dict(error.headers or {}))
+    rows = faults(error)
+    if rows[0]["reason"] == "json_invalid":
+        return Problem(400, "malformed_json", "The body is not valid JSON.", errors=[])
+    return Problem(422, rows[0]["reason"], rows[0]["detail"], field=rows[0]["field"], errors=rows)
+
+
 def respond(problem: Problem) -> JSONResponse:
     """Return the HTTP answer of a problem."""
     return JSONResponse(
@@ -133,32 +150,10 @@ def respond(problem: Problem) -> JSONResponse:
 def install(app: FastAPI) -> None:
     """Make every refusal of `app`, ours or the framework's, a problem+json."""
 
-    @app.exception_handler(Problem)
-    async def on_problem(request: Request, error: Problem) -> JSONResponse:
-        return respond(error)
-
     @app.exception_handler(RequestValidationError)
-    async def on_invalid(request: Request, error: RequestValidationError) -> JSONResponse:
-        rows = faults(error)
-        first = rows[0]
-        malformed = first["reason"] == "json_invalid"
-        return respond(
-            Problem(
-                400 if malformed else 422,
-                "malformed_json" if malformed else first["reason"],
-                "The body is not valid JSON." if malformed else first["detail"],
-                field=None if malformed else first["field"],
-                errors=[] if malformed else rows,
-            )
-        )
-
     @app.exception_handler(HTTPException)
-    async def on_http(request: Request, error: HTTPException) -> JSONResponse:
-        known = {404: "not_found", 405: "method_not_allowed"}
-        if "json" in request.headers.get("Content-Type", ""):
-            known[400] = "malformed_json"  # not UTF-8, or nested too deeply
-        reason = known.get(error.status_code, "refused")
-        return respond(Problem(error.status_code, reason, str(error.detail), headers=dict(error.headers or {})))
+    async def on_refusal(request: Request, error: RequestValidationError | HTTPException) -> JSONResponse:
+        return respond(problem_of(error, request))
 
     @app.exception_handler(Unavailable)
     async def on_unavailable(request: Request, error: Unavailable) -> JSONResponse:

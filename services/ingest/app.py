@@ -1,10 +1,12 @@
 """Wiring of ingest."""
 
 import asyncio
+from datetime import timedelta
 from functools import partial
 
 from services.ingest import jetstream, language
-from services.ingest.api import feedback, keys, posts
+from services.ingest.api import feedback, keys, posts, sources
+from services.ingest.api.repeats import repeatable
 from services.ingest.collecting import Collecting, Follow
 from services.ingest.door import Door
 from services.ingest.keeper import Keeper
@@ -12,6 +14,7 @@ from services.ingest.settings import IngestSettings
 from services.ingest.sources import Jetstream
 from services.ingest.store import Store
 from services.ingest.tables import metadata
+from shared.clock import utcnow
 from shared.runtime import Loop, Platform, Service
 
 
@@ -36,24 +39,30 @@ def build(platform: Platform) -> Service:
     store = Store(database)
     keeper = Keeper(platform, settings, store)
     door = Door(platform, settings, keeper.salt)
-    collecting = Collecting(platform, settings, store, door, edges(settings))
+    followed = edges(settings)
+    collecting = Collecting(platform, settings, store, door, followed)
+    route = repeatable(store, settings)
 
     async def start() -> None:
         await asyncio.to_thread(language.load)  # the first post shall not wait for it
         await keeper.start()
         await collecting.start()
 
+    async def forget_requests() -> None:
+        await store.forget_requests(utcnow() - timedelta(seconds=settings.idempotency_keep_s))
+
     return Service(
         name="ingest",
         routers=[
-            posts.build_router(platform, settings, door),
-            feedback.build_router(platform, door),
+            posts.build_router(platform, settings, door, route),
+            feedback.build_router(platform, door, route),
             keys.build_router(platform, keeper),
+            sources.build_router(platform, settings, store, followed),
         ],
         hears={},
         settings=settings,
         database=database,
-        loops=[Loop("api_keys", 2.0, keeper.mend)],
+        loops=[Loop("api_keys", 2.0, keeper.mend), Loop("answered requests", 300.0, forget_requests)],
         start=start,
         stop=collecting.stop,
         commands={"invite": partial(invite, keeper)},

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from shared.events import PostCorrected, PostRated
 from shared.ids import NO_NUL
@@ -57,6 +58,29 @@ class FeedbackIn(BaseModel):
         return self
 
 
+def _known(category: str) -> str:
+    """Refuse a name that is none of the categories, without repeating it."""
+    if category not in CATEGORIES:
+        raise PydanticCustomError("unknown_category", "This is none of the twelve categories.")
+    return category
+
+
+KnownCategory = Annotated[Category, AfterValidator(_known)]
+
+
+class LineIn(BaseModel):
+    """One line of corrections.jsonl. An unknown category is refused with its place and never left out silently."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    text: Annotated[str, Field(min_length=1)]
+    feedback_type: FeedbackType = FeedbackType.OTHER
+    expected_categories: list[KnownCategory] = []
+    actual_categories: list[KnownCategory] = []
+    spoke_about: list[KnownCategory] | Literal["all"] | None = None
+    timestamp: Moment | None = None
+
+
 class RatingIn(BaseModel):
     """One person's own judgement of a post: 0 (fine) to 4 (very toxic); null is unsure."""
 
@@ -65,6 +89,11 @@ class RatingIn(BaseModel):
     post_id: Name
     rating: Annotated[int, Field(ge=0, le=4)] | None
     timestamp: Moment | None = None
+
+
+def from_line(line: LineIn) -> FeedbackIn:
+    """Return a correction line as feedback."""
+    return FeedbackIn.model_validate(line.model_dump())
 
 
 def aware(moment: datetime | None, now: datetime) -> datetime:

@@ -23,6 +23,10 @@ class IngestSettings(ServiceSettings):
     import_patience_s: float = Field(
         30.0, gt=0, description="How long an NDJSON stream waits when the backlog is full."
     )
+    idempotency_keep_s: int = Field(86_400, ge=60, description="How long the answer to an Idempotency-Key is kept.")
+    idempotency_takeover_s: int = Field(
+        60, ge=1, description="How long a request with an Idempotency-Key counts as in flight after a crash."
+    )
     listed_rejections: int = Field(1_000, ge=1, description="Most rejected lines an import lists; the rest is counted.")
     invitation_s: int = Field(86_400, ge=60, description="How long a one-time admin link works.")
     sources: Sources = Field({}, description="Platforms to connect, as one JSON object: name -> kind and its fields.")

@@ -1,22 +1,32 @@
 """Every question ingest asks its tables."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import Row, or_, select, update
+from sqlalchemy import ColumnElement, Row, delete, or_, select, update
 
-from services.ingest.tables import api_keys, cursors, invitations, secrets
+from services.ingest.tables import api_keys, cursors, invitations, requests, secrets
 from shared.auth import Principal
-from shared.db import Database, insert_new
+from shared.db import Database, insert_first, insert_new
 from shared.vocabulary import Scope
 
 SALT = "pseudonym_salt"
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request with an Idempotency-Key: who asks, under which key (its hash), and for what."""
+
+    principal: str
+    key: str
+    fingerprint: str
+
+
 class Store:
-    """API keys, invitations, the salt of author pseudonyms, and the cursors of collectors."""
+    """API keys, invitations, the salt of author pseudonyms, the cursors of collectors, and answered requests."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -107,3 +117,43 @@ class Store:
         """Return every collector's row by the name of its source."""
         async with self._database.read() as connection:
             return {row.source: row for row in (await connection.execute(select(cursors))).all()}
+
+    async def begin_request(
+        self, asked: Asked, now: datetime, *, expired: datetime, abandoned: datetime
+    ) -> Row[Any] | None:
+        """Return what is known of a request, or None if it is new and the caller's to answer.
+
+        A row received before `expired` is as good as none; so is one of the same request that nobody answered and
+        that was received before `abandoned`. Of several callers at once exactly one gets None.
+        """
+        same = _same(asked)
+        unanswered = requests.c.status.is_(None) & (requests.c.fingerprint == asked.fingerprint)
+        void = or_(requests.c.received_at < expired, unanswered & (requests.c.received_at < abandoned))
+        row = {"principal": asked.principal, "key": asked.key, "fingerprint": asked.fingerprint, "received_at": now}
+        async with self._database.begin() as connection:
+            await connection.execute(delete(requests).where(same, void))
+            if await insert_first(connection, requests, row):
+                return None
+            return (await connection.execute(select(requests).where(same))).one()
+
+    async def answer_request(self, asked: Asked, received_at: datetime, status: int, body: bytes) -> None:
+        """Keep the answer of a request that is still the caller's."""
+        mine = update(requests).where(_same(asked), requests.c.received_at == received_at, requests.c.status.is_(None))
+        async with self._database.begin() as connection:
+            await connection.execute(mine.values(status=status, body=body))
+
+    async def forget_request(self, asked: Asked, received_at: datetime) -> None:
+        """Forget a request that was not answered for good, so that it can be sent again at once."""
+        async with self._database.begin() as connection:
+            await connection.execute(
+                delete(requests).where(_same(asked), requests.c.received_at == received_at, requests.c.status.is_(None))
+            )
+
+    async def forget_requests(self, before: datetime) -> None:
+        """Forget every request that was received before a moment."""
+        async with self._database.begin() as connection:
+            await connection.execute(delete(requests).where(requests.c.received_at < before))
+
+
+def _same(asked: Asked) -> ColumnElement[bool]:
+    return (requests.c.principal == asked.principal) & (requests.c.key == asked.key)

@@ -1,6 +1,6 @@
 """Wiring of the trainer."""
 
-from services.trainer.api import build_router
+from services.trainer.api import feedback, runs
 from services.trainer.handlers import Handlers
 from services.trainer.runner import Runner
 from services.trainer.settings import TrainerSettings
@@ -23,7 +23,10 @@ def build(platform: Platform) -> Service:
     announcer = Announcer(database, platform.publisher, models, events_of)
     return Service(
         name="trainer",
-        routers=[build_router(store, settings, platform.keys)],
+        routers=[
+            runs.build_router(store, settings, platform.keys),
+            feedback.build_router(store, platform.keys),
+        ],
         hears={
             "posts.scored": handlers.on_post_scored,
             "posts.corrected": handlers.on_post_corrected,

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from shared.vocabulary import CATEGORIES, Verdict
+from shared.vocabulary import CATEGORIES, FeedbackType, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,7 @@ class Correction:
     post_text: str | None = None
     post_language: str | None = None
     post_revision: int = 0
+    feedback_type: FeedbackType = FeedbackType.OTHER
 
 
 @dataclass(frozen=True, slots=True)

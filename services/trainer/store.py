@@ -9,9 +9,10 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement, Row, Select, bindparam, func, not_, select, tuple_, update
+from sqlalchemy import ColumnElement, Row, Select, bindparam, func, not_, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.trainer.feedback import Alike, Position
 from services.trainer.labels import Correction
 from services.trainer.runs import (
     MOST_ATTEMPTS,
@@ -28,7 +29,7 @@ from services.trainer.runs import (
 )
 from services.trainer.tables import corrections, models, posts, ratings, runs, tombstones
 from shared.db import Database, chunks, insert_new, upsert
-from shared.vocabulary import Verdict
+from shared.vocabulary import FeedbackType, Verdict
 
 OVER = {"active": None, "owner": None, "heartbeat_at": None}
 """What is emptied when a run ends."""
@@ -100,6 +101,31 @@ class Store:
         question = select(corrections, _taken_back().label("retracted"))
         async with self._database.read() as connection:
             return (await connection.execute(question.where(corrections.c.correction_id == correction_id))).first()
+
+    async def page_of_corrections(
+        self, *, since: datetime | None, after: Position | None, limit: int
+    ) -> list[Correction]:
+        """Return corrections that stand and whose text is not gone, oldest first, with what is known of their post."""
+        at, name = corrections.c.corrected_at, corrections.c.correction_id
+        question = _known().where(*_standing(), func.coalesce(corrections.c.text, posts.c.text).is_not(None))
+        if since is not None:
+            question = question.where(at >= since)
+        if after is not None:
+            question = question.where(or_(at > after.at, (at == after.at) & (name > after.correction_id)))
+        async with self._database.read() as connection:
+            rows = await connection.execute(question.order_by(at, name).limit(limit))
+            return [_correction(row) for row in rows]
+
+    async def corrections_alike(self) -> list[Alike]:
+        """Return all corrections that stand, those that say the same together."""
+        told = (corrections.c.verdict, corrections.c.feedback_type)
+        named = (corrections.c.expected, corrections.c.actual, corrections.c.spoke_about)
+        at = corrections.c.corrected_at
+        counts = func.count().label("times"), func.min(at).label("first"), func.max(at).label("last")
+        question = select(*told, *named, *counts).where(*_standing()).group_by(*told, *named)
+        async with self._database.read() as connection:
+            rows = (await connection.execute(question)).all()
+        return [_alike(row) for row in rows]
 
     # -- runs -----------------------------------------------------------------------------------------------
 
@@ -289,10 +315,32 @@ def _champion() -> Select[Any]:
     return select(models.c.version, models.c.artifact).where(models.c.promoted).order_by(newest).limit(1)
 
 
-def _material() -> Select[Any]:
+def _standing() -> tuple[ColumnElement[bool], ...]:
+    """Return what holds of a correction that says something and was not taken back."""
+    return corrections.c.verdict != Verdict.UNSURE.value, corrections.c.retracts.is_(None), not_(_taken_back())
+
+
+def _known() -> Select[Any]:
     known = posts.c.text.label("post_text"), posts.c.language.label("post_language"), posts.c.revision
     joined = corrections.outerjoin(posts, posts.c.post_id == corrections.c.post_id)
-    return select(corrections, *known).select_from(joined).where(corrections.c.first_run_id.is_not(None))
+    return select(corrections, *known).select_from(joined)
+
+
+def _material() -> Select[Any]:
+    return _known().where(corrections.c.first_run_id.is_not(None))
+
+
+def _alike(row: Row[Any]) -> Alike:
+    one = Correction(
+        correction_id="",
+        verdict=Verdict(row.verdict),
+        corrected_at=row.first,
+        expected=tuple(row.expected),
+        actual=tuple(row.actual),
+        spoke_about=tuple(row.spoke_about),
+        feedback_type=FeedbackType(row.feedback_type),
+    )
+    return Alike(one, row.times, row.first, row.last)
 
 
 def _correction(row: Row[Any]) -> Correction:
@@ -310,4 +358,5 @@ def _correction(row: Row[Any]) -> Correction:
         post_text=row.post_text,
         post_language=row.post_language,
         post_revision=row.revision or 0,
+        feedback_type=FeedbackType(row.feedback_type),
     )

@@ -22,6 +22,7 @@ NEEDS = {
     ("DELETE", "/v1/posts/{post_id}"): Scope.INGEST,
     ("POST", "/v1/erasures"): Scope.INGEST,
     ("POST", "/v1/feedback"): Scope.REVIEW,
+    ("POST", "/api/v1/feedback"): Scope.REVIEW,
     ("POST", "/v1/ratings"): Scope.REVIEW,
     ("POST", "/predict"): Scope.SCORE,
     ("POST", "/v1/runs"): Scope.ADMIN,
@@ -116,7 +117,7 @@ async def test_only_the_right_scope_or_admin_passes(
 async def test_what_may_hold_text_is_read_with_the_scope_read_only(
     path: str, ombud: Shared, keys: dict[Scope, str]
 ) -> None:
-    needed = Scope.ADMIN if path == "/v1/keys" else Scope.READ
+    needed = Scope.ADMIN if path in ("/v1/keys", "/v1/sources") else Scope.READ
     async with httpx.AsyncClient(base_url=ombud.url) as anybody:
         problem(await anybody.get(filled(path)), 401, "no_key")
     for scope in set(Scope) - {needed, Scope.ADMIN}:

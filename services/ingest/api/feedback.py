@@ -1,20 +1,20 @@
 """Corrections and ratings: what people say about scores enters here."""
 
-from typing import Annotated
+from datetime import datetime
 
-from fastapi import APIRouter, Depends, Header, Request
+from fastapi import APIRouter, Depends, Request
+from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
+from services.ingest.api.repeats import idempotency_key
 from services.ingest.door import Door, Trail, spoken
-from services.ingest.feedback import FeedbackIn, RatingIn, corrected, rated
+from services.ingest.feedback import FeedbackIn, LineIn, RatingIn, corrected, from_line, rated
 from shared.auth import Principal, require
 from shared.clock import utcnow
 from shared.errors import Problem
 from shared.ids import digest, stable_id
 from shared.runtime import Platform
 from shared.vocabulary import Scope
-
-Key = Annotated[str | None, Header(alias="Idempotency-Key", max_length=256)]
 
 
 class Heard(BaseModel):
@@ -24,35 +24,65 @@ class Heard(BaseModel):
     duplicate: bool
 
 
-def build_router(platform: Platform, door: Door) -> APIRouter:
-    """Return the routes of corrections and ratings."""
-    router = APIRouter(prefix="/v1", tags=["feedback"])
-    may_review = require(platform.keys, Scope.REVIEW)
+class LineHeard(BaseModel):
+    """The answer to a correction line."""
 
-    @router.post("/feedback", status_code=202, summary="Say that a score was wrong or right")
-    async def give_feedback(
-        feedback: FeedbackIn, request: Request, principal: Principal = Depends(may_review), key: Key = None
-    ) -> Heard:
-        """Accept one correction; the same Idempotency-Key, or the same words at the same time, count once."""
-        if feedback.text and len(feedback.text.encode()) > platform.settings.max_text_bytes:
-            most = platform.settings.max_text_bytes
+    id: str
+
+
+def build_router(platform: Platform, door: Door, route: type[APIRoute]) -> APIRouter:
+    """Return the routes of corrections and ratings."""
+    router = APIRouter(tags=["feedback"], route_class=route)
+    may_review = require(platform.keys, Scope.REVIEW)
+    most = platform.settings.max_text_bytes
+
+    async def admit(feedback: FeedbackIn, request: Request, principal: Principal, key: str | None) -> Heard:
+        if feedback.text and len(feedback.text.encode()) > most:
             raise Problem(413, "text_too_long", f"The text may have {most} bytes.", field="text")
         now = utcnow()
-        seed = key or digest(feedback.model_dump_json().encode()) + (feedback.timestamp or now).isoformat()
-        correction_id = stable_id("correction", principal.id, seed)
+        correction_id = stable_id("correction", principal.id, _seed(feedback, key, feedback.timestamp or now))
         data = corrected(feedback, correction_id=correction_id, reviewer=principal.id, now=now)
         (fresh,) = await door.admit([spoken(data, correction_id, Trail.of(request))])
         return Heard(id=correction_id, duplicate=not fresh)
 
-    @router.post("/ratings", status_code=202, summary="Give your own judgement of a post")
+    @router.post("/v1/feedback", status_code=202, summary="Say that a score was wrong or right")
+    async def give_feedback(
+        feedback: FeedbackIn,
+        request: Request,
+        principal: Principal = Depends(may_review),
+        key: str | None = Depends(idempotency_key),
+    ) -> Heard:
+        """Accept one correction; the same Idempotency-Key, or the same words at the same time, count once."""
+        return await admit(feedback, request, principal, key)
+
+    @router.post("/api/v1/feedback", status_code=201, summary="Say it as one correction line")
+    async def give_line(
+        line: LineIn,
+        request: Request,
+        principal: Principal = Depends(may_review),
+        key: str | None = Depends(idempotency_key),
+    ) -> LineHeard:
+        """Accept a correction in the form in which the trainer's `GET /api/v1/feedback` gives it out again."""
+        if not line.text.strip():
+            raise Problem(422, "text_empty", "The text must hold something besides white space.", field="text")
+        return LineHeard(id=(await admit(from_line(line), request, principal, key)).id)
+
+    @router.post("/v1/ratings", status_code=202, summary="Give your own judgement of a post")
     async def rate(
-        rating: RatingIn, request: Request, principal: Principal = Depends(may_review), key: Key = None
+        rating: RatingIn,
+        request: Request,
+        principal: Principal = Depends(may_review),
+        key: str | None = Depends(idempotency_key),
     ) -> Heard:
         """Accept one rating from 0 to 4, or null for unsure."""
         now = utcnow()
-        seed = key or f"{rating.model_dump_json()}{(rating.timestamp or now).isoformat()}"
-        rating_id = stable_id("rating", principal.id, seed)
+        rating_id = stable_id("rating", principal.id, _seed(rating, key, rating.timestamp or now))
         (fresh,) = await door.admit([spoken(rated(rating, rater=principal.id, now=now), rating_id, Trail.of(request))])
         return Heard(id=rating_id, duplicate=not fresh)
 
     return router
+
+
+def _seed(said: BaseModel, key: str | None, at: datetime) -> str:
+    """Return what tells one word of a person from another; with a key its moment is left out."""
+    return f"{digest(said.model_dump_json().encode())}|{f'key {key}' if key else f'at {at.isoformat()}'}"

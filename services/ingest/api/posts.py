@@ -5,9 +5,11 @@ from typing import Annotated, Any
 
 import orjson
 from fastapi import APIRouter, Depends, Path, Request
+from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.ingest.api.bodies import as_json, read_body
+from services.ingest.api.repeats import idempotency_key
 from services.ingest.door import Door, Trail
 from services.ingest.posts import Identifier, PostIn, Rejection, check, check_many
 from services.ingest.settings import IngestSettings
@@ -84,9 +86,9 @@ async def lines_of(request: Request) -> AsyncIterator[tuple[int, bytes | None]]:
         yield number + 1, None if skipping else rest
 
 
-def build_router(platform: Platform, settings: IngestSettings, door: Door) -> APIRouter:
+def build_router(platform: Platform, settings: IngestSettings, door: Door, route: type[APIRoute]) -> APIRouter:
     """Return the routes of posts."""
-    router = APIRouter(prefix="/v1", tags=["posts"])
+    router = APIRouter(prefix="/v1", tags=["posts"], route_class=route)
     may_ingest = Depends(require(platform.keys, Scope.INGEST))
     limit = platform.settings.max_text_bytes
 
@@ -98,7 +100,7 @@ def build_router(platform: Platform, settings: IngestSettings, door: Door) -> AP
         "/posts",
         status_code=202,
         summary="Send one post or many",
-        dependencies=[may_ingest],
+        dependencies=[may_ingest, Depends(idempotency_key)],
         openapi_extra={"requestBody": {"required": True, "content": {"application/json": {"schema": _either()}}}},
     )
     async def send_posts(request: Request) -> Accepted | Summary:
@@ -190,7 +192,12 @@ def build_router(platform: Platform, settings: IngestSettings, door: Door) -> AP
         """Tell every service to erase the post's text; its id and statuses stay as a tombstone."""
         return Erased(event_id=await door.take_away(post_id, DeletionCause.PLATFORM, Trail.of(request)))
 
-    @router.post("/erasures", status_code=202, summary="Erase an author's or a post's text", dependencies=[may_ingest])
+    @router.post(
+        "/erasures",
+        status_code=202,
+        summary="Erase an author's or a post's text",
+        dependencies=[may_ingest, Depends(idempotency_key)],
+    )
     async def erase(erasure: ErasureIn, request: Request) -> Erased:
         """Tell every service to erase everything of an author, or one post by its platform's id."""
         trail = Trail.of(request)

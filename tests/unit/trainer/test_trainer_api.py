@@ -1,13 +1,14 @@
 """What the trainer answers, and to whom."""
 
 from collections.abc import AsyncIterator
+from datetime import datetime
 from pathlib import Path
 
 import httpx
 import pytest
 from fastapi import FastAPI
 
-from services.trainer.api import build_router
+from services.trainer.api import feedback, runs
 from services.trainer.settings import TrainerSettings
 from shared import errors
 from shared.auth import KeyRing, Principal, hash_key
@@ -32,7 +33,8 @@ async def http(store, tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
         await keys.publish({hash_key(key): Principal(key, key, frozenset({scopes[key]})) for key in scopes})
         app = FastAPI()
         errors.install(app)
-        app.include_router(build_router(store, TrainerSettings(), keys))
+        app.include_router(runs.build_router(store, TrainerSettings(), keys))
+        app.include_router(feedback.build_router(store, keys))
         transport = httpx.ASGITransport(app=app)
         async with httpx.AsyncClient(transport=transport, base_url="http://ombud", headers=holding(ADMIN)) as client:
             yield client
@@ -94,6 +96,8 @@ async def test_a_correction_names_the_model_that_learned_it(http, store, handler
         ("GET", "/v1/runs/x", {ADMIN, READER}),
         ("GET", "/v1/models", {ADMIN, READER}),
         ("GET", "/v1/corrections/x", {ADMIN, READER}),
+        ("GET", "/api/v1/feedback", {ADMIN, READER}),
+        ("GET", "/api/feedback/summary", {ADMIN, READER}),
     ],
 )
 async def test_a_key_opens_only_what_its_scope_allows(http, method, path, allowed) -> None:
@@ -102,3 +106,66 @@ async def test_a_key_opens_only_what_its_scope_allows(http, method, path, allowe
         assert (answer.status_code == 403) == (key not in allowed)
     http.headers.pop("X-API-Key")
     assert (await http.request(method, path)).status_code == 401
+
+
+async def test_corrections_are_given_page_by_page_with_a_link(http, handlers) -> None:
+    told = [corrected(f"c{n}", text=f"text {n}", corrected_at=at(n)) for n in range(5)]
+    await handlers.on_post_corrected(told)
+    met, url = [], "/api/v1/feedback?limit=2&since=2026-03-01T12:01:00%2B00:00"
+    while url:
+        answer = await http.get(url)
+        assert answer.status_code == 200
+        met.append([line["text"] for line in answer.json()])
+        url = answer.links.get("next", {}).get("url")
+    assert met == [["text 1", "text 2"], ["text 3", "text 4"]]
+
+
+async def test_a_line_has_the_fields_the_harvest_knows(http, handlers) -> None:
+    await handlers.on_post_corrected([corrected("c", text="You fool", actual_categories=("toxic",))])
+    assert (await http.get("/api/v1/feedback")).json() == [
+        {
+            "text": "You fool",
+            "feedback_type": "other",
+            "expected_categories": ["insult"],
+            "actual_categories": ["toxic"],
+            "spoke_about": ["insult", "toxic"],
+            "timestamp": "2026-03-01T12:00:00+00:00",
+        }
+    ]
+
+
+async def test_since_a_date_means_midnight_in_utc_inclusive(http, handlers) -> None:
+    moments = ["2026-03-01T00:30:00+02:00", "2026-02-28T23:30:00-02:00", "2026-03-01T00:00:00+00:00"]
+    await handlers.on_post_corrected(
+        [corrected(text, text=text, corrected_at=datetime.fromisoformat(text)) for text in moments]
+    )
+    found = (await http.get("/api/v1/feedback", params={"since": "2026-03-01"})).json()
+    assert [line["text"] for line in found] == [moments[2], moments[1]]
+
+
+@pytest.mark.parametrize(
+    ("asked", "field"),
+    [
+        ({"since": "yesterday"}, "since"),
+        ({"since": "0001-01-01T00:00:00+12:00"}, "since"),
+        ({"limit": "0"}, "limit"),
+        ({"limit": "1001"}, "limit"),
+        ({"cursor": "nonsense"}, "cursor"),
+        ({"cursor": "ÿ"}, "cursor"),
+    ],
+)
+async def test_a_wrong_question_is_422_and_named(http, asked, field) -> None:
+    answer = await http.get("/api/v1/feedback", params=asked)
+    assert (answer.status_code, answer.json()["field"]) == (422, field)
+
+
+async def test_the_summary_has_the_shape_of_its_page(http, handlers) -> None:
+    empty = (await http.get("/api/feedback/summary")).json()
+    assert (empty["total"], empty["first"], empty["last"]) == (0, None, None)
+    await handlers.on_post_corrected([corrected("c", text="You fool", corrected_at=NOON)])
+    found = (await http.get("/api/feedback/summary")).json()
+    assert found.keys() == {"total", "by_type", "by_category", "first", "last"}
+    assert found["by_type"] == {"false_positive": 0, "false_negative": 0, "other": 1}
+    assert found["by_category"]["insult"] == {"false_positive": 0, "false_negative": 1}
+    assert len(found["by_category"]) == 12
+    assert found["first"] == found["last"] == "2026-03-01T12:00:00Z"

@@ -1,4 +1,4 @@
-"""HTTP of the trainer: ask for a run, stop one, see runs and models, and what became of a correction."""
+"""HTTP: ask for a run, stop one, see runs and models, and what became of a correction."""
 
 from datetime import datetime
 from typing import Annotated, Any
