@@ -20,7 +20,7 @@ class BusSettings(BaseSettings):
 
     model_config = _config("OMBUD_BUS_")
 
-    batch_size: int = Field(200, ge=1, le=1000, description="Entries one handler call gets at most.")
+    batch_size: int = Field(500, ge=1, le=1000, description="Entries one handler call gets at most.")
     attempts: int = Field(5, ge=1, le=20, description="Failures after which an event becomes a dead letter.")
     backoff_base_s: float = Field(2.0, gt=0, description="First pause before a retry; grows by four each time.")
     backoff_limit_s: float = Field(900.0, gt=0, description="Longest pause before a retry.")

@@ -18,7 +18,7 @@ MAX_EVENT_BYTES = 1_048_576
 """No event of ours comes near one MiB; more is refused before it is parsed."""
 
 
-REMEMBERED = 1_024
+REMEMBERED = 2_048
 """Parsed entries kept per stream for the other groups of this process; events are immutable."""
 
 

@@ -4,7 +4,7 @@ import asyncio
 import statistics
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 import httpx
@@ -15,9 +15,9 @@ from shared.artifacts import ArtifactStore
 from shared.bus.metrics import sweep
 from shared.bus.publisher import connect
 from shared.model import Model, load
-from shared.streams import groups
+from shared.streams import SERVICES, groups
 from tests.bench.workload import texts
-from tests.support.ombud import Processes, client, embedded
+from tests.support.ombud import Processes, client
 from tests.support.servers import Broker, eventually
 
 POSTS = 8_000
@@ -91,31 +91,31 @@ def _ms(entry: bytes) -> float:
 
 
 @asynccontextmanager
-async def one_process(folder: Path) -> AsyncIterator[tuple[httpx.AsyncClient, str, Model]]:
-    """Yield an Ombud with all services in this process."""
-    broker = Broker(folder / "broker").start()
-    try:
-        async with embedded(folder / "data", broker.url) as (http, _):
-            yield http, broker.url, await live_model(http, folder / "data")
-    finally:
-        broker.stop()
-
-
-@asynccontextmanager
-async def split(folder: Path) -> AsyncIterator[tuple[httpx.AsyncClient, str, Model]]:
-    """Yield an Ombud with each service in a process of its own."""
+async def running(folder: Path, *processes: str) -> AsyncIterator[tuple[httpx.AsyncClient, str, Model]]:
+    """Yield an Ombud as it is run for real: the named processes (`a+b` is one of both services) and a broker."""
     broker = Broker(folder / "broker").start()
     ombud = Processes(folder / "data", broker.url, log_level="WARNING")
     try:
-        ombud.start()
-        await ombud.ready()
-        async with ombud.client("trainer") as http:
+        ombud.start(*processes)
+        await ombud.ready(*processes)
+        trainer, ingest = (next(name for name in processes if service in name) for service in ("trainer", "ingest"))
+        async with ombud.client(trainer) as http:
             model = await live_model(http, folder / "data")
-        async with client(f"http://127.0.0.1:{ombud.ports['ingest']}") as http:
+        async with client(f"http://127.0.0.1:{ombud.ports[ingest]}") as http:
             yield http, broker.url, model
     finally:
         ombud.terminate()
         broker.stop()
+
+
+def one_process(folder: Path) -> AbstractAsyncContextManager[tuple[httpx.AsyncClient, str, Model]]:
+    """Return an Ombud with all services in one process."""
+    return running(folder, "+".join(SERVICES))
+
+
+def split(folder: Path) -> AbstractAsyncContextManager[tuple[httpx.AsyncClient, str, Model]]:
+    """Return an Ombud with each service in a process of its own."""
+    return running(folder, *SERVICES)
 
 
 def quantile(values: list[float], share: float) -> float:

@@ -90,14 +90,14 @@ class Processes:
     def start(self, *names: str) -> None:
         """Start the named services, or all; the log of each goes to `<data_dir>/<name>.log`.
 
-        `classifier@2` is a second process of the classifier.
+        `classifier@2` is a second process of the classifier, `auditor+reporter` is one process of both.
         """
         self.data_dir.mkdir(parents=True, exist_ok=True)
         for name in names or SERVICES:
             self.ports.setdefault(name, lasting_port())
             with (self.data_dir / f"{name}.log").open("ab") as log:
                 self._running[name] = subprocess.Popen(
-                    [sys.executable, "-m", "services", "run", name.partition("@")[0]],
+                    [sys.executable, "-m", "services", "run", *name.partition("@")[0].split("+")],
                     env=environment(**self._settings, port=self.ports[name]),
                     cwd=ROOT,
                     stdin=subprocess.DEVNULL,
