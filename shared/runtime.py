@@ -105,9 +105,10 @@ class Platform:
         return Database(url, metadata)
 
     async def look(self) -> None:
-        """Look at every group once; what is seen serves metrics, liveness and back-pressure."""
-        self.states = await sweep(self.redis, groups())
+        """Look once at our own groups and at those that hear us; it serves metrics, liveness and back-pressure."""
         own = {service.name for service in self.services}
+        ours = [(name, group) for name, group in groups() if group in own or FLOW[name].said_by in own]
+        self.states = await sweep(self.redis, ours)
         self.health.saw(state for state in self.states if state.group in own)  # a restart of ours mends no other's
 
     def backlog(self, stream: str) -> int:

@@ -135,7 +135,7 @@ def _outcomes(events: Sequence[Event[Any]], told: Mapping[str, Change], changes:
 
 
 def _said(change: Change) -> PostStatusChanged:
-    return PostStatusChanged(
+    return PostStatusChanged.model_construct(  # from our own rows; checking it again would cost more than saying it
         post_id=change.post_id,
         status=change.status,
         previous=change.previous,
@@ -143,6 +143,8 @@ def _said(change: Change) -> PostStatusChanged:
         sequence=change.sequence,
         first_status=change.first_status,
         first_changed_at=change.first_changed_at,
+        locked=False,
+        hold_until=None,
         model_version=change.model_version,
         changed_at=change.changed_at,
     )

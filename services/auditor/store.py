@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BindParameter, Row, bindparam, case, func, insert, or_, select, update
+from sqlalchemy import BindParameter, Row, bindparam, case, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.auditor.status import MODEL, REVIEWER, Change, Opinion, StatusRecord, newest_first
 from services.auditor.tables import corrections, status_changes, statuses
-from shared.db import Database, insert_new, upsert
+from shared.db import Database, append, insert_new, upsert
 from shared.vocabulary import Status
 
 IDS: BindParameter[Any] = bindparam("ids", expanding=True)
@@ -171,7 +171,7 @@ class Store:
         if changes:
             rows = [_step(change) for change in changes]
             rows.sort(key=lambda row: (row["post_id"], row["sequence"]))
-            await connection.execute(insert(status_changes), rows)
+            await append(connection, status_changes, rows)
         await upsert(connection, statuses, [_row(each) for each in sorted(records, key=lambda each: each.post_id)])
 
     async def mark_deleted(self, connection: AsyncConnection, deleted: Sequence[tuple[str, datetime]]) -> None:
