@@ -6,6 +6,7 @@ Source of the envelope: CloudEvents 1.0.2, JSON format, structured mode.
 """
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Annotated, Any, ClassVar, Generic, Literal, Self, TypeVar
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
@@ -281,6 +282,12 @@ class Event(BaseModel, Generic[D]):
         return self.model_copy(update={"attempt": self.attempt + 1, "reason": reason})
 
 
+@cache
+def _envelope(payload: type[Payload]) -> tuple[type[Event[Any]], str]:
+    """Return the envelope class and the CloudEvents type of a payload; asked for every event that is said."""
+    return Event[payload], payload.event_type()  # type: ignore[valid-type]
+
+
 def said(
     data: P,
     *,
@@ -294,9 +301,9 @@ def said(
 
     `by` is a service name, `cause` the id of what led to it, `n` tells several facts of one cause apart.
     """
-    kind = data.event_type()
+    envelope, kind = _envelope(type(data))
     identity = stable_id(cause, kind, n)
-    return Event[P].model_construct(
+    return envelope.model_construct(
         specversion="1.0",
         id=identity,
         source=f"ombud/{by}",
