@@ -13,7 +13,7 @@ from shared.bus.metrics import GroupState, sweep
 from shared.bus.publisher import Publisher
 from shared.events import Event, PostIngested
 from shared.settings import BusSettings
-from shared.streams import groups
+from shared.streams import FLOW, groups, heard_by
 from tests.support.kit import CLASSIFIER, INGESTED, SCORED, pending, posts, running, score, service, settled, stand
 from tests.support.servers import Broker, eventually
 
@@ -112,11 +112,18 @@ async def test_the_standstill_of_a_service_elsewhere_is_not_ours(
 async def test_a_missing_group_makes_us_unready(broker: Broker, redis: Redis, data: Path) -> None:
     async with running(broker.url, data, service("classifier", {})) as process:
         assert (await process.get("/readyz")).status_code == 200
-        await redis.xgroup_destroy("posts.rated", "trainer")
+        await redis.xgroup_destroy("posts.scored", "trainer")
         await eventually(lambda: any(each.missing for each in process.platform.states))
         answer = await process.get("/readyz")
         assert answer.status_code == 503
-        assert "group posts.rated/trainer is missing" in answer.json()["detail"]
+        assert "group posts.scored/trainer is missing" in answer.json()["detail"]
+
+
+async def test_a_process_looks_at_the_groups_it_runs_and_at_those_that_hear_it(broker: Broker, data: Path) -> None:
+    async with running(broker.url, data, service("classifier", {})) as process:
+        seen = {(each.stream, each.group) for each in process.platform.states}
+        heard = {(stream.name, "classifier") for stream in heard_by("classifier")}
+        assert seen == heard | {("posts.scored", group) for group in FLOW["posts.scored"].heard_by}
 
 
 async def test_a_broker_that_is_away_makes_us_unready_not_dead(broker: Broker, data: Path) -> None:

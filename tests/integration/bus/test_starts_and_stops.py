@@ -136,5 +136,6 @@ async def test_every_group_of_the_flow_exists_after_any_process_started(broker: 
         for stream, group in groups():
             for key in (stream, retry_key(stream, group)):
                 assert group.encode() in [info["name"] for info in await process.platform.redis.xinfo_groups(key)]
-        assert {stream.name for stream in FLOW.values()} == {state.stream for state in process.platform.states}
+        own = {stream.name for stream in FLOW.values() if stream.said_by == "auditor" or "auditor" in stream.heard_by}
+        assert own == {state.stream for state in process.platform.states}
         assert (await process.get("/readyz")).json() == {"status": "ready"}
