@@ -4,6 +4,7 @@ Invariant: a batch is one transaction, and a failure of the database itself is `
 """
 
 import re
+import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -67,7 +68,13 @@ def make_engine(url: str) -> AsyncEngine:
     def on_connect(connection: Any, _: Any) -> None:
         connection.isolation_level = None  # the driver's own transactions would hide ours
         cursor = connection.cursor()
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000", "foreign_keys=ON"):
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "busy_timeout=5000",
+            "foreign_keys=ON",
+            "secure_delete=ON",
+        ):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 
@@ -90,6 +97,8 @@ def _outages() -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        raise Unavailable(f"database ({type(error).__name__})") from error
+    except sqlite3.OperationalError as error:
         raise Unavailable(f"database ({type(error).__name__})") from error
     except (OperationalError, InterfaceError) as error:
         if WRONG_STATEMENT.match(str(error.orig)):  # SQLite calls these operational, too
@@ -132,6 +141,24 @@ class Database:
         """Raise Unavailable if the database does not answer."""
         async with self.read() as connection:
             await connection.execute(text("SELECT 1"))
+
+    async def scrub(self, *, whole: bool) -> bool:
+        """Take the bytes of erased rows out of SQLite's files; return False while a reader keeps that from ending.
+
+        `secure_delete` overwrites what is freed, but for copies that moving cells between pages leaves in the gaps;
+        those go when the file is written anew (`whole`), which holds up writers. PostgreSQL vacuums by itself.
+        """
+        if self.dialect != "sqlite":
+            return True
+        with _outages():
+            async with self.engine.connect() as connection:
+                driver: Any = (await connection.get_raw_connection()).driver_connection
+                if whole:
+                    await (await driver.execute("VACUUM")).close()
+                cursor = await driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                busy, *_ = await cursor.fetchone()
+                await cursor.close()
+                return not busy
 
     async def close(self) -> None:
         """Give every connection back."""

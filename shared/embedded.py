@@ -20,6 +20,9 @@ log = structlog.get_logger("ombud.embedded")
 MIN_MAJOR = 7
 START_S = 20.0
 PORT_FILE = "broker.port"
+FORGETFUL = {"stream-node-max-entries": "1", "slowlog-log-slower-than": "-1"}
+"""An entry that shares its node stays in memory and files with the others after it was deleted, and the slow log quotes
+arguments, which are posts."""
 
 
 class NoServer(RuntimeError):
@@ -83,6 +86,8 @@ class PrivateBroker:
         self._folder.mkdir(parents=True, exist_ok=True)
         if await self._adopt():
             return
+        for left in self._folder.rglob("temp-*"):  # a rewrite that a killed server did not finish; nobody reads it
+            left.unlink(missing_ok=True)
         options = {
             "port": str(self.port),
             "bind": "127.0.0.1",
@@ -91,6 +96,7 @@ class PrivateBroker:
             "appendfsync": "everysec",
             "save": "",
             "maxmemory-policy": "noeviction",
+            **FORGETFUL,
             "daemonize": "no",
             "logfile": str((self._folder / "broker.log").resolve()),
         }
@@ -124,8 +130,16 @@ class PrivateBroker:
             return False
         self.port, self._adopted = port, True
         await self._answering()
+        await self._make_forgetful()
         log.warning("took over a private broker that was left running", port=port)
         return True
+
+    async def _make_forgetful(self) -> None:
+        client = Redis.from_url(self.url)
+        try:
+            await client.config_set(*(part for pair in FORGETFUL.items() for part in pair))
+        finally:
+            await client.aclose()
 
     async def _answering(self) -> None:
         client = Redis.from_url(self.url)

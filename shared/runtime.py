@@ -35,9 +35,11 @@ from shared.bus.keys import consumer_name
 from shared.bus.metrics import GroupState, sweep
 from shared.bus.publisher import Publisher, connect
 from shared.bus.retry import Pump, Reclaimer
+from shared.bus.rewriting import Rewriter
 from shared.db import Database, url_for
 from shared.errors import Problem, Unavailable, describe
 from shared.observability import RequestContext
+from shared.scrubbing import Scrub
 from shared.settings import Settings, effective
 from shared.streams import FLOW, groups, heard_by
 
@@ -48,6 +50,9 @@ GC_THRESHOLD = (50_000, 20, 100)
 at every step, about a tenth of the work."""
 
 Work = Callable[[], Awaitable[Any]]
+
+LONG_S = 3600.0
+"""Writing a large file anew may take that long before its loop counts as dead."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +67,10 @@ class Loop:
 
 @dataclass
 class Service:
-    """What a service's `build(platform)` returns. `commands` serve whoever has the machine but no API key."""
+    """What a service's `build(platform)` returns. `commands` serve whoever has the machine but no API key.
+
+    `mop` erases what a write that ran beside an erasure may have left; it is called when an erasure is over.
+    """
 
     name: str
     routers: Sequence[APIRouter]
@@ -72,6 +80,7 @@ class Service:
     loops: Sequence[Loop] = ()
     start: Work | None = None
     stop: Work | None = None
+    mop: Work | None = None
     not_ready: Callable[[], Sequence[str]] = field(default=lambda: ())
     commands: Mapping[str, Callable[[], Awaitable[str]]] = field(default_factory=dict)
 
@@ -224,7 +233,7 @@ async def _start(
 def _loops(
     platform: Platform, services: Sequence[Service], own: Sequence[tuple[str, str]], reclaimer: Reclaimer
 ) -> list[Loop]:
-    redis, bus = platform.redis, platform.settings.bus
+    redis, bus, common = platform.redis, platform.settings.bus, platform.settings
     names = {service.name for service in services}
     spoken = [stream.name for stream in FLOW.values() if stream.said_by in names]
 
@@ -236,6 +245,16 @@ def _loops(
         Loop("pump", bus.pump_every_s, Pump(redis, own), 10.0),
         Loop("reclaimer", bus.reclaim_every_s, reclaimer, 10.0),
         Loop("janitor", bus.janitor_every_s, Janitor(redis, bus, spoken)),
+        Loop("rewriter", bus.janitor_every_s, Rewriter(redis, bus), LONG_S),
+        *(
+            Loop(
+                f"{service.name} scrub",
+                bus.janitor_every_s,
+                Scrub(redis, service.name, service.database, common.vacuum_every_s, service.mop),
+                LONG_S,
+            )
+            for service in services
+        ),
         Loop("sweep", bus.sweep_every_s, platform.look),
         *(loop for service in services for loop in service.loops),
     ]

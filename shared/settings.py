@@ -29,6 +29,9 @@ class BusSettings(BaseSettings):
     pump_every_s: float = Field(0.5, gt=0, description="Pause between two rounds of the delay pump.")
     janitor_every_s: float = Field(10.0, gt=0, description="Pause between two rounds of the janitor.")
     sweep_every_s: float = Field(2.0, gt=0, description="Pause between two looks at lag, pending and dead letters.")
+    rewrite_every_s: float = Field(
+        60.0, gt=0, description="Shortest pause between two rewrites of the append-only file after erasures."
+    )
     retain_for_s: float = Field(86_400.0, gt=0, description="How long acknowledged entries stay for replays.")
     fuse: int = Field(2_000_000, ge=1000, description="Length at which a stream drops its oldest entries.")
     dedup_window_s: int = Field(86_400, ge=60, description="Shortest time a repeated event id is refused at the door.")
@@ -52,6 +55,9 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(1_048_576, ge=1, description="Largest body of a request without a limit of its own.")
     pseudonym_salt: SecretStr | None = Field(None, description="Salt of author pseudonyms; none: made once and kept.")
     bootstrap_key: SecretStr | None = Field(None, description="An admin API key to accept from the first start on.")
+    vacuum_every_s: float = Field(
+        3600.0, gt=0, description="Shortest pause between two rewrites of a SQLite file after erasures."
+    )
     migrate_at_start: bool = Field(True, description="Bring tables to the newest form at start; off where a job does.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least important log line.")
     log_format: Literal["console", "json"] = Field("console", description="How a log line is written.")

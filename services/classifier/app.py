@@ -34,5 +34,6 @@ def build(platform: Platform) -> Service:
             Loop("tombstones", 30.0, store.mop),
         ],
         start=rescoring.follow,
+        mop=store.mop,
         not_ready=lambda: [] if live.version else ["no model was promoted yet"],
     )

@@ -13,7 +13,7 @@ from services.classifier.settings import ClassifierSettings
 from services.classifier.store import Known, Store
 from shared.artifacts import BadArtifact
 from shared.bus.commit import Again, Dead, Done, Outcome
-from shared.bus.janitor import author_subject
+from shared.bus.erasures import author_subject
 from shared.clock import utcnow
 from shared.events import Event, ModelPromoted, Post, PostCorrected, PostDeleted, PostIngested, caused
 from shared.vocabulary import ModelKind
@@ -24,6 +24,19 @@ SCORED = Counter("ombud_classifier_scored_posts", "Posts scored, by whether they
 def _subjects(post: Post) -> set[str]:
     author = {author_subject(post.platform, post.author)} if post.author else set()
     return author | {post.post_id}
+
+
+def _author_of(deleted: PostDeleted) -> str:
+    return author_subject(deleted.platform or "", deleted.author or "") if deleted.post_id is None else ""
+
+
+def _of_author(event: Event[PostIngested], authors: Mapping[str, str]) -> Event[PostIngested]:
+    """Return the event with the author an earlier revision named, so that an erasure of theirs finds every revision."""
+    post = event.data.post
+    if post.author is not None or post.post_id not in authors:
+        return event
+    named = post.model_copy(update={"author": authors[post.post_id]})
+    return event.model_copy(update={"data": PostIngested(post=named)})
 
 
 def _fresh(
@@ -58,17 +71,38 @@ class Handlers:
             [event.data.post.post_id for event in events],
             set().union(*subjects.values()),
         )
+        events = [_of_author(event, known.authors) for event in events]
+        subjects = {event.id: _subjects(event.data.post) for event in events}
         fresh = _fresh(events, subjects, known)
         # 2. decide with one model, 3. write in one transaction
         rows = await self._score(fresh, utcnow()) if fresh else {}
-        # 4. speak, also for what a repetition brings
+        # 4. an erasure that came meanwhile counts, too; what met one is not said and leaves the streams
+        gone = await self._erased(events, subjects, known, fresh)
+        # 5. speak, also for what a repetition brings
         outcomes: list[Outcome] = []
         for event in events:
             row: Any = rows.get(event.id) or known.scores.get(event.id)
-            spoken = row is not None and row.get("text") is not None
+            spoken = row is not None and row.get("text") is not None and event.id not in gone
             post = event.data.post if event.id in rows else post_of(row) if spoken else None
-            outcomes.append(Done([caused(event, scored(row, post), by="classifier")]) if post else Done())
+            says = [caused(event, scored(row, post), by="classifier")] if spoken and post else []
+            outcomes.append(Done(says, erase=gone.get(event.id, ())))
         return outcomes
+
+    async def _erased(
+        self,
+        events: Sequence[Event[PostIngested]],
+        subjects: Mapping[str, set[str]],
+        known: Known,
+        fresh: Sequence[Event[PostIngested]],
+    ) -> dict[str, set[str]]:
+        """Return event id -> subjects of what is erased, and erase what was written or is still there of it."""
+        erased = known.erased
+        if fresh:
+            erased = erased | await self._store.erased_among(set().union(*(subjects[event.id] for event in fresh)))
+        gone = {event.id: subjects[event.id] for event in events if subjects[event.id] & erased}
+        if gone:
+            await self._store.erase_again([event.data.post.post_id for event in events if event.id in gone])
+        return gone
 
     async def _score(self, events: list[Event[PostIngested]], now: datetime) -> dict[str, dict[str, Any]]:
         loaded = self._live.get()
@@ -97,13 +131,15 @@ class Handlers:
 
     async def on_post_deleted(self, events: list[Event[PostDeleted]]) -> Sequence[Outcome]:
         """Erase the text, keep ids and scores."""
-        await self._store.erase([event.data for event in events])
-        return [Done() for _ in events]
+        gone = await self._store.erase([event.data for event in events])
+        # the streams know a correction by its post, not by the post's author
+        return [Done(erase=gone.get(_author_of(event.data), ())) for event in events]
 
     async def on_post_corrected(self, events: list[Event[PostCorrected]]) -> Sequence[Outcome]:
         """Note a person's verdict beside the score."""
         await self._store.review([event.data for event in events])
-        return [Done() for _ in events]
+        gone = await self._store.erased_among({event.data.post_id for event in events if event.data.post_id})
+        return [Done(erase=[event.data.post_id] if event.data.post_id in gone else ()) for event in events]
 
     async def on_model_promoted(self, events: list[Event[ModelPromoted]]) -> Sequence[Outcome]:
         """Put the model in force and ask for new scores of older posts."""

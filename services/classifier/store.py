@@ -10,7 +10,7 @@ from sqlalchemy import Row, and_, exists, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.classifier.tables import corrections, models, posts, retractions, runs, scores, tombstones
-from shared.bus.janitor import author_subject
+from shared.bus.erasures import author_subject
 from shared.db import Database, chunks, insert_new, upsert
 from shared.events import PostCorrected, PostDeleted
 
@@ -19,10 +19,11 @@ ERASED = {"text": None, "author": None, "url": None, "reply_to": None}
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is known of a batch: cause id -> stored score and post; post id -> revision; erased subjects."""
+    """What is known of a batch: cause id -> stored score and post; post id -> revision, author; erased subjects."""
 
     scores: dict[str, dict[str, Any]]
     revisions: dict[str, int]
+    authors: dict[str, str]
     erased: set[str]
 
 
@@ -45,14 +46,24 @@ class Store:
             .join(posts, posts.c.post_id == scores.c.post_id)
             .where(scores.c.cause_id.in_(cause_ids))
         )
-        revisions = select(posts.c.post_id, posts.c.revision).where(posts.c.post_id.in_(post_ids))
-        erased = select(tombstones.c.subject).where(tombstones.c.subject.in_(list(subjects)))
+        older = select(posts.c.post_id, posts.c.revision, posts.c.author).where(posts.c.post_id.in_(post_ids))
         async with self._database.read() as connection:
+            rows = (await connection.execute(older)).all()
             return Known(
                 {row.cause_id: dict(row._mapping) for row in (await connection.execute(stored)).all()},
-                {row.post_id: row.revision for row in (await connection.execute(revisions)).all()},
-                set((await connection.execute(erased)).scalars()),
+                {row.post_id: row.revision for row in rows},
+                {row.post_id: row.author for row in rows if row.author is not None},
+                await self._erased_among(connection, subjects),
             )
+
+    async def erased_among(self, subjects: Collection[str]) -> set[str]:
+        """Return which post ids and author subjects are erased, as everybody sees it after the last commit."""
+        async with self._database.read() as connection:
+            return await self._erased_among(connection, subjects)
+
+    async def _erased_among(self, connection: AsyncConnection, subjects: Collection[str]) -> set[str]:
+        question = select(tombstones.c.subject).where(tombstones.c.subject.in_(list(subjects)))
+        return set((await connection.execute(question)).scalars())
 
     async def save(
         self, at: AsyncConnection, post_rows: Sequence[Mapping[str, Any]], score_rows: Sequence[Mapping[str, Any]]
@@ -72,23 +83,50 @@ class Store:
         }
         await at.execute(update(runs).where(runs.c.id == run["id"]).values(more))
 
-    async def erase(self, deletions: Sequence[PostDeleted]) -> None:
-        """Leave tombstones and no text; scores and ids stay."""
-        rows, ids, authors = [], [], []
-        for each in deletions:
-            if each.post_id is not None:
-                ids.append(each.post_id)
-                rows.append({"subject": each.post_id, "deleted_at": each.deleted_at})
-            elif each.platform and each.author:
-                authors.append((each.platform, each.author))
-                rows.append({"subject": author_subject(each.platform, each.author), "deleted_at": each.deleted_at})
+    async def erase(self, deletions: Sequence[PostDeleted]) -> dict[str, list[str]]:
+        """Leave tombstones and no text; scores and ids stay. Return author subject -> post ids that went with it.
+
+        The tombstones are committed first: a writer that did not see them is seen by what follows. A post that goes
+        with its author gets a tombstone that names the author, so that a repetition knows the same posts.
+        """
+        deleted = {each.post_id: each.deleted_at for each in deletions if each.post_id is not None}
+        authors = {
+            (each.platform, each.author): each.deleted_at
+            for each in deletions
+            if each.post_id is None and each.platform and each.author
+        }
+        subjects = {**deleted, **{author_subject(*whose): at for whose, at in authors.items()}}
         async with self.begin() as at:
-            await insert_new(at, tombstones, rows)
-            for some in chunks(ids):
-                await at.execute(update(posts).where(posts.c.post_id.in_(some)).values(ERASED))
-            for platform, author in authors:
-                whose = (posts.c.platform == platform) & (posts.c.author == author)
-                await at.execute(update(posts).where(whose).values(ERASED))
+            await insert_new(at, tombstones, [{"subject": name, "deleted_at": when} for name, when in subjects.items()])
+        async with self.begin() as at:
+            for (platform, author), when in authors.items():
+                await self._bury_posts_of(at, platform, author, when)
+            await self._erase_posts(at, list(deleted))
+            return await self._gone_with(at, [author_subject(*whose) for whose in authors])
+
+    async def _bury_posts_of(self, at: AsyncConnection, platform: str, author: str, when: datetime) -> None:
+        whose = (posts.c.platform == platform) & (posts.c.author == author)
+        ids = list((await at.execute(select(posts.c.post_id).where(whose))).scalars())
+        because = author_subject(platform, author)
+        await insert_new(at, tombstones, [{"subject": each, "deleted_at": when, "because": because} for each in ids])
+        await at.execute(update(posts).where(whose).values(ERASED))
+
+    async def _gone_with(self, at: AsyncConnection, subjects: Sequence[str]) -> dict[str, list[str]]:
+        gone: dict[str, list[str]] = {}
+        for some in chunks(subjects):
+            question = select(tombstones.c.because, tombstones.c.subject).where(tombstones.c.because.in_(some))
+            for because, subject in (await at.execute(question)).all():
+                gone.setdefault(because, []).append(subject)
+        return gone
+
+    async def erase_again(self, post_ids: Sequence[str]) -> None:
+        """Erase posts that were written although they, or their authors, were erased before."""
+        async with self.begin() as at:
+            await self._erase_posts(at, post_ids)
+
+    async def _erase_posts(self, at: AsyncConnection, post_ids: Sequence[str]) -> None:
+        for some in chunks(post_ids):
+            await at.execute(update(posts).where(posts.c.post_id.in_(some)).values(ERASED))
 
     async def mop(self) -> int:
         """Erase what a write that ran beside its erasure left; return how many posts that were."""

@@ -31,6 +31,8 @@ tombstones = Table(
     metadata,
     Column("subject", String(200), primary_key=True),
     Column("deleted_at", Moment, nullable=False),
+    Column("because", String(200)),  # of a post that went with its author: the author's subject
+    Index("classifier_tombstones_because", "because"),
 )
 
 scores = Table(

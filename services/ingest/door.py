@@ -11,14 +11,15 @@ from typing import Any, Self
 
 from fastapi import Request
 from prometheus_client import Counter
+from redis.exceptions import RedisError
 
 from services.ingest.posts import PostIn, ingested
 from services.ingest.settings import IngestSettings
 from shared import ids
-from shared.bus.janitor import ask_erasure, author_subject
+from shared.bus.erasures import author_subject
 from shared.bus.keys import replay_key
 from shared.clock import monotonic, utcnow
-from shared.errors import Problem
+from shared.errors import Problem, Unavailable
 from shared.events import Event, Payload, PostDeleted, said
 from shared.runtime import Platform
 from shared.streams import stream_of
@@ -112,9 +113,7 @@ class Door:
         """Tell every service to erase one post's text and return the event's id. A full stream stops no deletion."""
         data = PostDeleted(post_id=post_id, cause=cause, deleted_at=at or utcnow())
         event = spoken(data, f"{post_id}|deleted", trail)
-        await self._append([event])
-        await ask_erasure(self._platform.redis, post_id)
-        return event.id
+        return await self._withdraw(event, post_id)
 
     async def take_author_away(
         self,
@@ -130,8 +129,11 @@ class Door:
         pseudonym = ids.pseudonym(self._salt(), platform, author)
         data = PostDeleted(platform=platform, author=pseudonym, cause=cause, deleted_at=moment)
         event = spoken(data, f"{platform}|{pseudonym}|{int(moment.timestamp() * 1000)}", trail)
-        await self._append([event])
-        await ask_erasure(self._platform.redis, author_subject(platform, pseudonym))
+        return await self._withdraw(event, author_subject(platform, pseudonym))
+
+    async def _withdraw(self, event: Event[Any], subject: str) -> str:
+        fresh = await self._platform.publisher.withdraw(event, subject)
+        ADMITTED.labels(stream_of(event).name, "yes" if fresh else "no").inc()
         return event.id
 
     async def turn_author(
@@ -147,11 +149,17 @@ class Door:
 
     async def seen(self, channel: str, proof: str) -> bool:
         """Return whether a signed request was taken before on this channel; `proof` is its signature or id."""
-        return bool(await self._platform.redis.exists(replay_key(channel, proof)))
+        try:
+            return bool(await self._platform.redis.exists(replay_key(channel, proof)))
+        except RedisError as error:
+            raise Unavailable("broker") from error
 
     async def remember(self, channel: str, proof: str, keep_s: int) -> None:
         """Note that a signed request was taken. Only after its events are durable: a lost note repeats event ids."""
-        await self._platform.redis.set(replay_key(channel, proof), 1, ex=keep_s)
+        try:
+            await self._platform.redis.set(replay_key(channel, proof), 1, ex=keep_s)
+        except RedisError as error:
+            raise Unavailable("broker") from error
 
 
 def spoken(data: Payload, cause: str, trail: Trail = UNTRACED) -> Event[Any]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from services.trainer.store import Store
 from shared.bus.commit import Dead, Done, Outcome
-from shared.bus.janitor import author_subject
+from shared.bus.erasures import author_subject
 from shared.events import Event, PostCorrected, PostDeleted, PostRated, PostScored
 
 
@@ -31,7 +31,8 @@ class Handlers:
         # 3. a post of an erased author gets a tombstone of its own; a deletion that came meanwhile counts too
         erased = await self._store.erased_now(subjects)
         await self._forget({each.post.post_id: at for each in newest if (at := erased_since(each, erased))})
-        return [Done()] * len(events)
+        # 4. what met a tombstone has to leave the streams
+        return [Done(erase=subjects_of(event.data) if erased_since(event.data, erased) else ()) for event in events]
 
     async def on_post_corrected(self, events: list[Event[PostCorrected]]) -> Sequence[Outcome]:
         """Keep every correction, whether its post is known yet or not."""

@@ -1,7 +1,7 @@
 """What a handler decided about a batch becomes one atomic step on the broker."""
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +9,7 @@ import orjson
 from redis.asyncio import Redis
 
 from shared.bus.envelope import Malformed
+from shared.bus.erasures import ask_erasure
 from shared.bus.keys import dead_key, delay_key
 from shared.bus.scripts import script
 from shared.clock import millis
@@ -21,9 +22,10 @@ MALFORMED = "Malformed"
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """Handled; `says` is what follows from it."""
+    """Handled; `says` is what follows from it, `erase` names what met a tombstone and has to leave the streams."""
 
     says: Sequence[Event[Any]] = ()
+    erase: Collection[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +119,7 @@ class Committer:
     """Settles batches of one group on one server."""
 
     def __init__(self, redis: Redis, settings: BusSettings) -> None:
+        self._redis = redis
         self._settings = settings
         self._commit = script(redis, "commit")
 
@@ -128,7 +131,13 @@ class Committer:
         *,
         origin: str,
     ) -> int:
-        """Write what follows from each entry and acknowledge it; return how many entries were still ours."""
+        """Write what follows from each entry and acknowledge it; return how many entries were still ours.
+
+        Erasures are asked for first: asking twice is harmless, and a crash before the acknowledgement repeats it.
+        """
+        erase = {subject for *_, outcome in entries if isinstance(outcome, Done) for subject in outcome.erase}
+        if erase:
+            await ask_erasure(self._redis, *sorted(erase))
         now = millis()
         writes = {
             entry: writes_of(

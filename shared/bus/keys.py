@@ -10,6 +10,10 @@ from shared.ids import digest
 
 SEEN = "ombud:seen"
 ERASURES = "ombud:erasures"
+SCRUBS = "ombud:scrubs"
+SCRUB_TURN = "ombud:scrubs:turn"
+BROKER = "broker"
+"""The broker's name among those who have to clean their files; the others are the services."""
 API_KEYS = "ombud:api_keys"
 REPLAYS = "ombud:replays"
 

@@ -20,6 +20,12 @@ DEAD = Counter("ombud_bus_dead_events", "Events a group gave up on.", ["stream",
 RECLAIMED = Counter("ombud_bus_reclaimed_events", "Entries taken over from a worker that is gone.", ["stream", "group"])
 TRIMMED = Counter("ombud_bus_trimmed_events", "Acknowledged entries dropped by the janitor.", ["stream"])
 ERASED = Counter("ombud_bus_erased_events", "Entries removed because their post was deleted.", ["stream"])
+OLDEST_ERASURE = Gauge("ombud_bus_oldest_erasure_seconds", "Age of the oldest erasure that is not over.")
+SCRUBBED = Counter(
+    "ombud_bus_scrubs",
+    "Times somebody cleaned its files of erased bytes; the broker counts as a service.",
+    ["service", "outcome"],
+)
 LOST = Counter(
     "ombud_bus_lost_events", "Entries or groups that vanished before they were handled.", ["stream", "group"]
 )

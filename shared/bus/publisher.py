@@ -12,7 +12,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.exceptions import RedisError
 
-from shared.bus.keys import seen_keys
+from shared.bus.keys import ERASURES, seen_keys
 from shared.bus.scripts import script
 from shared.clock import millis
 from shared.errors import Unavailable
@@ -44,6 +44,7 @@ class Publisher:
         self._redis = redis
         self._settings = settings
         self._admit = script(redis, "admit")
+        self._withdraw = script(redis, "withdraw")
 
     async def publish_many(self, events: Iterable[Event[Any]], *, atomic: bool = False) -> int:
         """Append events in order and return how many; with `atomic`, each chunk of 500 appears at once or not at all.
@@ -89,3 +90,23 @@ class Publisher:
                 raise Unavailable("broker") from error
             await asyncio.sleep(0)
         return fresh
+
+    async def withdraw(self, event: Event[Any], subject: str) -> bool:
+        """Append a deletion unless its id was appended within the window, and ask for the erasure of its subject.
+
+        Both are one atomic step; who repeats a deletion asks for the erasure again. Returns whether it was new.
+        Raises Unavailable when the broker cannot be reached.
+        """
+        stream, window = stream_of(event).name, self._settings.dedup_window_s
+        keys = [stream, *seen_keys(stream, millis() / 1000, window), ERASURES]
+        argv: list[bytes | int] = [
+            self._settings.fuse,
+            2 * window,
+            UUID(event.id).bytes,
+            event.wire(),
+            subject.encode(),
+        ]
+        try:
+            return bool(await self._withdraw(keys=keys, args=[*argv, subject.encode()]))
+        except RedisError as error:
+            raise Unavailable("broker") from error

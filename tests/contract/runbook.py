@@ -23,6 +23,14 @@ WHEN_OFF = {
     "ombud_bus_lost_events_total": (
         "Any: the broker lost data (emptied, or trimmed at the fuse). Send the posts of that time again; that is safe."
     ),
+    "ombud_bus_oldest_erasure_seconds": (
+        "Over a minute: a group has not passed it (look at lag and pending), or the deletion is a dead letter of "
+        "`posts.deleted`: mend the cause, then `redrive`."
+    ),
+    "ombud_bus_scrubs_total": (
+        '`outcome="refused"`: the broker forbids BGREWRITEAOF; ask who runs it. `failed`: its disk is full, or it '
+        "cannot fork. Until it is `done`, erased bytes stay in its files."
+    ),
     "ombud_bus_oldest_pending_seconds": (
         "Over `OMBUD_BUS_RECLAIM_IDLE_S` plus a minute: a worker hangs, or nobody runs the reclaimer of that group."
     ),

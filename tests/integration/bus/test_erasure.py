@@ -6,15 +6,17 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
-from shared.bus.commit import Again, Committer, Dead
-from shared.bus.janitor import Janitor, ask_erasure, author_subject
-from shared.bus.keys import ERASURES, retry_key
+from shared.bus.commit import Again, Committer, Dead, Done, Outcome
+from shared.bus.erasures import ask_erasure, author_subject
+from shared.bus.janitor import Janitor
+from shared.bus.keys import BROKER, ERASURES, SCRUBS, dead_key, retry_key
 from shared.bus.publisher import Publisher
 from shared.bus.retry import Pump
-from shared.clock import millis
-from shared.events import Event, PostIngested
+from shared.clock import millis, utcnow
+from shared.errors import Unavailable
+from shared.events import Event, PostDeleted, PostIngested, said
 from shared.settings import BusSettings
-from shared.streams import FLOW
+from shared.streams import FLOW, SERVICES
 from tests.support.kit import (
     CLASSIFIER,
     INGESTED,
@@ -34,6 +36,7 @@ from tests.support.kit import (
 )
 from tests.support.servers import Broker, eventually
 
+DELETED = "posts.deleted"
 HEARERS = FLOW[SCORED].heard_by
 GONE = post(2)
 
@@ -244,3 +247,114 @@ async def test_a_running_process_erases_what_it_was_asked_for(
 
 async def _forgotten(redis: Redis) -> bool:
     return not await asked(redis)
+
+
+# -- the deletion itself -----------------------------------------------------------------------------------
+
+
+def gone(n: int = 2) -> Event[PostDeleted]:
+    """Return the deletion of post `n`."""
+    name = post(n).data.post.post_id
+    return said(PostDeleted(post_id=name, deleted_at=utcnow()), by="ingest", cause=f"{name}|deleted")
+
+
+async def test_a_deletion_and_its_erasure_appear_together_and_a_repetition_asks_again(
+    redis: Redis, publisher: Publisher, janitor: Janitor
+) -> None:
+    name = GONE.data.post.post_id
+    assert await publisher.withdraw(gone(), name)
+    (entry, _), *none = await redis.xrange(DELETED)
+    assert none == [] and await redis.zscore(ERASURES, name) == int(entry.split(b"-")[0])
+    await settle_all(redis, DELETED, *FLOW[DELETED].heard_by)
+    await rounds(janitor)
+    assert await asked(redis) == []
+    assert not await publisher.withdraw(gone(), name), "the stream says it once"
+    assert await redis.xlen(DELETED) == 1 and await asked(redis) == [name.encode()]
+
+
+async def test_an_erasure_waits_until_every_service_has_erased_its_tables(
+    redis: Redis, publisher: Publisher, janitor: Janitor
+) -> None:
+    await publisher.withdraw(gone(), GONE.data.post.post_id)
+    first, *others = FLOW[DELETED].heard_by
+    await settle_all(redis, DELETED, *others)
+    await rounds(janitor)
+    assert await asked(redis), "one has not heard of it"
+    await take(redis, 1, DELETED, first)
+    await rounds(janitor)
+    assert await asked(redis), "one is at it"
+    assert not await redis.exists(SCRUBS)
+    await redis.xack(DELETED, first, (await redis.xrange(DELETED))[0][0])
+    await rounds(janitor)
+    assert await asked(redis) == []
+    assert {name.decode() for name in await redis.hkeys(SCRUBS)} == {BROKER, *SERVICES}
+
+
+async def test_a_deletion_that_failed_keeps_the_erasure_waiting(
+    redis: Redis, publisher: Publisher, janitor: Janitor
+) -> None:
+    await publisher.withdraw(gone(), GONE.data.post.post_id)
+    first, *others = FLOW[DELETED].heard_by
+    await settle_all(redis, DELETED, *others)
+    (entry,) = await take(redis, 1, DELETED, first)
+    committer = Committer(redis, BusSettings())
+    await committer.settle(DELETED, first, [(entry, gone(), Again("not now"))], origin=DELETED)
+    await rounds(janitor)
+    assert await asked(redis), "it waits for another try"
+    await asyncio.sleep(0.05)
+    await Pump(redis, [(DELETED, first)])()
+    (retry,) = await take(redis, 1, retry_key(DELETED, first), first)
+    await rounds(janitor)
+    assert await asked(redis), "it is tried again"
+    failed = [(retry, gone().again("not now"), Dead("no"))]
+    await committer.settle(retry_key(DELETED, first), first, failed, origin=DELETED)
+    await Janitor(redis, BusSettings(), [DELETED])()
+    await rounds(janitor)
+    assert await asked(redis), "nobody has erased: an operator has to redrive it"
+    await redis.delete(dead_key(DELETED, first))
+    await rounds(janitor)
+    assert await asked(redis) == []
+
+
+async def test_an_erasure_that_is_asked_for_again_while_the_janitor_looks_stays(
+    redis: Redis, publisher: Publisher, janitor: Janitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = GONE.data.post.post_id
+    await ask_erasure(redis, name)
+    await asyncio.sleep(0.005)
+    zrange = redis.zrange
+
+    async def looks(*args: object, **options: object) -> object:
+        found = await zrange(*args, **options)  # type: ignore[arg-type]
+        await ask_erasure(redis, name)
+        return found
+
+    with monkeypatch.context() as patched:
+        patched.setattr(redis, "zrange", looks)
+        await janitor.erase()
+    assert await asked(redis) == [name.encode()]
+    await rounds(janitor)
+    assert await asked(redis) == []
+
+
+async def test_what_met_a_tombstone_leaves_the_streams_although_its_erasure_was_over(
+    broker: Broker, redis: Redis, publisher: Publisher, data: Path
+) -> None:
+    async def buried(events: list[Event[PostIngested]]) -> list[Outcome]:
+        met = {event.data.post.post_id for event in events} & {GONE.data.post.post_id}
+        return [Done(erase=met if event.id == GONE.id else ()) for event in events]
+
+    async with running(broker.url, data, service("classifier", {INGESTED: buried})):
+        await publisher.publish_many(posts(5))  # a bridge repeats itself; nobody has asked for anything yet
+        await eventually(lambda: settled(redis))
+        await eventually(lambda: _forgotten(redis))
+    assert await said_ids(redis, INGESTED) == ids(event for event in posts(5) if event.id != GONE.id)
+
+
+async def test_who_cannot_reach_the_broker_is_told_to_come_again() -> None:
+    away = Redis(host="127.0.0.1", port=1)
+    with pytest.raises(Unavailable):
+        await ask_erasure(away, "p1")
+    with pytest.raises(Unavailable):
+        await Publisher(away, BusSettings()).withdraw(gone(), "p1")
+    await away.aclose()

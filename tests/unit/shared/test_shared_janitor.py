@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from shared.bus.janitor import author_subject, subjects
+from shared.bus.erasures import author_subject, subjects
 from shared.events import Post, PostDeleted, PostIngested, said
 from tests.contract import speech
 

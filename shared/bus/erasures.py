@@ -1,0 +1,52 @@
+"""Under which names text is erased, and how that is asked for.
+
+Invariant: asking twice is harmless, so whoever is not sure asks again.
+"""
+
+from typing import Any
+
+import orjson
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from shared.bus.keys import ERASURES
+from shared.errors import Unavailable
+
+AT_ONCE = 1000
+
+
+def subjects(raw: bytes) -> set[str]:
+    """Return what an event's text belongs to: its post id and `author:<platform>:<pseudonym>`. Pure."""
+    try:
+        data = orjson.loads(raw)["data"]
+        post: dict[str, Any] = data.get("post") or data
+        names = {str(post["post_id"])} if post.get("post_id") else set()
+        if post.get("author"):
+            names.add(author_subject(str(post.get("platform")), str(post["author"])))
+    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
+        return set()
+    return names
+
+
+def author_subject(platform: str, author: str) -> str:
+    """Return the name under which an author's erasure is pending."""
+    return f"author:{platform}:{author}"
+
+
+async def ask_erasure(redis: Redis, *subjects: str) -> None:
+    """Note that everything of these subjects (post ids, author_subjects) has to leave the streams.
+
+    For what was said already; `Publisher.withdraw` says a deletion and asks in one step. Raises Unavailable.
+    """
+    try:
+        now = await server_millis(redis)
+        for start in range(0, len(subjects), AT_ONCE):
+            await redis.zadd(ERASURES, dict.fromkeys(subjects[start : start + AT_ONCE], now))
+    except RedisError as error:
+        raise Unavailable("broker") from error
+
+
+async def server_millis(redis: Redis) -> int:
+    """Return the broker's time in ms: entry ids are made of it, so what is compared with them has to be, too."""
+    seconds, micros = await redis.time()
+    return int(seconds) * 1000 + int(micros) // 1000
