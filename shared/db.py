@@ -185,7 +185,8 @@ async def append(connection: AsyncConnection, table: Table, rows: Rows) -> None:
 
 async def insert_first(connection: AsyncConnection, table: Table, row: Mapping[str, Any]) -> bool:
     """Insert one row; return whether nobody was faster. Of several callers at once exactly one gets True."""
-    statement = _insert(connection, table).values(dict(row)).on_conflict_do_nothing()
+    made = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(table)
+    statement = made.values(dict(row)).on_conflict_do_nothing()
     return (await connection.execute(statement.returning(*table.primary_key))).first() is not None
 
 
