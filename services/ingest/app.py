@@ -5,13 +5,14 @@ from datetime import timedelta
 from functools import partial
 
 from services.ingest import jetstream, language
-from services.ingest.api import feedback, keys, posts, sources
+from services.ingest import mastodon as mastodon_timelines
+from services.ingest.api import feedback, keys, mastodon, posts, sources
 from services.ingest.api.repeats import repeatable
 from services.ingest.collecting import Collecting, Follow
 from services.ingest.door import Door
 from services.ingest.keeper import Keeper
 from services.ingest.settings import IngestSettings
-from services.ingest.sources import Jetstream
+from services.ingest.sources import Jetstream, MastodonTimelines, Source
 from services.ingest.store import Store
 from services.ingest.tables import metadata
 from shared.clock import utcnow
@@ -25,11 +26,18 @@ async def invite(keeper: Keeper) -> str:
 
 def edges(settings: IngestSettings) -> dict[str, Follow]:
     """Return what follows each source that is collected rather than pushed to us."""
-    return {
-        name: jetstream.following(name, source)
-        for name, source in settings.all_sources.items()
-        if isinstance(source, Jetstream)
-    }
+    found = {name: _edge(name, source) for name, source in settings.all_sources.items()}
+    return {name: follow for name, follow in found.items() if follow is not None}
+
+
+def _edge(name: str, source: Source) -> Follow | None:
+    match source:
+        case Jetstream():
+            return jetstream.following(name, source)
+        case MastodonTimelines():
+            return partial(mastodon_timelines.follow, source)
+        case _:
+            return None
 
 
 def build(platform: Platform) -> Service:
@@ -58,6 +66,7 @@ def build(platform: Platform) -> Service:
             feedback.build_router(platform, door, route),
             keys.build_router(platform, keeper),
             sources.build_router(platform, settings, store, followed),
+            mastodon.build_router(platform, settings, door, keeper.salt),
         ],
         hears={},
         settings=settings,

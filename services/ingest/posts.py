@@ -16,6 +16,8 @@ from shared.ids import NO_NUL
 Moment = Annotated[AwareDatetime, Field(ge=datetime(1970, 1, 1, tzinfo=UTC), lt=datetime(9999, 1, 1, tzinfo=UTC))]
 """A moment that stays one in UTC; an earlier one would make a negative revision, which no store takes for new."""
 Identifier = Annotated[str, Field(min_length=1, max_length=512, pattern=NO_NUL)]
+LANGUAGE = r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$"
+URL, URL_LENGTH = r"^https?://[^\x00]*$", 2048
 
 
 class PostIn(BaseModel):
@@ -26,9 +28,9 @@ class PostIn(BaseModel):
     platform: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")] = "api"
     external_id: Identifier
     text: Annotated[str, Field(min_length=1)]
-    language: Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$")] | None = None
+    language: Annotated[str, Field(pattern=LANGUAGE)] | None = None
     author: Identifier | None = None
-    url: Annotated[str, Field(pattern=r"^https?://[^\x00]*$", max_length=2048)] | None = None
+    url: Annotated[str, Field(pattern=URL, max_length=URL_LENGTH)] | None = None
     reply_to: Identifier | None = None
     created_at: Moment | None = None
     edited_at: Moment | None = None

@@ -20,6 +20,7 @@ class IngestSettings(ServiceSettings):
     retry_after_s: int = Field(5, ge=1, description="What Retry-After says when we refuse.")
     posts_per_request: int = Field(1_000, ge=1, description="Most posts of one POST /v1/posts.")
     max_body_bytes: int = Field(16_777_216, ge=1, description="Largest body but for NDJSON streams, in bytes.")
+    max_webhook_bytes: int = Field(2_097_152, ge=1, description="Largest body of a platform's webhook, in bytes.")
     import_patience_s: float = Field(
         30.0, gt=0, description="How long an NDJSON stream waits when the backlog is full."
     )

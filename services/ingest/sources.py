@@ -6,10 +6,25 @@ per source). A source's name is part of its webhook's address; its posts' platfo
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+
+from shared.vocabulary import CATEGORIES
 
 Secrets = Annotated[tuple[SecretStr, ...], Field(min_length=1, max_length=10)]
 """Shared secrets that count, newest first; more than one while they are rotated."""
+
+
+def _category(name: str) -> str:
+    """Refuse what is no category."""
+    if name not in CATEGORIES:
+        raise ValueError(f"categories are {', '.join(CATEGORIES)}")
+    return name
+
+
+Category = Annotated[str, AfterValidator(_category)]
+StatusVisibility = Literal["public", "unlisted", "private", "direct"]
+PUBLIC: tuple[StatusVisibility, ...] = ("public", "unlisted")
+Origin = Annotated[str, Field(pattern=r"^https?://[^/?#\s]+/?$")]
 SourceName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 
 
@@ -26,20 +41,31 @@ class MastodonWebhook(SourceBase):
     """A Mastodon server that posts its admin webhooks to /v1/mastodon/<source>."""
 
     kind: Literal["mastodon-webhook"]
-    secrets: Secrets
-    max_age_s: int = Field(259_200, ge=60, description="Oldest event that is still taken; Mastodon retries for days.")
+    secrets: Annotated[tuple[Annotated[SecretStr, Field(min_length=12)], ...], Field(min_length=1, max_length=10)]
+    max_age_s: int = Field(
+        259_200, ge=60, le=1_209_600, description="Oldest event that is still taken; Mastodon retries for two days."
+    )
+    visibilities: tuple[StatusVisibility, ...] = Field(PUBLIC, description="Statuses for fewer people are not taken.")
+    rules: dict[str, tuple[Category, ...]] = Field(
+        {}, description="Id of a server rule -> categories it is about; none: not about what a post says."
+    )
+    base_url: Origin | None = Field(None, description="Where to ask whether a status still exists.")
+    token: SecretStr | None = None
 
 
 class MastodonTimelines(SourceBase):
     """A Mastodon server whose public timelines, hashtags or accounts are pulled."""
 
     kind: Literal["mastodon"]
-    base_url: str
+    base_url: Origin
     token: SecretStr | None = None
     timelines: tuple[Literal["public", "local"], ...] = ()
-    hashtags: tuple[str, ...] = ()
-    accounts: tuple[str, ...] = ()
+    hashtags: tuple[Annotated[str, Field(pattern=r"^[^#/?\s]{1,200}$")], ...] = ()
+    accounts: tuple[Annotated[str, Field(pattern=r"^[^@/?\s]{1,200}(@[^@/?\s]{1,250})?$")], ...] = ()
     every_s: float = Field(30.0, gt=0, description="Pause between two rounds.")
+    visibilities: tuple[StatusVisibility, ...] = Field(PUBLIC, description="Statuses for fewer people are not taken.")
+    backfill_s: int = Field(3_600, ge=0, description="How far back the first round goes; 0: from now on.")
+    timeout_s: float = Field(20.0, gt=0, description="How long one answer of the server may take.")
 
 
 class Jetstream(SourceBase):
