@@ -33,6 +33,7 @@ SOON_S = 0.2
 """How long the first frame of a batch waits for others."""
 LARGEST_FRAME = 32 * 1024 * 1024
 OPEN_S = 15.0
+CLOSE_S = 2.0
 V2 = Subprotocol("xrpc.v1.json")
 
 
@@ -135,6 +136,7 @@ async def _connect(source: Jetstream, cursor: Mapping[str, Any] | None) -> Clien
         compression=None,  # v2 hosts never do it, and for v1 hosts it is the dearest part of serving
         max_size=LARGEST_FRAME,
         open_timeout=OPEN_S,
+        close_timeout=CLOSE_S,
         ping_interval=source.ping_s,
         ping_timeout=source.ping_s,
         user_agent_header="ombud",

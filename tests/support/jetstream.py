@@ -7,8 +7,9 @@ proved with atproto's own client (tests/integration/test_jetstream_server.py).
 import asyncio
 import contextlib
 import http
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import threading
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -31,6 +32,8 @@ TIMES = 10**15
 DIGITS = "234567abcdefghijklmnopqrstuvwxyz"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
+STEP = timedelta(milliseconds=1)
+"""Time between two events, unless a test says otherwise."""
 PIECE = 100
 
 
@@ -126,6 +129,7 @@ class Jetstream:
         self._now = began
         self._more = asyncio.Condition()
         self._open: set[ServerConnection] = set()
+        self._hung: set[ServerConnection] = set()
 
     def url(self, wire: str) -> str:
         """Return the address of a wire (V1 or V2)."""
@@ -133,31 +137,34 @@ class Jetstream:
 
     # -- what happens on the network ----------------------------------------------------------------------------
 
-    def say(self, kind: str, who: str, body: dict[str, Any], *, after: timedelta = timedelta(milliseconds=1)) -> Said:
+    def say(self, kind: str, who: str, body: dict[str, Any], *, after: timedelta = STEP) -> Said:
         """Append an event; listeners hear of it with the next `publish`."""
         self._now += after
         self.log.append(Said(len(self.log) + 1, self._now, kind, who, body))
         return self.log[-1]
 
     def commit(
-        self, who: str, operation: str, rkey: str, text: str = "", *, collection: str = POSTS, **record: Any
+        self,
+        who: str,
+        operation: str,
+        rkey: str,
+        text: str = "",
+        *,
+        collection: str = POSTS,
+        after: timedelta = STEP,
+        **record: Any,
     ) -> Said:
         """Append a change of one record."""
-        later = self._now + timedelta(milliseconds=1)
-        body: dict[str, Any] = {
-            "rev": tid(later),
-            "operation": operation,
-            "collection": collection,
-            "rkey": rkey,
-        }
+        then = self._now + after
+        body: dict[str, Any] = {"rev": tid(then), "operation": operation, "collection": collection, "rkey": rkey}
         if operation != "delete":
             body["cid"] = "bafyreidwaivazkwu67xztlmuobx35hs2lnfh3kolmgfmucldvhd3sgzcqi"
-            body["record"] = {"$type": collection, "createdAt": stamp(later), "langs": ["en"], "text": text} | record
-        return self.say("commit", who, body)
+            body["record"] = {"$type": collection, "createdAt": stamp(then), "langs": ["en"], "text": text} | record
+        return self.say("commit", who, body, after=after)
 
     def account(self, who: str, active: bool, status: str | None = None) -> Said:
         """Append a change of an account."""
-        later = self._now + timedelta(milliseconds=1)
+        later = self._now + STEP
         body = {"active": active, "did": who, "seq": 9_000_000 + len(self.log), "time": stamp(later)}
         return self.say("account", who, body | ({"status": status} if status else {}))
 
@@ -196,8 +203,15 @@ class Jetstream:
 
     def hang(self) -> None:
         """Let every connection stay open and never answer again, as behind a dead link."""
-        for connection in list(self._open):
+        for connection in self._open:
             connection.transport.pause_reading()
+        self._hung |= self._open
+        self._open.clear()
+
+    def hang_up(self) -> None:
+        """Cut what hangs."""
+        for connection in self._hung:
+            connection.transport.abort()
 
     @property
     def listeners(self) -> int:
@@ -298,3 +312,46 @@ async def jetstream(began: datetime | None = None, port: int = 0) -> AsyncIterat
     ) as server:
         made.port = next(iter(server.sockets)).getsockname()[1]
         yield made
+        made.hang_up()
+
+
+class Background:
+    """A Jetstream in a thread of its own, for tests that come and go while it lasts."""
+
+    def __init__(self, script: Jetstream, loop: asyncio.AbstractEventLoop) -> None:
+        self.script = script
+        self._loop = loop
+
+    def run(self, work: Coroutine[Any, Any, Any]) -> Any:
+        """Do something in its thread and return the result."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(30)
+
+    def happen(self, *says: Callable[[Jetstream], Any]) -> None:
+        """Let several things happen at once and be heard."""
+
+        async def all_of_them() -> None:
+            for say in says:
+                say(self.script)
+            await self.script.publish()
+
+        self.run(all_of_them())
+
+
+@contextmanager
+def background() -> Iterator[Background]:
+    """Yield a Jetstream that runs in a thread."""
+    ready, over = threading.Event(), asyncio.Event()
+    made: list[Background] = []
+
+    async def live() -> None:
+        async with jetstream() as script:
+            made.append(Background(script, asyncio.get_running_loop()))
+            ready.set()
+            await over.wait()
+
+    thread = threading.Thread(target=asyncio.run, args=(live(),), name="jetstream")
+    thread.start()
+    assert ready.wait(30)
+    yield made[0]
+    made[0]._loop.call_soon_threadsafe(over.set)
+    thread.join(30)
