@@ -101,7 +101,7 @@ class Reading:
             elif heard.kind == "sync":
                 DIVERGED.labels(self.name).inc()
                 log.info("author diverged, read again", source=self.name, author=heard.did)
-        return Batch(changes, cursor_after(self.source, last)) if last is not None else None
+        return Batch(changes, cursor_after(self.source, last, self.cursor)) if last is not None else None
 
     def _begin(self, until: datetime, first: Heard) -> None:
         """Say once per connection what is missing before its first event."""

@@ -46,14 +46,25 @@ def address(source: Jetstream, cursor: Cursor | None) -> str:
 
 def _start(source: Jetstream, cursor: Cursor) -> int:
     """Return a sequence number for the host that gave it, microseconds since 1970 for any other, and on v1."""
-    same = cursor.get("host") == host(source) and cursor.get("wire") == source.wire
+    same = _same(source, cursor)
     if same and source.wire == "v2" and cursor.get("seq") is not None:
         return int(cursor["seq"])
     return int(cursor["time_us"]) - (STEP_BACK if same else OTHER_HOST) // MICROSECOND
 
 
-def cursor_after(source: Jetstream, heard: Heard) -> dict[str, Any]:
-    """Return where to go on once everything up to this frame is durable."""
+def _same(source: Jetstream, cursor: Cursor) -> bool:
+    return cursor.get("host") == host(source) and cursor.get("wire") == source.wire
+
+
+def cursor_after(source: Jetstream, heard: Heard, before: Cursor | None = None) -> dict[str, Any]:
+    """Return where to go on once everything up to this frame is durable.
+
+    What came again because an address steps back does not take the cursor back: else who is killed again and again
+    right after a connection would drift into the past.
+    """
+    stepped_back = before and source.wire == "v1" and _same(source, before)
+    if before and stepped_back and timedelta(0) < time_of(before) - heard.at <= STEP_BACK:
+        return dict(before)
     time_us = (heard.at - EPOCH) // MICROSECOND
     return {"host": host(source), "wire": source.wire, "time_us": time_us, "seq": heard.seq}
 

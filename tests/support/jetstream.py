@@ -122,6 +122,7 @@ class Jetstream:
     def __init__(self, began: datetime) -> None:
         self.log: list[Said] = []
         self.asked: list[Asked] = []
+        self.sent = 0
         self.floor = 1
         self.pause_s = 0.0
         self.refuse: tuple[int, str] | None = None
@@ -267,6 +268,7 @@ class Jetstream:
                 for said in self.log[piece : piece + PIECE]:
                     if asked.wants(said):
                         await connection.send(said.frame(asked.wire))
+                        self.sent += 1
                 await asyncio.sleep(self.pause_s)
                 place = min(piece + PIECE, len(self.log))
             async with self._more:

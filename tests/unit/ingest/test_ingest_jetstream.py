@@ -280,6 +280,16 @@ def test_v1_goes_on_a_little_before_the_time_it_saw() -> None:
     assert asked(of, cursor_after(of, SEEN))["cursor"] == [str(AT_US - 1_000_000)]
 
 
+@pytest.mark.parametrize("back_s", [0.5, 1.0, 0.0, -1.0, 1.5])
+def test_what_comes_again_because_v1_steps_back_does_not_take_the_cursor_back(back_s: float) -> None:
+    of = source("v1")
+    before = cursor_after(of, SEEN)
+    again = Heard("commit", {}, did(1), AT - timedelta(seconds=back_s))
+    assert (cursor_after(of, again, before)["time_us"] == before["time_us"]) is (0 <= back_s <= 1)
+    elsewhere = source("v1", url="ws://elsewhere/")
+    assert cursor_after(elsewhere, again, before) == cursor_after(elsewhere, again)
+
+
 @pytest.mark.parametrize("wire", ["v1", "v2"])
 def test_another_host_or_wire_is_asked_by_time_because_sequence_numbers_are_local(wire: Any) -> None:
     elsewhere = cursor_after(source("v2", url="ws://elsewhere/"), SEEN)
