@@ -12,7 +12,8 @@ from rich.table import Table
 from services.cli import serve, streams
 from services.cli.connection import client, with_redis
 from services.cli.erase import erase as erase_text
-from services.cli.ingest_file import ingest_file, layout_of
+from services.cli.ingest_file import Totals, ingest_file
+from services.cli.recognising import FORMATS, understood
 from shared.settings import Settings
 from shared.streams import SERVICES, mermaid
 
@@ -77,34 +78,51 @@ def flow() -> None:
 
 @app.command()
 def ingest(
-    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="JSONL or CSV, also .gz.")],
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="JSONL, JSON, CSV or TSV, also .gz.")],
     url: Url = None,
     key: Key = None,
-    layout: Annotated[str | None, typer.Option("--format", help="jsonl or csv; default: by the file's name.")] = None,
-    platform: Annotated[str, typer.Option(help="Platform of rows that name none.")] = "file",
+    layout: Annotated[
+        str, typer.Option("--format", help=f"How the file is written or which data set it is: {', '.join(FORMATS)}.")
+    ] = "auto",
+    text: Annotated[str | None, typer.Option(help="Field or column of the text, for a file of another shape.")] = None,
+    name: Annotated[str | None, typer.Option("--id", help="Field or column of the ids.")] = None,
+    platform: Annotated[
+        str | None, typer.Option(help="Platform of rows that name none; default: the data set's name, or `file`.")
+    ] = None,
+    rejected: Annotated[
+        Path | None, typer.Option(dir_okay=False, help="List rejected rows here, as CSV or (.jsonl) JSON lines.")
+    ] = None,
     restart: Annotated[bool, typer.Option(help="Begin anew instead of where the last time stopped.")] = False,
 ) -> None:
-    """Send a file of posts to a running Ombud; interrupted, it goes on where it stopped."""
+    """Send a file of posts to a running Ombud; interrupted, it goes on where it stopped.
 
-    async def work() -> None:
+    Ends with 0 if every row was taken, 1 if some were rejected, 2 if nothing could be done, 130 after Ctrl-C.
+    """
+
+    async def work() -> Totals:
+        source = understood(file, layout, text, name)
         async with client(url, key) as http:
-            totals = await ingest_file(
+            return await ingest_file(
                 console,
                 http,
-                file,
-                layout=layout or layout_of(file),
+                source,
                 platform=platform,
                 progress_dir=Settings().data_dir / "ingest",
                 restart=restart,
+                rejected=rejected,
             )
-        console.print(
-            f"{totals.rows} rows: {totals.accepted} accepted, {totals.duplicates} known already, "
-            f"{totals.rejected} rejected"
-        )
-        if totals.rejected:
-            raise typer.Exit(1)
 
-    asyncio.run(work())
+    try:
+        totals = asyncio.run(work())
+    except KeyboardInterrupt:
+        console.print("Stopped. The same command goes on where this one was.")
+        raise typer.Exit(130) from None
+    console.print(
+        f"{totals.rows} rows: {totals.accepted} accepted, {totals.duplicates} known already, "
+        f"{totals.rejected} rejected{f'; see {rejected}' if rejected and totals.rejected else ''}"
+    )
+    if totals.rejected:
+        raise typer.Exit(1)
 
 
 @app.command(name="streams")

@@ -1,15 +1,11 @@
-"""`ombud ingest FILE`: JSONL or CSV, plain or gzip, with a progress bar, and on again where it stopped.
+"""`ombud ingest FILE`: tells what a file is, sends its posts with a progress bar, and goes on where it stopped.
 
 Progress is written after the server took a chunk, so a second start repeats at most one chunk; ids make that harmless.
 """
 
 import asyncio
-import csv
-import gzip
-import io
-import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,102 +13,66 @@ import httpx
 import orjson
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 from services.cli.connection import explain
+from services.cli.layouts import Mapper
+from services.cli.recognising import Source, explained
+from services.cli.rejections import Rejection, Report
+from services.cli.rows import Row, opened, rows_of
 from shared.ids import digest
 
-CHUNK = 2_000
+CHUNK = 1_000
+"""Rows of one request: as many as the server lists rejections of."""
+CHUNK_BYTES = 4 * 1024 * 1024
 PATIENCE = 60
-TEXT_COLUMNS = ("text", "comment_text", "content", "body", "comment", "tweet", "post")
-ID_COLUMNS = ("external_id", "id", "comment_id", "status_id", "post_id", "rev_id")
-FIELDS = ("language", "author", "url", "reply_to", "created_at", "edited_at", "platform")
+PRINTED = 20
+"""Rejections that are printed; the report has all of them."""
 
 
 @dataclass
 class Totals:
-    """How an ingestion went so far."""
+    """How an ingestion went so far, and the report of rejected rows with its size."""
 
     rows: int = 0
     accepted: int = 0
     duplicates: int = 0
     rejected: int = 0
+    report: str = ""
+    reported: int = 0
 
 
-def opened(path: Path) -> Any:
-    """Return a text file, unpacked when its name ends in .gz; bytes that are no UTF-8 pass and are refused later."""
-    opener = gzip.open if path.suffix == ".gz" else Path.open
-    return io.TextIOWrapper(opener(path, "rb"), "utf-8-sig", errors="surrogateescape", newline="")
+def encode(post: Any) -> bytes | None:
+    """Return one NDJSON line, None for what was no UTF-8."""
+    try:
+        return orjson.dumps(post) + b"\n"
+    except TypeError:
+        return None
 
 
-def layout_of(path: Path) -> str:
-    """Return `csv` or `jsonl` by the file's name. Raises BadParameter for anything else."""
-    name = path.name.removesuffix(".gz")
-    if name.endswith((".jsonl", ".ndjson")):
-        return "jsonl"
-    if name.endswith((".csv", ".tsv")):
-        return "csv"
-    raise typer.BadParameter("say --format jsonl or --format csv; the file's name does not tell")
-
-
-def rows_of(path: Path, layout: str) -> Iterator[Any]:
-    """Yield each row of a file as an object; a line that is no JSON is yielded as the text it is."""
-    with opened(path) as file:
-        if layout == "csv":
-            csv.field_size_limit(4 * 1024 * 1024)
-            for row in csv.DictReader(file, delimiter="\t" if ".tsv" in path.name else ",", restkey="surplus"):
-                yield {name: cell for name, cell in row.items() if cell}  # an empty cell says nothing
-            return
-        for line in file:
-            if line.strip():
-                try:
-                    yield orjson.loads(line)
-                except orjson.JSONDecodeError:
-                    yield line
-
-
-def post_from(row: Any, number: int, *, platform: str, source: str) -> Any:
-    """Return a row in the shape of POST /v1/posts; pure. What is no row stays as it is and is refused with a reason."""
-    if not isinstance(row, dict):
-        return row
-    if "external_id" in row and "text" in row and all(value is not None for value in row.values()):
-        return {"platform": platform, **row}
-    text = next((row[name] for name in TEXT_COLUMNS if row.get(name)), None)
-    name = next((str(row[name]) for name in ID_COLUMNS if row.get(name)), f"{source}-{number}")
-    post = {"platform": platform, "external_id": name, "text": text}
-    return post | {field: row[field] for field in FIELDS if row.get(field)}
-
-
-def chunked(posts: Iterable[Any], skip: int) -> Iterator[list[Any]]:
-    """Yield posts in chunks after leaving out the first `skip`."""
-    chunk: list[Any] = []
-    for number, post in enumerate(posts):
-        if number >= skip:
-            chunk.append(post)
-        if len(chunk) == CHUNK:
+def chunked(rows: Iterable[Row], skip: int) -> Iterator[list[Row]]:
+    """Yield rows in chunks of some thousand or some MiB of file, after leaving out the first `skip`."""
+    chunk: list[Row] = []
+    begun = 0
+    for number, row in enumerate(rows):
+        if number < skip:
+            begun = row.read
+            continue
+        chunk.append(row)
+        if len(chunk) == CHUNK or row.read - begun >= CHUNK_BYTES:
             yield chunk
-            chunk = []
+            chunk, begun = [], row.read
     if chunk:
         yield chunk
 
 
-def encode(post: Any) -> bytes:
-    """Return one NDJSON line; what was no JSON goes as it came, so that the server says why it is refused."""
-    if isinstance(post, str):
-        return post.strip().encode("utf-8", "surrogateescape") + b"\n"
-    try:
-        return orjson.dumps(post) + b"\n"
-    except TypeError:  # a text that was no UTF-8
-        return json.dumps(post).encode() + b"\n"
-
-
-async def send(http: httpx.AsyncClient, chunk: list[Any]) -> dict[str, Any]:
-    """Send one chunk, waiting while the server asks for it. Raises Exit with the reason when it refuses."""
-    body = b"".join(encode(post) for post in chunk)
+async def send(http: httpx.AsyncClient, lines: list[bytes]) -> dict[str, Any]:
+    """Send some lines, waiting while the server asks for it. Raises BadParameter with the reason when it refuses."""
     reason = ""
     for turn in range(PATIENCE):
         try:
-            answer = await http.post("/v1/posts:import", content=body, headers={"Content-Type": "application/x-ndjson"})
+            kind = {"Content-Type": "application/x-ndjson"}
+            answer = await http.post("/v1/posts:import", content=b"".join(lines), headers=kind)
         except httpx.TransportError as error:
             reason = f"no connection ({type(error).__name__})"
             await asyncio.sleep(min(0.2 * 2**turn, 5))
@@ -127,38 +87,104 @@ async def send(http: httpx.AsyncClient, chunk: list[Any]) -> dict[str, Any]:
     raise typer.BadParameter(f"the server refuses: {reason}")
 
 
+async def all_rejected(http: httpx.AsyncClient, lines: list[bytes], summary: dict[str, Any]) -> dict[int, Any]:
+    """Return every rejection by the line's index; a server that lists few is asked again about halves."""
+    if len(summary["rejected"]) == summary["rejected_total"] or len(lines) == 1:
+        return {each["at"] - 1: each for each in summary["rejected"]}
+    half = len(lines) // 2
+    found: dict[int, Any] = {}
+    for start, part in ((0, lines[:half]), (half, lines[half:])):
+        again = await all_rejected(http, part, await send(http, part))
+        found |= {start + at: each for at, each in again.items()}
+    return found
+
+
+async def take(http: httpx.AsyncClient, rows: list[Row], totals: Totals, mapper: Mapper) -> list[Rejection]:
+    """Send a chunk, count what became of it and return what was rejected, in order."""
+    rejected, sent, lines = [], [], []
+    for number, row in enumerate(rows, totals.rows + 1):
+        line = encode(mapper.post(row.value, number)) if row.fault is None else None
+        if line is not None:
+            sent.append(row)
+            lines.append(line)
+        else:
+            reason, detail = row.fault or ("not_utf8", "This row is not UTF-8.")
+            field = "surplus" if reason == "surplus_cells" else ""
+            rejected.append(Rejection(row.at, field, reason, detail))
+    if lines:
+        summary = await send(http, lines)
+        totals.accepted += summary["accepted"]
+        totals.duplicates += summary["duplicates"]
+        refusals = await all_rejected(http, lines, summary)
+        rejected += [Rejection(sent[at].at, r["field"], r["reason"], r["detail"]) for at, r in refusals.items()]
+    totals.rows += len(rows)
+    totals.rejected += len(rejected)
+    return sorted(rejected, key=lambda each: each.line)
+
+
+def read_mark(mark: Path) -> Totals:
+    """Return how far an earlier start came; a mark that was cut off in a crash counts for nothing."""
+    try:
+        return Totals(**orjson.loads(mark.read_bytes()))
+    except (OSError, orjson.JSONDecodeError, TypeError):
+        return Totals()
+
+
+def write_mark(mark: Path, totals: Totals) -> None:
+    """Keep how far we came; whole or not at all."""
+    new = mark.with_suffix(".new")
+    new.write_bytes(orjson.dumps(asdict(totals)))
+    new.replace(mark)
+
+
+def begun(path: Path | None, totals: Totals) -> Report | None:
+    """Return the report at `path`, behind what an earlier start wrote there."""
+    if path is None:
+        return None
+    name = str(path.resolve())
+    report = Report(path, totals.reported if totals.report == name else 0)
+    totals.report = name
+    return report
+
+
 async def ingest_file(
     console: Console,
     http: httpx.AsyncClient,
-    path: Path,
+    source: Source,
     *,
-    layout: str,
-    platform: str,
+    platform: str | None,
     progress_dir: Path,
     restart: bool,
+    rejected: Path | None,
 ) -> Totals:
-    """Send a whole file and return the totals; rejected lines are printed by number with the reason."""
-    total = sum(1 for _ in rows_of(path, layout))
-    source = digest(str(path.resolve()).encode())[:12]
-    mark = progress_dir / f"{digest(f'{http.base_url}|{platform}|{path.resolve()}|{total}'.encode())[:24]}.json"
-    totals = Totals() if restart or not mark.exists() else Totals(**orjson.loads(mark.read_bytes()))
+    """Send a whole file and return the totals; rejected rows are printed by line, and all of them reported."""
+    console.print(explained(source), markup=False, highlight=False)
+    mapper = Mapper(source.layout, platform, source.content[:12])
+    key = f"{http.base_url}|{platform}|{source.key}"
+    progress_dir.mkdir(parents=True, exist_ok=True)
+    mark = progress_dir / f"{digest(key.encode())[:24]}.json"
+    totals = Totals() if restart else read_mark(mark)
     if totals.rows:
         console.print(f"Going on after row {totals.rows}; --restart begins anew.")
-    progress_dir.mkdir(parents=True, exist_ok=True)
-    posts = (
-        post_from(row, number, platform=platform, source=source) for number, row in enumerate(rows_of(path, layout), 1)
-    )
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console) as progress:
-        task = progress.add_task(path.name, total=total, completed=totals.rows)
-        for chunk in chunked(posts, totals.rows):
-            summary = await send(http, chunk)
-            for each in summary["rejected"]:
-                console.print(f"row {totals.rows + each['at']}: {each['field']} {each['reason']}: {each['detail']}")
-            totals.rows += len(chunk)
-            totals.accepted += summary["accepted"]
-            totals.duplicates += summary["duplicates"]
-            totals.rejected += summary["rejected_total"]
-            mark.write_bytes(orjson.dumps(vars(totals)))
-            progress.update(task, completed=totals.rows)
+    report = begun(rejected, totals)
+    if report and totals.rejected and not report.goes_on:
+        console.print(f"{rejected} lists nothing of the first {totals.rows} rows; --restart lists them again.")
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TextColumn("{task.fields[rows]} rows"))
+    with opened(source.path) as file, Progress(*columns, TimeRemainingColumn(), console=console) as progress:
+        task = progress.add_task(source.path.name, total=source.size, rows=totals.rows)
+        for rows in chunked(rows_of(file, source.shape), totals.rows):
+            printed = totals.rejected
+            refused = await take(http, rows, totals, mapper)
+            if report:
+                totals.reported = report.add(refused)
+            write_mark(mark, totals)
+            for number, each in enumerate(refused, printed):
+                if number < PRINTED:
+                    console.print(str(each), markup=False, highlight=False)
+                elif number == PRINTED:
+                    console.print("More rows were rejected; --rejected FILE lists all of them.")
+            progress.update(task, completed=rows[-1].read, rows=totals.rows)
+        progress.update(task, completed=source.size)
+    if report:
+        report.close()
     return totals

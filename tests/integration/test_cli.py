@@ -53,7 +53,7 @@ async def test_jsonl_is_sent_whole_and_rejected_rows_are_reported(
     done = await ingest(ombud, file)
     assert done.returncode == 1
     assert "7 rows: 3 accepted, 0 known already, 4 rejected" in done.stdout
-    assert re.findall(r"row (\d+)", done.stdout) == ["3", "4", "6", "7"]
+    assert re.findall(r"line (\d+):", done.stdout) == ["3", "4", "6", "7"]
     assert "malformed_json" in done.stdout
     assert await texts_of(redis, name) == {"1": "one", "2": "two", "5": "five\nlines"}
 
@@ -74,7 +74,7 @@ async def test_csv_is_sent_with_empty_and_surplus_cells(
         rows.writerow(["6", "no UTF-8: \udce9"])
     done = await ingest(ombud, file, "--platform", name)
     assert "6 rows: 3 accepted, 0 known already, 3 rejected" in done.stdout, done.stdout + done.stderr
-    assert re.findall(r"row (\d+): (\w*)", done.stdout) == [("3", "text"), ("4", "surplus"), ("6", "")]
+    assert re.findall(r"line (\d+): (\w*)", done.stdout) == [("5", "text"), ("6", "surplus"), ("8", "")]
     kept = await texts_of(redis, name)
     assert kept == {"1": 'with "quotes", commas\nand lines', "2": "nobody edited this", "5": "été ☃"}
 
@@ -116,8 +116,11 @@ async def test_a_killed_ingestion_goes_on_where_it_stopped_and_loses_and_doubles
 
 async def test_what_cannot_be_sent_is_said(ombud: Shared, tmp_path: Path) -> None:
     file = tmp_path / "posts.txt"
-    file.write_text('{"external_id": "1", "text": "one"}\n')
+    file.write_text("weather,mood\nrain,fine\n")
     unclear = await ingest(ombud, file)
+    assert unclear.returncode == 2 and "weather" in unclear.stderr and "--text" in unclear.stderr
+    file.write_text('{"external_id": "1", "text": "one"}\n')
+    unclear = await ingest(ombud, file, "--format", "parquet")
     assert unclear.returncode == 2 and "--format" in unclear.stderr
     refused = await ingest(ombud, file, "--format", "jsonl", "--key", "ombud_nobody")
     assert refused.returncode != 0 and "not known" in refused.stdout + refused.stderr
