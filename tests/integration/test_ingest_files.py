@@ -167,9 +167,14 @@ async def test_every_rejected_row_is_reported_by_line_field_and_reason_and_never
 
 
 def start(words: list[str], data_dir: Path) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        words, env=surroundings(data_dir), cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
-    )
+    """Start a command that hears Ctrl-C, also where whoever runs the tests ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return subprocess.Popen(
+            words, env=surroundings(data_dir), cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.parametrize(

@@ -144,6 +144,10 @@ def test_the_order_of_fields_and_further_ones_change_nothing() -> None:
         assert post_of(turned) == post_of(row)
 
 
+def test_of_two_fields_that_differ_only_in_case_the_first_counts() -> None:
+    assert post_of({"Text": "first", "id": "1", "text": "second"})[1]["text"] == "first"
+
+
 def test_what_lacks_a_sign_is_something_else() -> None:
     assert recognised(("noteId", "createdAtMillis")) is None
     assert recognised(("weather", "mood")) is None

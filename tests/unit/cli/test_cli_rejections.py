@@ -55,6 +55,7 @@ def test_what_was_written_after_the_last_mark_is_written_once(name: str, tmp_pat
     before = path.read_bytes()
     again = Report(path, kept)  # killed before the mark of the second was written
     assert again.goes_on
+    assert path.stat().st_size == kept
     assert again.add([TWO]) == whole
     again.close()
     assert path.read_bytes() == before
