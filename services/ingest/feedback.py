@@ -87,7 +87,7 @@ class RatingIn(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     post_id: Name
-    rating: Annotated[int, Field(ge=0, le=4)] | None
+    rating: Annotated[int, Field(ge=0, le=4, strict=True)] | None
     timestamp: Moment | None = None
 
 

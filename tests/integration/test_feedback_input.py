@@ -6,7 +6,7 @@ import httpx
 import pytest
 from redis.asyncio import Redis
 
-from tests.support.doors import MARKER, let_in, problem
+from tests.support.doors import MARKER, events, let_in, problem
 from tests.support.servers import eventually
 
 LIMIT = 20_480
@@ -52,8 +52,10 @@ async def test_a_wrong_correction_is_422(
         ({"post_id": "p"}, "missing", "rating"),
         ({"post_id": "p", "rating": 5}, "less_than_equal", "rating"),
         ({"post_id": "p", "rating": -1}, "greater_than_equal", "rating"),
-        ({"post_id": "p", "rating": 2.5}, "int_from_float", "rating"),
-        ({"post_id": "p", "rating": MARKER}, "int_parsing", "rating"),
+        ({"post_id": "p", "rating": 2.5}, "int_type", "rating"),
+        ({"post_id": "p", "rating": True}, "int_type", "rating"),
+        ({"post_id": "p", "rating": "3"}, "int_type", "rating"),
+        ({"post_id": "p", "rating": MARKER}, "int_type", "rating"),
         ({"post_id": "p", "rating": 1, "why": MARKER}, "extra_forbidden", "why"),
     ],
 )
@@ -63,6 +65,17 @@ async def test_a_wrong_rating_is_422(
     before = await let_in(redis)
     problem(await http.post("/v1/ratings", json=body), 422, reason, field)
     assert await let_in(redis) == before
+
+
+@pytest.mark.parametrize("rating", [0, 1, 2, 3, 4, None])
+async def test_a_rating_from_0_to_4_or_unsure_is_told(
+    rating: int | None, http: httpx.AsyncClient, redis: Redis, name: str
+) -> None:
+    body = {"post_id": name, "rating": rating, "timestamp": "2026-03-01T12:00:00+01:00"}
+    heard = await http.post("/v1/ratings", json=body)
+    assert (heard.status_code, heard.json()["duplicate"]) == (202, False)
+    (told,) = [each.data for each in await events(redis, "posts.rated") if each.data.post_id == name]
+    assert (told.rating, told.rated_at.isoformat()) == (rating, "2026-03-01T11:00:00+00:00")
 
 
 @pytest.mark.parametrize(("path", "field"), [("/v1/feedback", "text"), ("/predict", "inputs")])
