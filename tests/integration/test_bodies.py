@@ -67,7 +67,7 @@ async def test_without_a_key_no_byte_of_50_mb_is_waited_for(route: tuple[str, st
 async def test_without_a_key_a_stream_of_50_mb_ends_early(route: tuple[str, str], ombud: Shared) -> None:
     answer, sent = await ask(ombud, *route, "Transfer-Encoding: chunked", piece=PIECE, most=HUGE)
     problem(answer, 401, "no_key")
-    assert sent < HUGE / 4
+    assert sent < HUGE / 2  # what the sockets on the way hold, not what we read
 
 
 @pytest.mark.parametrize("route", taking(), ids=" ".join)
