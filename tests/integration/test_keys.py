@@ -14,13 +14,14 @@ from tests.support.ombud import KEY, client
 from tests.support.servers import eventually
 from tests.support.shapes import Shared
 
-OPEN = {("POST", "/welcome")}
-"""The only route that changes something without a key: it takes a one-time token."""
+OPEN = {("POST", "/welcome"), ("POST", "/v1/mastodon/{source}")}
+"""What changes something without a key: it takes a one-time token, or checks the signature of a source."""
 NEEDS = {
     ("POST", "/v1/posts"): Scope.INGEST,
     ("POST", "/v1/posts:import"): Scope.INGEST,
     ("DELETE", "/v1/posts/{post_id}"): Scope.INGEST,
     ("POST", "/v1/erasures"): Scope.INGEST,
+    ("POST", "/v1/mastodon/{source}/recheck"): Scope.INGEST,
     ("POST", "/v1/feedback"): Scope.REVIEW,
     ("POST", "/api/v1/feedback"): Scope.REVIEW,
     ("POST", "/v1/ratings"): Scope.REVIEW,
