@@ -4,18 +4,21 @@ import asyncio
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
 import pytest
 
 from shared.clock import monotonic
-from shared.ids import post_id, revision_of
+from shared.ids import post_id, revision_of, stable_id
 from tests.support.jetstream import POSTS, V1, V2, Jetstream, did, jetstream
+from tests.support.mastodon import MastodonServer, timeline
 from tests.support.servers import eventually
 from tests.support.world import World
 
 EVENTS = 20_000
+STATUSES = 2_000
 KILLS = 5
 AUTHORS = 400
 QUICK: dict[str, object] = {"ingest_collector_lease_s": 1.0, "ingest_collector_backoff_limit_s": 0.5}
@@ -139,3 +142,30 @@ async def whole(length: Callable[[], int], goal: int, within: float = 60) -> Non
     """Wait until everything is there, and a little longer for what should not come."""
     await eventually(lambda: length() >= goal, within)
     await asyncio.sleep(1)
+
+
+# -- Mastodon -------------------------------------------------------------------------------------------------
+
+
+async def test_a_backfill_of_mastodon_is_read_whole_and_once_while_ingest_is_killed(
+    empty_world: Callable[..., World],
+) -> None:
+    statuses = timeline(STATUSES, datetime.now(UTC) - timedelta(seconds=1), timedelta(milliseconds=500))
+    town = {"kind": "mastodon", "timelines": ["public"], "every_s": 0.1, "backfill_s": 7_200}
+    with MastodonServer(statuses, delay_s=0.03) as server:
+        ombud = empty_world(**connected("town", **town, base_url=server.url))
+        ombud.processes.start("ingest")
+        kills = await killed_on_the_way(ombud, Random(22), STATUSES, KILLS)
+        await whole(lambda: ombud.ledger.length("posts.ingested"), STATUSES)
+        ombud.processes.kill("ingest")
+        events = said_once(ombud, "posts.ingested")
+        wanted = [(post_id("town", each["id"]), 0) for each in statuses]
+        assert revisions(events) == wanted
+        assert [event["id"] for event in events] == [
+            stable_id(f"{name}|{revision}", "ombud.PostIngested.v1", 0) for name, revision in wanted
+        ]
+        asked = [int(each.query["min_id"]) for each in server.pages() if "min_id" in each.query]
+        print(f"\n{STATUSES} statuses, killed at {kills}, {len(server.pages())} pages read")
+        assert len(kills) == KILLS and max(kills) < STATUSES, "it was over before it was killed"
+        assert asked == sorted(asked) and len(set(asked)) > STATUSES // 40, "it did not go on where it was"
+        assert len(asked) > len(set(asked)), "nothing was read again, so nothing was proved"

@@ -9,6 +9,7 @@ import hmac
 import json
 import re
 import threading
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -177,7 +178,7 @@ class MastodonServer:
     """Serves `statuses` (oldest first) to whoever has `token`, or to everybody.
 
     `script` holds statuses of HTTP that the next requests for data are refused with; `remaining` counts down to 429,
-    and `reset` is when it is full again.
+    and `reset` is when it is full again. Each answer takes `delay_s`.
     """
 
     statuses: list[dict[str, Any]] = field(default_factory=list)
@@ -187,6 +188,7 @@ class MastodonServer:
     script: list[int] = field(default_factory=list)
     remaining: int = 1_000_000
     reset: datetime = datetime(2100, 1, 1, tzinfo=UTC)
+    delay_s: float = 0.0
     asked: list[Asked] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -227,6 +229,7 @@ class MastodonServer:
         query = {name: values[-1] for name, values in parse_qs(address.query).items()}
         token = handler.headers.get("Authorization", "").removeprefix("Bearer ") or None
         path = address.path.rstrip("/")
+        time.sleep(self.delay_s)
         with self._lock:
             status_code, body, headers = self._decide(path, query, token)
         answer = json.dumps(body).encode()

@@ -1,0 +1,69 @@
+"""Hub signatures as @octokit/webhooks-methods, which we did not write, makes and checks them."""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from services.ingest.signatures import has_hub_signature, hub_signature
+
+PACKAGE = "@octokit/webhooks-methods@6.0.0"
+SECRET = "a secret of the tests ☃"
+BODIES = ['{"event":"status.created"}', "", "Zürich \u2028 😀", '{\n  "text": "<p>&amp;</p>"\n}', "x" * 100_000]
+SCRIPT = """
+import { sign, verify } from "@octokit/webhooks-methods";
+let raw = "";
+for await (const piece of process.stdin) raw += piece;
+const { secret, signed } = JSON.parse(raw);
+const said = [];
+for (const [body, signature] of signed) {
+  said.push([body === "" ? null : await sign(secret, body),
+             body === "" ? null : await verify(secret, body, signature),
+             body === "" ? null : await verify(secret, body + " ", signature)]);
+}
+console.log(JSON.stringify(said));
+"""
+
+
+@pytest.fixture(scope="module")
+def said(tmp_path_factory: pytest.TempPathFactory) -> list[list[Any]]:
+    """What octokit signs, says of our signatures, and says of them over another body."""
+    node, npm = shutil.which("node"), shutil.which("npm")
+    if node is None or npm is None:
+        pytest.skip("needs node and npm: the signatures of a client we did not write are NOT checked")
+    folder: Path = tmp_path_factory.mktemp("octokit")
+    install = [npm, "install", "--no-audit", "--no-fund", "--ignore-scripts", PACKAGE]
+    done = subprocess.run(install, cwd=folder, capture_output=True, text=True, timeout=120)
+    if done.returncode:
+        pytest.skip(f"{PACKAGE} could not be installed: signatures of a client we did not write are NOT checked")
+    (folder / "sign.mjs").write_text(SCRIPT)
+    signed = [(body, hub_signature(SecretStr(SECRET), body.encode())) for body in BODIES]
+    answer = subprocess.run(
+        [node, "sign.mjs"],
+        cwd=folder,
+        input=json.dumps({"secret": SECRET, "signed": signed}),
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    return list(json.loads(answer.stdout))
+
+
+def test_what_octokit_signs_passes_and_nothing_near_it(said: list[list[Any]]) -> None:
+    secrets = [SecretStr("another"), SecretStr(SECRET)]
+    for body, (signature, _, _) in zip(BODIES, said, strict=True):
+        if not body:  # octokit refuses to sign nothing
+            continue
+        assert has_hub_signature(signature, body.encode(), secrets)
+        assert not has_hub_signature(signature, body.encode() + b" ", secrets)
+        assert not has_hub_signature(signature, body.encode(), secrets[:1])
+        assert not has_hub_signature(signature.upper().replace("SHA", "sha"), body.encode(), secrets)
+
+
+def test_what_we_sign_passes_there_and_not_over_another_body(said: list[list[Any]]) -> None:
+    assert [each[1:] for body, each in zip(BODIES, said, strict=True) if body] == [[True, False]] * (len(BODIES) - 1)
