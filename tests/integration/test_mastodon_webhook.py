@@ -1,6 +1,13 @@
 """A Mastodon server's webhooks, signed by a caller of the tests: what is taken, refused and dropped."""
 
 import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import textwrap
+import tomllib
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,8 +16,10 @@ from uuid import uuid4
 
 import httpx
 import pytest
+from pydantic import TypeAdapter
 from redis.asyncio import Redis
 
+from services.ingest.sources import Sources
 from shared import ids
 from shared.bus.publisher import connect
 from shared.events import PostCorrected, PostDeleted, PostIngested
@@ -30,7 +39,7 @@ from tests.support.mastodon import (
     snowflake,
     status,
 )
-from tests.support.ombud import client
+from tests.support.ombud import ROOT, client
 from tests.support.servers import eventually
 from tests.support.shapes import Shared, one_process
 
@@ -194,6 +203,43 @@ async def test_a_report_makes_its_post_need_review(http: httpx.AsyncClient, town
             return answer.status_code == 200 and answer.json()["status"] == "needs_review"
 
         await eventually(found)
+
+
+# -- what the page for operators says ---------------------------------------------------------------------------
+
+
+def blocks(language: str) -> list[str]:
+    """Return the examples of docs/howto/mastodon.md."""
+    page = (ROOT / "docs" / "howto" / "mastodon.md").read_text("utf-8")
+    return [
+        textwrap.dedent(each) for each in re.findall(rf"^ *```{language}\n(.*?)^ *```$", page, re.MULTILINE | re.DOTALL)
+    ]
+
+
+def test_the_settings_of_the_page_are_settings() -> None:
+    sources = TypeAdapter(Sources)
+    found = sources.validate_python(tomllib.loads("\n".join(blocks("toml"))))
+    assert {name: each.kind for name, each in found.items()} == {
+        "town": "mastodon-webhook",
+        "town-timelines": "mastodon",
+    }
+    (exported,) = [each for each in blocks("sh") if each.startswith("export OMBUD_INGEST_SOURCES=")]
+    given = sources.validate_json(shlex.split(exported)[1].partition("=")[2])
+    assert given["town"].platform == found["town"].platform == "town.example"
+
+
+async def test_the_event_that_the_page_signs_is_taken(town: Shared) -> None:
+    if not (shutil.which("openssl") and shutil.which("curl") and shutil.which("bash")):
+        pytest.skip("needs bash, curl and openssl: the example of the page is NOT checked")
+    (example,) = [each for each in blocks("sh") if "openssl" in each]
+    example = example.replace("the secret of step 3", NEW)
+    answer = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", example],
+        env={**os.environ, "OMBUD": town.url},
+        capture_output=True,
+        text=True,
+    )
+    assert json.loads(answer.stdout) == json.loads(next(each for each in blocks("json") if each.startswith('{"posts"')))
 
 
 # -- what is refused ----------------------------------------------------------------------------------------
@@ -386,3 +432,5 @@ async def test_asking_again_needs_a_key_and_an_address(town: Shared, http: httpx
         problem(await admin.post("/v1/mastodon/nobody/recheck", json={"ids": ["1"]}), 404, "not_found")
         answer = await admin.post(f"{HOOK}/recheck", json={"ids": []})
         problem(answer, 422, "too_short", "ids")
+        answer = await admin.post(f"{HOOK}/recheck", json={"ids": ["1", "../accounts/1"]})
+        problem(answer, 422, "string_pattern_mismatch", "ids.1")

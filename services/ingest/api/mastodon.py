@@ -16,7 +16,7 @@ from services.ingest.changes import PostGone, RawPost
 from services.ingest.door import Door, Trail, spoken
 from services.ingest.mastodon import look_up
 from services.ingest.mastodon_events import REMEMBERED_S, check_age, delivery_of, proof_of
-from services.ingest.mastodon_posts import Id, Status, change_of
+from services.ingest.mastodon_posts import Status, change_of
 from services.ingest.mastodon_reports import Report, corrections_of
 from services.ingest.posts import check_many
 from services.ingest.settings import IngestSettings
@@ -34,6 +34,8 @@ log = structlog.get_logger("ombud.ingest")
 SIGNATURE = "X-Hub-Signature"
 Name = Annotated[SourceName, Path(description="The source's name in the settings.")]
 LOOK_UP_TIMEOUT_S = 20.0
+STATUS_ID = r"^[A-Za-z0-9_-]{1,64}$"
+"""What may stand in an address at the server; nobody asks for another one through us."""
 
 
 class Taken(BaseModel):
@@ -51,7 +53,7 @@ class RecheckIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    ids: Annotated[list[Id], Field(min_length=1, max_length=100)]
+    ids: Annotated[list[Annotated[str, Field(pattern=STATUS_ID)]], Field(min_length=1, max_length=100)]
 
 
 class Rechecked(BaseModel):
