@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from services.cli.layouts import BY_NAME, LAYOUTS, POSTS, Mapper, chosen, fields_of, recognised, unknown
@@ -194,6 +194,7 @@ json = some.recursive(
 NAMES = sorted({name for layout in LAYOUTS for wanted in layout.parts.values() for name in wanted})
 
 
+@settings(deadline=None)
 @given(some.sampled_from(LAYOUTS), json | some.dictionaries(some.sampled_from(NAMES) | some.text(max_size=9), json))
 def test_any_row_becomes_something_the_server_can_judge(layout: Any, row: Any) -> None:
     post = Mapper(layout, None, "abc").post(row, 1)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from services.cli import rows
@@ -138,6 +138,7 @@ def test_a_document_may_arrive_in_pieces_of_any_size(step: int, monkeypatch: pyt
     assert values(raw, Shape("json", ())) == json.loads(raw)
 
 
+@settings(deadline=None)
 @given(some.binary(max_size=400), some.sampled_from(["jsonl", "json", "csv"]), some.sampled_from([",", "\t"]))
 def test_any_bytes_are_read_to_their_end(raw: bytes, kind: str, delimiter: str) -> None:
     found = all_rows(raw, Shape(kind, (), delimiter))
@@ -147,6 +148,7 @@ def test_any_bytes_are_read_to_their_end(raw: bytes, kind: str, delimiter: str) 
 cells = some.text(some.characters(exclude_characters="\x00", exclude_categories=["Cs"]), max_size=20)
 
 
+@settings(deadline=None)
 @given(some.lists(some.tuples(cells, cells), max_size=20), some.sampled_from([",", "\t", ";"]))
 def test_what_a_csv_writer_writes_is_read_back(table: list[tuple[str, str]], delimiter: str) -> None:
     out = io.StringIO(newline="")
