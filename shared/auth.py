@@ -107,7 +107,10 @@ class Requirement:
         api_key: str | None = Security(header),
     ) -> Principal:
         """Return who asks. Raises Problem 401 (no key, or one we do not know) and 403 (a key without the scope)."""
-        key = credentials.credentials if credentials else api_key
+        return await self.admit(request, credentials.credentials if credentials else api_key)
+
+    async def admit(self, request: Request, key: str | None) -> Principal:
+        """Return who holds the key that came with a request. Raises Problem 401 and 403."""
         challenge = {"WWW-Authenticate": "Bearer"}
         if not key:
             raise Problem(401, "no_key", "Send an API key as a bearer token.", headers=challenge)

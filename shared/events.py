@@ -123,7 +123,8 @@ class PostScored(Payload):
 class PostCorrected(Payload):
     """Somebody with standing says the score was wrong or right; or takes an earlier word back (`retracts`).
 
-    `spoke_about` names the categories the person judged; every other category stays unknown.
+    `spoke_about` names the categories the person judged; every other category stays unknown. With `weak` the expected
+    ones are inferred from a decision that may have had another reason.
     """
 
     correction_id: str
@@ -139,6 +140,7 @@ class PostCorrected(Payload):
     standing: Standing = Standing.REVIEWER
     batch_id: str | None = None
     retracts: str | None = None
+    weak: bool | None = None
     corrected_at: AwareDatetime
 
     def subject(self) -> str | None:

@@ -12,7 +12,14 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 def _config(prefix: str) -> SettingsConfigDict:
-    return SettingsConfigDict(env_prefix=prefix, env_file=".env", extra="ignore", frozen=True, secrets_dir=None)
+    return SettingsConfigDict(
+        env_prefix=prefix,
+        env_file=".env",
+        extra="ignore",
+        frozen=True,
+        secrets_dir=None,
+        hide_input_in_errors=True,  # a wrong value may stand beside, or be, a secret
+    )
 
 
 class BusSettings(BaseSettings):

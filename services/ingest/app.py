@@ -6,11 +6,13 @@ from functools import partial
 
 from services.ingest import jetstream, language
 from services.ingest import mastodon as mastodon_timelines
-from services.ingest.api import feedback, keys, mastodon, posts, sources
+from services.ingest.api import coral, feedback, keys, mastodon, perspective, posts, sources, webhooks
 from services.ingest.api.repeats import repeatable
 from services.ingest.collecting import Collecting, Follow
 from services.ingest.door import Door
 from services.ingest.keeper import Keeper
+from services.ingest.keeping import Keeping
+from services.ingest.scorer import Scorer
 from services.ingest.settings import IngestSettings
 from services.ingest.sources import Jetstream, MastodonTimelines, Source
 from services.ingest.store import Store
@@ -40,6 +42,12 @@ def _edge(name: str, source: Source) -> Follow | None:
             return None
 
 
+def own_origin(platform: Platform) -> str:
+    """Return the address under which this very process answers: who listens everywhere also listens on loopback."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(platform.settings.host, platform.settings.host)  # noqa: S104
+    return f"http://{f'[{host}]' if ':' in host else host}:{platform.settings.port}"
+
+
 def build(platform: Platform) -> Service:
     """Return the ingest service."""
     settings = IngestSettings()
@@ -50,14 +58,26 @@ def build(platform: Platform) -> Service:
     followed = edges(settings)
     collecting = Collecting(platform, settings, store, door, followed)
     route = repeatable(store, settings)
+    keeping = Keeping(settings, door)
+    scorer = Scorer(settings.classifier_url or own_origin(platform), keeper.scoring_key)
 
     async def start() -> None:
         await asyncio.to_thread(language.load)  # the first post shall not wait for it
         await keeper.start()
+        await scorer.start()
+        coral.warn_without_classifier(platform, settings)
         await collecting.start()
 
     async def forget_requests() -> None:
         await store.forget_requests(utcnow() - timedelta(seconds=settings.idempotency_keep_s))
+
+    async def stop() -> None:
+        await collecting.stop()
+        await keeping.stop()
+        await scorer.stop()
+
+    async def forget_coral_events() -> None:
+        await store.drop_coral_events(utcnow() - timedelta(days=settings.platform_events_days))
 
     return Service(
         name="ingest",
@@ -67,12 +87,19 @@ def build(platform: Platform) -> Service:
             keys.build_router(platform, keeper),
             sources.build_router(platform, settings, store, followed),
             mastodon.build_router(platform, settings, door, keeper.salt),
+            coral.build_router(platform, settings, store, scorer, keeping),
+            webhooks.build_router(platform, settings, door),
+            perspective.build_router(platform, door, keeping),
         ],
         hears={},
         settings=settings,
         database=database,
-        loops=[Loop("api_keys", 2.0, keeper.mend), Loop("answered requests", 300.0, forget_requests)],
+        loops=[
+            Loop("api_keys", 2.0, keeper.mend),
+            Loop("answered requests", 300.0, forget_requests),
+            Loop("coral events", 3600.0, forget_coral_events),
+        ],
         start=start,
-        stop=collecting.stop,
+        stop=stop,
         commands={"invite": partial(invite, keeper)},
     )

@@ -4,7 +4,7 @@ Invariant: nothing is acknowledged to a caller before the broker has it.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Self
@@ -158,6 +158,26 @@ class Door:
         """Note that a signed request was taken. Only after its events are durable: a lost note repeats event ids."""
         try:
             await self._platform.redis.set(replay_key(channel, proof), 1, ex=keep_s)
+        except RedisError as error:
+            raise Unavailable("broker") from error
+
+    async def recall(self, channel: str, proofs: Sequence[str]) -> list[str | None]:
+        """Return what was noted last of each. Raises Unavailable when the broker cannot be reached."""
+        if not proofs:
+            return []
+        try:
+            found: Any = await self._platform.redis.mget([replay_key(channel, proof) for proof in proofs])
+        except RedisError as error:
+            raise Unavailable("broker") from error
+        return [None if each is None else each.decode() for each in found]
+
+    async def note(self, channel: str, values: Mapping[str, str], keep_s: int) -> None:
+        """Note a short value of each, for the next one that comes. Only after what it speaks of is durable."""
+        try:
+            async with self._platform.redis.pipeline(transaction=False) as pipe:
+                for proof, value in values.items():
+                    pipe.set(replay_key(channel, proof), value, ex=keep_s)
+                await pipe.execute()
         except RedisError as error:
             raise Unavailable("broker") from error
 

@@ -3,6 +3,8 @@
 Invariant: a key itself is never stored, and a copy that was lost comes back within seconds.
 """
 
+import base64
+import hmac
 import secrets
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -29,10 +31,19 @@ class Keeper:
         """Return the salt of author pseudonyms."""
         return self._salt
 
+    def scoring_key(self) -> str:
+        """Return the key with which ingest asks the classifier: made of the salt, so that all replicas have the same.
+
+        What is signed holds no `|`, so it can never be an author whose pseudonym somebody asks for.
+        """
+        made = hmac.digest(self._salt.encode(), b"key of ingest for the classifier", "sha256")
+        return f"ombud_{base64.urlsafe_b64encode(made).decode().rstrip('=')}"
+
     async def start(self) -> None:
         """Read or make the salt, accept the bootstrap key, publish every key."""
         given = self._platform.settings.pseudonym_salt
         self._salt = given.get_secret_value() if given else await self.store.salt(secrets.token_hex(32))
+        await self.store.add_key("ingest asks the classifier", hash_key(self.scoring_key()), [Scope.SCORE], utcnow())
         bootstrap = self._platform.settings.bootstrap_key
         if bootstrap is not None:
             await self.store.add_key("bootstrap", hash_key(bootstrap.get_secret_value()), [Scope.ADMIN], utcnow())

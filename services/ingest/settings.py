@@ -4,10 +4,13 @@ import tomllib
 from functools import cached_property
 from pathlib import Path
 
-from pydantic import Field, TypeAdapter
+from pydantic import ConfigDict, Field, TypeAdapter
 
 from services.ingest.sources import Sources
 from shared.settings import ServiceSettings, service_config
+
+HIDDEN = ConfigDict(hide_input_in_errors=True)
+"""Whoever misspells a field beside a secret shall not find the secret in the log."""
 
 
 class IngestSettings(ServiceSettings):
@@ -37,10 +40,15 @@ class IngestSettings(ServiceSettings):
     )
     collector_backoff_limit_s: float = Field(60.0, gt=0, description="Longest pause after a platform failed.")
 
+    classifier_url: str | None = Field(
+        None, description="Where the classifier answers /predict; none: this very process, as with `ombud up`."
+    )
+    platform_events_days: int = Field(90, ge=1, description="How long events that name only ids (Coral's) are kept.")
+
     @cached_property
     def all_sources(self) -> Sources:
         """Return the sources of both places. Raises ValidationError or OSError at boot when the file is wrong."""
         if self.sources_file is None:
             return self.sources
         listed = tomllib.loads(self.sources_file.read_text("utf-8"))
-        return TypeAdapter(Sources).validate_python(listed) | self.sources
+        return TypeAdapter(Sources, config=HIDDEN).validate_python(listed) | self.sources

@@ -6,8 +6,11 @@ per source). A source's name is part of its webhook's address; its posts' platfo
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, field_validator
 
+from services.ingest.coral import Rule
+from services.ingest.mapping import Mapping
+from services.ingest.signatures import webhook_key
 from shared.vocabulary import CATEGORIES
 
 Secrets = Annotated[tuple[SecretStr, ...], Field(min_length=1, max_length=10)]
@@ -88,13 +91,36 @@ class Coral(SourceBase):
 
     kind: Literal["coral"]
     secrets: Secrets
+    body: Literal["html", "text"] = Field("html", description="Body format that the phase is set to in Coral.")
+    timeout_ms: int = Field(150, ge=10, le=10_000, description="When we answer at the latest; Coral's own is 200.")
+    threshold: float = Field(0.8, ge=0, le=1, description="Overall score from which a comment is flagged.")
+    withhold: bool = Field(False, description="Keep a flagged comment from view until a moderator looked.")
+    may_reject: bool = Field(False, description="Reject comments from reject_threshold on, without a person.")
+    reject_threshold: float = Field(0.95, ge=0, le=1)
+    keep: bool = Field(True, description="Make each comment a post; off: only an opinion, nothing is stored.")
+
+    @property
+    def rule(self) -> Rule:
+        """Return what we may answer."""
+        return Rule(self.threshold, self.withhold, self.may_reject, self.reject_threshold)
 
 
 class Webhook(SourceBase):
-    """Anything that can sign (Standard Webhooks) and post JSON to /v1/webhooks/<source>."""
+    """Anything that can sign (Standard Webhooks) and post to /api/v1/posts or, as `mapping` says, any other JSON.
+
+    With a mapping its address is /v1/webhooks/<source>.
+    """
 
     kind: Literal["webhook"]
     secrets: Secrets
+    mapping: Mapping | None = None
+
+    @field_validator("secrets")
+    @classmethod
+    def _secrets_are_keys(cls, given: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        for secret in given:
+            webhook_key(secret)
+        return given
 
 
 Source = Annotated[

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from sqlalchemy import ColumnElement, Row, delete, or_, select, update
 
-from services.ingest.tables import api_keys, cursors, invitations, requests, secrets
+from services.ingest.tables import api_keys, coral_events, cursors, invitations, requests, secrets
 from shared.auth import Principal
 from shared.db import Database, insert_first, insert_new
 from shared.vocabulary import Scope
@@ -26,7 +26,7 @@ class Asked:
 
 
 class Store:
-    """API keys, invitations, the salt of author pseudonyms, the cursors of collectors, and answered requests."""
+    """API keys, invitations, the salt of author pseudonyms, cursors, answered requests, and Coral's events."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -153,6 +153,24 @@ class Store:
         """Forget every request that was received before a moment."""
         async with self._database.begin() as connection:
             await connection.execute(delete(requests).where(requests.c.received_at < before))
+
+    async def keep_coral_event(self, row: Mapping[str, Any]) -> bool:
+        """Keep an event of Coral's and return whether it was new."""
+        async with self._database.begin() as connection:
+            return await insert_first(connection, coral_events, row)
+
+    async def list_coral_events(self, source: str, limit: int) -> Sequence[Row[Any]]:
+        """Return the newest events of a source, newest first."""
+        newest = coral_events.c.received_at.desc(), coral_events.c.event_id
+        question = select(coral_events).where(coral_events.c.source == source).order_by(*newest).limit(limit)
+        async with self._database.read() as connection:
+            return (await connection.execute(question)).all()
+
+    async def drop_coral_events(self, before: datetime) -> int:
+        """Forget events that were received before a moment; return how many."""
+        old = coral_events.c.received_at < before
+        async with self._database.begin() as connection:
+            return (await connection.execute(delete(coral_events).where(old))).rowcount
 
 
 def _same(asked: Asked) -> ColumnElement[bool]:

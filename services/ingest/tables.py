@@ -1,4 +1,4 @@
-"""What ingest keeps on disk: API keys (hashed), one-time invitations, its own secrets, cursors, answered requests."""
+"""What ingest keeps on disk: API keys (hashed), invitations, its own secrets, cursors, answers, and Coral's events."""
 
 from sqlalchemy import Column, Index, Integer, LargeBinary, MetaData, String, Table
 
@@ -58,3 +58,19 @@ requests = Table(
 )
 """Requests with an Idempotency-Key (kept as its hash): the answer, once there is one."""
 Index("ix_ingest_requests_received_at", requests.c.received_at)
+
+coral_events = Table(
+    "ingest_coral_events",
+    metadata,
+    Column("source", String(64), primary_key=True),
+    Column("event_id", String(128), primary_key=True),
+    Column("type", String(128), nullable=False),
+    Column("comment_id", String(128)),
+    Column("story_id", String(128)),
+    Column("queue", String(128)),
+    Column("status", String(128)),
+    Column("created_at", Moment),
+    Column("received_at", Moment, nullable=False),
+)
+"""What Coral's webhooks told: ids and types, no text, no person."""
+Index("ix_ingest_coral_events_received_at", coral_events.c.received_at)

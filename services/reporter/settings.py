@@ -18,7 +18,7 @@ PATH = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*(/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*
 class ReporterSettings(ServiceSettings):
     """The reporter's own settings."""
 
-    model_config = SettingsConfigDict(**service_config("reporter"), populate_by_name=True, hide_input_in_errors=True)
+    model_config = SettingsConfigDict(**service_config("reporter"), populate_by_name=True)
 
     front_page_posts: bool = Field(
         False, description="List posts with their text on the first page, which asks for no key; embedded start only."

@@ -60,6 +60,13 @@ WHEN_OFF = {
     "ombud_ingest_stream_gaps_total": (
         "Any: posts are missing; the log line `gap` says from when until when. Send them again, or let it be."
     ),
+    "ombud_ingest_coral_comments_total": (
+        "`late` or `down` above a few per cent: look at the classifier, or raise `timeout_ms` here and in Coral. "
+        "None at all while people comment: the phase is off in Coral, or its secret is another (`401`)."
+    ),
+    "ombud_ingest_coral_events_total": "Stands still: after ten failures in a row Coral switches a webhook off.",
+    "ombud_ingest_lost_posts_total": "Any: comments whose text we do not have; `reason` says why. Mend the broker.",
+    "ombud_ingest_waiting_posts": "Above 0 for minutes: the broker is down or behind; at 2,000 posts are lost.",
     "ombud_ingest_refused_posts_total": "Rises: `reason` says what the platform sends that we do not take.",
     "ombud_ingest_admitted_events_total": (
         '`new="no"` rises: a sender repeats what it sent; harmless, but its cursor may not move.'

@@ -130,6 +130,7 @@ def test_a_correction_carries_everything_that_was_said() -> None:
         "standing": Standing.AUTHOR,
         "batch_id": "b",
         "retracts": None,
+        "weak": None,
         "corrected_at": datetime(2026, 11, 14, 10, 0, tzinfo=UTC),
     }
 
