@@ -71,6 +71,7 @@ def test_one_of_several_values_is_enough() -> None:
         signed(SECRET).removeprefix("sha256="),
         signed(SECRET)[:-1],
         signed(SECRET) + "0",
+        signed(SECRET) + "é",
         signed(SECRET) + "\n",
         signed(SECRET).replace("=", " = "),
         signed(SECRET).replace("sha256", "SHA256"),
