@@ -111,23 +111,32 @@ class Collecting:
                 await self._store.take_lease(name, self._owner, utcnow(), self._until())
 
     async def _admit(self, name: str, batch: Batch) -> int:
-        """Make a batch durable, in order; return how many posts were new. Waits as long as the stream is full."""
+        """Make a batch durable; return how many posts were new. Waits as long as the stream is full.
+
+        Posts go first and at once. Their order among each other and that of what is gone stay; the order between the
+        two does not matter, because streams promise none: whoever hears of the deletion first leaves a tombstone.
+        """
         platform = self._settings.all_sources[name].platform or name
-        new, waiting = 0, list[Any]()
+        posts, others = list[Any](), list[PostGone | AuthorGone | AuthorSeen]()
         for change in batch.changes:
-            if not isinstance(change, (PostGone, AuthorGone, AuthorSeen)):
-                waiting.append({"platform": platform, **change})
-                continue
-            new += await self._take(name, waiting)
-            waiting = []
-            if isinstance(change, PostGone):
+            if isinstance(change, (PostGone, AuthorGone, AuthorSeen)):
+                others.append(change)
+            else:
+                posts.append({"platform": platform, **change})
+        new = await self._take(name, posts)
+        for other in others:
+            await self._withdraw(platform, other)
+        return new
+
+    async def _withdraw(self, platform: str, change: PostGone | AuthorGone | AuthorSeen) -> None:
+        match change:
+            case PostGone():
                 post_id = ids.post_id(platform, change.external_id)
                 await self._door.take_away(post_id, DeletionCause.PLATFORM, at=change.at)
-            elif isinstance(change, AuthorSeen):
-                await self._door.turn_author(platform, change.author, hidden=change.hidden, at=change.at)
-            else:
+            case AuthorGone():
                 await self._door.take_author_away(platform, change.author, cause=DeletionCause.PLATFORM, at=change.at)
-        return new + await self._take(name, waiting)
+            case AuthorSeen():
+                await self._door.turn_author(platform, change.author, hidden=change.hidden, at=change.at)
 
     async def _take(self, name: str, raws: list[Any]) -> int:
         good, bad = check_many(raws, self._platform.settings.max_text_bytes)
