@@ -1,7 +1,10 @@
 """What Jetstream frames mean for us, on both wires, and where reading goes on."""
 
+import re
+import tomllib
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -9,12 +12,13 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
+from pydantic import TypeAdapter
 
 from services.ingest.changes import AuthorGone, AuthorSeen, Change, PostGone
 from services.ingest.jetstream_frames import Heard, Malformed, change_of, moment, read, text_of, tid_time
 from services.ingest.jetstream_place import address, cursor_after, host, was_clamped
 from services.ingest.posts import check
-from services.ingest.sources import Jetstream
+from services.ingest.sources import Jetstream, Sources
 from tests.support.jetstream import POSTS, V1, V2, Said, did, stamp, tid
 from tests.support.jetstream import Jetstream as Script
 
@@ -238,6 +242,13 @@ def test_whatever_a_record_holds_the_door_gets_a_post_it_can_check(record: Any, 
 def test_a_tid_gives_its_moment_back(at: datetime) -> None:
     assert tid_time(tid(at)) == at
     assert moment(stamp(at)) == at
+
+
+def test_the_examples_of_the_handbook_connect() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "howto" / "bluesky.md").read_text("utf-8")
+    (table,), (setting,) = re.findall(r"```toml\n(.*?)```", page, re.S), re.findall(r"SOURCES='(.*?)'", page)
+    for example in (tomllib.loads(table), orjson.loads(setting)):
+        assert isinstance(TypeAdapter(Sources).validate_python(example)["bluesky"], Jetstream)
 
 
 # -- where to go on -------------------------------------------------------------------------------------------
