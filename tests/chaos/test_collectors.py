@@ -19,7 +19,7 @@ from tests.support.world import World
 
 EVENTS = 20_000
 STATUSES = 2_000
-KILLS = 5
+KILLS = 4
 AUTHORS = 400
 QUICK: dict[str, object] = {"ingest_collector_lease_s": 1.0, "ingest_collector_backoff_limit_s": 0.5}
 """What a dead process held is free after a second, and nobody waits long to try again."""
