@@ -20,6 +20,7 @@ from services.ingest.store import Store as IngestStore
 from shared.artifacts import ArtifactStore
 from shared.auth import hash_key
 from shared.bus.commit import Again, Dead, Done, Outcome
+from shared.bus.erasures import author_subject
 from shared.bus.publisher import Publisher, connect
 from shared.db import Database
 from shared.events import Event, PostIngested, PostScored
@@ -28,7 +29,7 @@ from shared.settings import BusSettings
 from shared.vocabulary import Scope, Verdict
 from tests.contract import speech
 from tests.contract.conftest import Migrated
-from tests.contract.speech import at, corrected, deleted, erased, ingested, post, promoted, retracted
+from tests.contract.speech import at, corrected, deleted, erased, hidden, ingested, post, promoted, retracted
 from tests.support.databases import contents
 from tests.support.kit import entries
 from tests.support.servers import Broker
@@ -201,6 +202,60 @@ async def test_an_erased_author_leaves_no_text_and_gets_none_back(classifier: Cl
     assert left == {"1": False, "2": False, "3": False, "4": True, "5": True}
     assert await classifier.says(ingested(post(7, author="ada"))) == [None]
     assert await classifier.store.mop() == 0
+
+
+async def test_what_meets_a_tombstone_has_to_leave_the_streams(classifier: Classifier) -> None:
+    await classifier.hear(deleted(1), erased("ada"))
+    met, theirs, other = await classifier.hear(
+        ingested(post(1, edit=3)), ingested(post(2, author="ada")), ingested(post(3, author="bram"))
+    )
+    ada = author_subject("forum", str(post(2, author="ada").author))
+    assert isinstance(met, Done) and set(met.erase) == {post(1).post_id}
+    assert isinstance(theirs, Done) and set(theirs.erase) == {post(2).post_id, ada}
+    assert isinstance(other, Done) and not other.erase and other.says
+    quoted, about = await classifier.hear(corrected(1, name="a", text="a quotation"), corrected(3, name="b"))
+    assert (quoted, about) == (Done(erase=[post(1).post_id]), Done())
+
+
+async def test_the_erasure_of_an_author_names_their_posts_however_often_it_is_heard(classifier: Classifier) -> None:
+    await classifier.says(*(ingested(post(n, author="ada" if n < 4 else "bram")) for n in range(1, 6)))
+    theirs = {post(n).post_id for n in (1, 2, 3)}
+    for _ in range(2):  # a crash after the commit of the tables repeats it, when nobody is an author any more
+        (heard,) = await classifier.hear(erased("ada"))
+        assert isinstance(heard, Done) and set(heard.erase) == theirs
+    assert await classifier.says(ingested(post(2, edit=9))) == [None], "nor do they come back without a name"
+
+
+async def test_who_is_hidden_or_erased_elsewhere_keeps_everything(classifier: Classifier) -> None:
+    await classifier.says(ingested(post(1, author="ada")), ingested(post(2)))
+    assert await classifier.hear(hidden("ada"), erased("bram")) == [Done(), Done()]
+    assert [row["text"] is None for row in await classifier.rows("classifier_posts")] == [False, False]
+
+
+async def test_an_edit_without_an_author_is_the_work_of_who_wrote_the_post(classifier: Classifier) -> None:
+    await classifier.says(ingested(post(1, author="ada")))
+    (said,) = await classifier.says(ingested(post(1, edit=1)))
+    assert said is not None and said.post.author == post(1, author="ada").author
+    await classifier.hear(erased("ada"))
+    assert [row["text"] for row in await classifier.rows("classifier_posts")] == [None]
+
+
+@pytest.mark.parametrize("deletion", [erased("ada"), deleted(1)], ids=["author", "post"])
+async def test_an_erasure_that_comes_while_a_post_is_scored_counts(
+    classifier: Classifier, monkeypatch: pytest.MonkeyPatch, deletion: Event[Any]
+) -> None:
+    known = classifier.store.known
+
+    async def late(*args: Any) -> Any:
+        found = await known(*args)
+        await classifier.hear(deletion)
+        return found
+
+    with monkeypatch.context() as patched:
+        patched.setattr(classifier.store, "known", late)
+        (outcome,) = await classifier.hear(ingested(post(1, author="ada")))
+    assert isinstance(outcome, Done) and outcome.says == [] and post(1).post_id in outcome.erase
+    assert [row["text"] for row in await classifier.rows("classifier_posts")] == [None]
 
 
 async def test_the_mop_wipes_up_what_a_write_beside_the_erasure_left(classifier: Classifier) -> None:

@@ -23,7 +23,8 @@ from services.cli.connection import KEY_FILE, read_running
 from shared.bus.keys import dead_key, delay_key
 from shared.ids import post_id
 from tests.support.commands import command, surroundings
-from tests.support.everywhere import files, places, rewritten, tables, uncompressed
+from tests.support.databases import Databases
+from tests.support.everywhere import files, places, rewritten, tables, tables_of_postgresql, uncompressed
 from tests.support.inside import LocalInside, query
 from tests.support.ombud import ROOT
 from tests.support.servers import eventually
@@ -31,7 +32,7 @@ from tests.support.servers import eventually
 pytestmark = pytest.mark.slow
 
 PLATFORM = "forum"
-POSTS, OTHERS = 1000, 100
+OTHERS = 100
 TEXT, AUTHOR, CONTROL = "zwunderquast", "vorhemundra", "quizzelbrandt"
 """A word of every text of the author, the author's name, and a word of everybody else's texts."""
 WORDS = (TEXT, AUTHOR)
@@ -48,6 +49,8 @@ class Running:
     url: str
     redis_url: str
     process: subprocess.Popen[bytes]
+    posts: int
+    database_url: str | None = None
     figures: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -59,8 +62,18 @@ class Running:
     def inside(self) -> LocalInside:
         return LocalInside(self.data, self.redis_url)
 
-    def left(self) -> list[str]:
-        return places(self.data, self.redis_url, WORDS)
+    async def left(self) -> list[str]:
+        """Return every place that still holds a word of the author."""
+        found = places(self.data, self.redis_url, WORDS)
+        if self.database_url:
+            found += [f"{each} ({word})" for word in WORDS for each in await self.rows(word)]
+        return found
+
+    async def rows(self, word: str) -> dict[str, int]:
+        """Return table.column -> rows that hold a word."""
+        if self.database_url:
+            return await tables_of_postgresql(self.database_url, word)
+        return {place.split(": ")[1]: counted(self.data, place, word) for place in tables(self.data, word)}
 
     def stop(self) -> None:
         self.process.send_signal(signal.SIGTERM)
@@ -68,8 +81,9 @@ class Running:
 
 
 @asynccontextmanager
-async def up(data: Path, output: Path) -> AsyncIterator[Running]:
-    settings = {"bus_janitor_every_s": 0.5, "bus_rewrite_every_s": 2, "trainer_corrections_per_run": 20, "port": 0}
+async def up(data: Path, output: Path, posts: int, database_url: str | None) -> AsyncIterator[Running]:
+    settings: dict[str, object] = {"bus_janitor_every_s": 0.5, "bus_rewrite_every_s": 2, "port": 0}
+    settings |= {"trainer_corrections_per_run": 20} | ({"database_url": database_url} if database_url else {})
     with output.open("wb") as out:
         process = subprocess.Popen(
             command("up", "--no-sample"),
@@ -89,7 +103,7 @@ async def up(data: Path, output: Path) -> AsyncIterator[Running]:
         running = read_running(data)
         assert running is not None
         uncompressed(running.redis_url)
-        yield Running(data, running.url, running.redis_url, process)
+        yield Running(data, running.url, running.redis_url, process, posts, database_url)
     finally:
         if process.poll() is None:
             process.terminate()
@@ -129,13 +143,13 @@ async def listed(http: httpx.AsyncClient) -> dict[str, dict[str, Any]]:
 
 async def fill(ombud: Running) -> None:
     """Leave words of the author in every place that can hold some, and words of others beside them."""
-    mine, theirs = ids(TEXT, POSTS), ids(CONTROL, OTHERS)
+    mine, theirs = ids(TEXT, ombud.posts), ids(CONTROL, OTHERS)
     author = f"{AUTHOR} tesselwick"
     async with ombud.http as http:
-        for start in range(0, POSTS, 500):
-            await send(http, *(post(n, TEXT, author) for n in range(start, start + 500)))
+        for start in range(0, ombud.posts, 100):
+            await send(http, *(post(n, TEXT, author) for n in range(start, start + 100)))
         await send(http, *(post(n, CONTROL, f"somebody {n % 7}") for n in range(OTHERS)))
-        edits = [post(n, TEXT, author, edit=1) for n in range(0, POSTS, 10)]
+        edits = [post(n, TEXT, author, edit=1) for n in range(0, ombud.posts, 10)]
         for nameless in edits[:5]:
             del nameless["author"]  # some bridges name the author only once
         await send(http, *edits)
@@ -143,7 +157,9 @@ async def fill(ombud: Running) -> None:
         async def scored() -> bool:
             posts = await listed(http)
             edited = sum(each["revision"] > 0 for each in posts.values())
-            return len(posts) == POSTS + OTHERS and edited == len(edits) and all(p["status"] for p in posts.values())
+            return (
+                len(posts) == ombud.posts + OTHERS and edited == len(edits) and all(p["status"] for p in posts.values())
+            )
 
         await eventually(scored, 120, 0.5)
         # people speak about them: with the text, enough for the model to learn from it, and with a rating
@@ -186,49 +202,49 @@ async def fill(ombud: Running) -> None:
                 break
 
 
-def found_in(ombud: Running, kind: str) -> set[str]:
+async def found_in(ombud: Running, kind: str) -> set[str]:
     """Return the places of the author's words whose names begin with `kind`."""
-    return {re.sub(r"\W*\(\w+\)$", "", place) for place in ombud.left() if place.startswith(kind)}
+    return {re.sub(r"\W*\(\w+\)$", "", place) for place in await ombud.left() if place.startswith(kind)}
 
 
-def the_search_finds_everything(ombud: Running) -> None:
+async def the_search_finds_everything(ombud: Running) -> None:
     """A search that finds nothing proves something only if it found all of this before."""
     assert {
-        "classifier.sqlite3: classifier_posts.text",
-        "classifier.sqlite3: classifier_posts.url",
-        "trainer.sqlite3: trainer_posts.text",
-        "trainer.sqlite3: trainer_corrections.text",
-        "reporter.sqlite3: reporter_posts.text",
-        "reporter.sqlite3: reporter_evidence.text",
-        "reporter.sqlite3: reporter_reports.document",
-    } <= {place.split(" (")[0] for place in ombud.left()}
-    assert found_in(ombud, "broker key") == {
+        "classifier_posts.text",
+        "classifier_posts.url",
+        "trainer_posts.text",
+        "trainer_corrections.text",
+        "reporter_posts.text",
+        "reporter_evidence.text",
+        "reporter_reports.document",
+    } <= (await ombud.rows(TEXT)).keys() | (await ombud.rows(AUTHOR)).keys()
+    assert await found_in(ombud, "broker key") == {
         "broker key posts.ingested",
         "broker key posts.scored",
         "broker key posts.corrected",
         f"broker key {dead_key('posts.ingested', 'classifier')}",
         f"broker key {delay_key('posts.scored', 'trainer')}",
     }
-    on_disk = found_in(ombud, "file")
+    on_disk = await found_in(ombud, "file")
     assert any(".incr.aof" in place for place in on_disk), on_disk
-    for service in ("classifier", "trainer", "reporter"):
+    for service in () if ombud.database_url else ("classifier", "trainer", "reporter"):
         assert any(place.startswith(f"file {service}.sqlite3") for place in on_disk), on_disk
     rewritten(ombud.redis_url)
-    assert any(".base." in place for place in found_in(ombud, "file")), "the rewritten file can be searched, too"
+    assert any(".base." in place for place in await found_in(ombud, "file")), "a rewritten file can be searched, too"
 
 
-def controls(ombud: Running) -> dict[str, Any]:
+async def controls(ombud: Running) -> dict[str, Any]:
     """Return what is kept of everybody else: rows per column, and entries per stream."""
-    rows = {place: counted(ombud.data, place) for place in tables(ombud.data, CONTROL)}
     streams = ("posts.ingested", "posts.scored", "posts.corrected")
     said = {name: sum(CONTROL in orjson.dumps(each).decode() for each in ombud.inside.said(name)) for name in streams}
-    return rows | said
+    return await ombud.rows(CONTROL) | said
 
 
-def counted(data: Path, place: str) -> int:
+def counted(data: Path, place: str, word: str) -> int:
+    """Return how many rows of `file: table.column` hold a word."""
     file, column = place.split(": ")
     table, name = column.split(".")
-    sql = f"SELECT count(*) FROM {table} WHERE CAST({name} AS TEXT) LIKE '%{CONTROL}%'"  # noqa: S608
+    sql = f"SELECT count(*) FROM {table} WHERE CAST({name} AS TEXT) LIKE '%{word}%'"  # noqa: S608
     return int(query(data / file, sql)[0][0])
 
 
@@ -241,7 +257,7 @@ async def erase(ombud: Running) -> None:
 async def nothing_left(ombud: Running, what: str) -> None:
     begun, left = time.monotonic(), ["not searched yet"]
     while left and time.monotonic() - begun < BOUND_S:
-        left = ombud.left()
+        left = await ombud.left()
     assert left == [], f"{what}: still there after {BOUND_S:.0f} s"
     ombud.figures[what] = time.monotonic() - begun
 
@@ -250,7 +266,7 @@ async def tombstones_stand(ombud: Running) -> None:
     async with ombud.http as http:
         posts = await listed(http)
         history = (await http.get(f"/v1/posts/{ids(TEXT, 1)[0]}/status")).json()
-    for name in ids(TEXT, POSTS):
+    for name in ids(TEXT, ombud.posts):
         gone = posts[name]
         assert (gone["text"], gone["author"], bool(gone["deleted_at"])) == (None, None, True)
         assert gone["scores"] and gone["status"] and gone["external_id"]
@@ -264,37 +280,44 @@ async def send_again(ombud: Running) -> None:
     author = f"{AUTHOR} tesselwick"
     nameless = {name: value for name, value in post(2, TEXT, author, edit=7).items() if name != "author"}
     async with ombud.http as http:
-        await send(http, *(post(n, TEXT, author, edit=5) for n in range(20)), nameless, post(POSTS + 1, TEXT, author))
+        await send(
+            http, *(post(n, TEXT, author, edit=5) for n in range(20)), nameless, post(ombud.posts + 1, TEXT, author)
+        )
         said = {"post_id": ids(TEXT, 4)[3], "text": f"{TEXT} quoted", "feedback_type": "false_positive"}
         assert (await http.post("/v1/feedback", json=said)).status_code == 202
-    assert "broker key posts.ingested" in found_in(ombud, "broker key")
+    assert "broker key posts.ingested" in await found_in(ombud, "broker key")
 
 
+@pytest.mark.parametrize(("dialect", "posts"), [("sqlite", 1000), ("postgresql", 200)])
 async def test_an_author_of_a_thousand_posts_leaves_no_text_anywhere(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    dialect: str, posts: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    data = tmp_path / "data"
-    async with up(data, tmp_path / "first.txt") as ombud:
-        await fill(ombud)
-        the_search_finds_everything(ombud)
-        before = controls(ombud)
-        await erase(ombud)
-        await nothing_left(ombud, "erasure asked -> nothing left: s")
-        await tombstones_stand(ombud)
-        await send_again(ombud)
-        await nothing_left(ombud, "sent again -> nothing left: s")
-        await tombstones_stand(ombud)
-        assert controls(ombud) == before and len(before) >= 9
-        figures = ombud.figures
-        ombud.stop()
-    assert files(data, WORDS) == []
-    async with up(data, tmp_path / "second.txt") as ombud:
-        await tombstones_stand(ombud)
-        assert ombud.left() == []
-        assert controls(ombud) == before
-        ombud.stop()
+    data, databases = tmp_path / "data", Databases(tmp_path)
+    where = (posts, databases.url(dialect) if dialect == "postgresql" else None)
+    try:
+        async with up(data, tmp_path / "first.txt", *where) as ombud:
+            await fill(ombud)
+            await the_search_finds_everything(ombud)
+            before = await controls(ombud)
+            await erase(ombud)
+            await nothing_left(ombud, "erasure asked -> nothing left: s")
+            await tombstones_stand(ombud)
+            await send_again(ombud)
+            await nothing_left(ombud, "sent again -> nothing left: s")
+            await tombstones_stand(ombud)
+            assert await controls(ombud) == before and len(before) >= 9
+            figures = ombud.figures
+            ombud.stop()
+        assert files(data, WORDS) == []
+        async with up(data, tmp_path / "second.txt", *where) as ombud:
+            await tombstones_stand(ombud)
+            assert await ombud.left() == []
+            assert await controls(ombud) == before
+            ombud.stop()
+    finally:
+        databases.stop()
     assert list((data / "artifacts").iterdir()), "models were searched as well"
     with capsys.disabled():
-        print(f"\n{POSTS} posts of one author beside {OTHERS} of others")
+        print(f"\n{posts} posts of one author beside {OTHERS} of others, {dialect}")
         for what, value in figures.items():
             print(f"  {what:<40} {value:8.1f}")

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import redis
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from tests.support.inside import LocalInside, columns_with, unpacked
 
@@ -40,6 +42,23 @@ def places(data_dir: Path, url: str, words: Iterable[str]) -> list[str]:
 def tables(data_dir: Path, word: str) -> list[str]:
     """Return every table and column that holds a word."""
     return [place for file in sorted(data_dir.glob("*.sqlite3")) for place in columns_with(file, word)]
+
+
+async def tables_of_postgresql(url: str, word: str) -> dict[str, int]:
+    """Return table.column -> rows that hold a word, of every table of a PostgreSQL database."""
+    found = {}
+    engine = create_async_engine(url)
+    async with engine.connect() as connection:
+        columns = (
+            "SELECT table_name, column_name, data_type FROM information_schema.columns WHERE table_schema = 'public'"
+        )
+        for table, column, kind in (await connection.execute(text(columns))).all():
+            value = f"encode({column}, 'escape')" if kind == "bytea" else f'"{column}"::text'
+            question = f"SELECT count(*) FROM {table} WHERE {value} LIKE '%{word}%'"  # noqa: S608
+            if count := (await connection.execute(text(question))).scalar_one():
+                found[f"{table}.{column}"] = int(count)
+    await engine.dispose()
+    return found
 
 
 def files(folder: Path, words: Iterable[str]) -> list[str]:

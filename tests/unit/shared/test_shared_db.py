@@ -4,12 +4,13 @@ import threading
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
-from sqlalchemy import Column, Integer, MetaData, String, Table, select, text
+from sqlalchemy import Column, Integer, MetaData, String, Table, select, text, update
 
 from shared.db import PARAMETERS_AT_ONCE, Database, Json, Moment, chunks, insert_new, upsert, url_for
 from shared.errors import Unavailable
@@ -125,3 +126,56 @@ def test_chunks_lose_nothing_and_fit_a_statement(values: list[int], width: int) 
 def test_each_service_has_a_file_of_its_own_or_shares_postgresql() -> None:
     assert url_for("ingest", Path("/d"), None) == "sqlite+aiosqlite:////d/ingest.sqlite3"
     assert url_for("ingest", Path("/d"), "postgresql+asyncpg://x") == "postgresql+asyncpg://x"
+
+
+# -- what is left of an erased row on disk ------------------------------------------------------------------
+
+WORD = "zwunderquast"
+
+
+def on_disk(database: Database) -> list[str]:
+    """Return which files of a database hold the word."""
+    file = Path(str(database.engine.url.database))
+    return sorted(each.name for each in file.parent.glob(f"{file.name}*") if WORD.encode() in each.read_bytes())
+
+
+async def erase_a_lot(database: Database, rounds: int = 4) -> None:
+    """Write rows with the word between others, let them move between pages, and erase them."""
+    random = Random(1)
+    names = [f"{random.getrandbits(64):x}" for _ in range(600)]
+    for version in range(rounds):
+        random.shuffle(names)
+        words = [(f"{WORD} " if name < "8" else "other ") * random.randint(1, 400) for name in names]
+        rows = [{"id": name, "version": version, "word": word} for name, word in zip(names, words, strict=True)]
+        await write(database, *rows)
+    async with database.begin() as connection:
+        await connection.execute(update(things).where(things.c.id < "8").values(word=None))
+
+
+async def test_an_erased_word_leaves_the_files(database: Database) -> None:
+    await erase_a_lot(database)
+    assert "x.sqlite3-wal" in on_disk(database), "the log still holds what was written"
+    assert await database.scrub(whole=True)
+    assert on_disk(database) == []
+    assert sum("other" in (row[2] or "") for row in await rows(database)) > 200
+    assert await database.scrub(whole=False) and await database.scrub(whole=True)
+
+
+async def test_what_is_freed_is_overwritten_at_once_but_for_the_gaps(database: Database) -> None:
+    await write(database, {"id": "a", "version": 1, "word": f"{WORD} " * 3000}, {"id": "b", "version": 1, "word": None})
+    async with database.begin() as connection:
+        await connection.execute(update(things).where(things.c.id == "a").values(word=None))
+    assert await database.scrub(whole=False)
+    assert on_disk(database) == []
+
+
+async def test_a_reader_puts_the_cleaning_off(database: Database) -> None:
+    await write(database, {"id": "a", "version": 1, "word": WORD})
+    async with database.engine.connect() as reader:
+        await reader.execution_options(ombud_read=True)
+        assert (await reader.execute(select(things.c.word))).scalar_one() == WORD
+        await write(database, {"id": "a", "version": 2, "word": None})
+        assert not await database.scrub(whole=False), "somebody still reads the log as it was"
+        assert on_disk(database)
+    assert await database.scrub(whole=False)
+    assert on_disk(database) == []

@@ -81,3 +81,10 @@ async def test_a_deletion_of_nothing_is_a_dead_letter_and_its_neighbours_count(h
     outcomes = await handlers.on_post_deleted([deleted(), deleted("p")])
     assert [type(outcome) for outcome in outcomes] == [Dead, Done]
     assert [row.subject for row in await rows(tombstones)] == ["p"]
+
+
+async def test_a_score_that_meets_a_tombstone_has_to_leave_the_streams(handlers) -> None:
+    await handlers.on_post_deleted([deleted("p"), deleted(author="anna")])
+    met, theirs = await handlers.on_post_scored([scored("p", author="ben"), scored("q", author="anna")])
+    assert "p" in met.erase and "q" in theirs.erase
+    assert await handlers.on_post_scored([scored("r", author="ben")]) == [Done()]
