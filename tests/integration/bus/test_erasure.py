@@ -12,7 +12,7 @@ from shared.bus.janitor import Janitor
 from shared.bus.keys import BROKER, ERASURES, SCRUBS, dead_key, retry_key
 from shared.bus.publisher import Publisher
 from shared.bus.retry import Pump
-from shared.clock import millis, utcnow
+from shared.clock import millis, monotonic, utcnow
 from shared.errors import Unavailable
 from shared.events import Event, PostDeleted, PostIngested, said
 from shared.settings import BusSettings
@@ -358,3 +358,22 @@ async def test_who_cannot_reach_the_broker_is_told_to_come_again() -> None:
     with pytest.raises(Unavailable):
         await Publisher(away, BusSettings()).withdraw(gone(), "p1")
     await away.aclose()
+
+
+async def test_looking_through_long_streams_leaves_time_for_the_rest(
+    redis: Redis, janitor: Janitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[float] = []
+    erase = janitor.erase
+
+    async def slow() -> int:
+        looks.append(monotonic())
+        await asyncio.sleep(0.25)
+        return await erase()
+
+    monkeypatch.setattr(janitor, "erase", slow)
+    await ask_erasure(redis, GONE.data.post.post_id)
+    while len(looks) < 2:
+        await janitor()
+    assert looks[1] - looks[0] > 2
+    assert await asked(redis) == []

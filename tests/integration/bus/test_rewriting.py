@@ -5,6 +5,7 @@ import os
 
 import pytest
 from redis.asyncio import Redis
+from structlog.testing import capture_logs
 
 from shared.bus.erasures import ask_erasure
 from shared.bus.janitor import Janitor
@@ -65,7 +66,9 @@ async def test_an_entry_that_shares_its_node_stays_in_the_files(
 ) -> None:
     uncompressed(broker.url)
     await erased(redis, publisher, forgetful=False)
-    await rewriter()
+    with capture_logs() as said:
+        await rewriter()
+    assert ["stream-node-max-entries" in each["event"] for each in said] == [True], "who runs the broker is told"
     await asyncio.sleep(BRIEFLY)
     assert files(broker.folder, [WORD]), "this is why our own broker has one entry to a node"
 
