@@ -1,6 +1,5 @@
 """When a service cleans its files: only if that is due, the whole file not too often, and never forgotten half way."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -67,16 +66,19 @@ async def test_nothing_is_cleaned_that_is_not_due(redis: Redis, database: Watche
 
 
 async def test_the_log_is_cleaned_each_time_and_the_file_when_its_pause_is_over(
-    redis: Redis, database: Watched
+    redis: Redis, database: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    scrub = Scrub(redis, "ingest", database, 0.5)
+    now = 1000.0
+    monkeypatch.setattr("shared.scrubbing.monotonic", lambda: now)
+    scrub = Scrub(redis, "ingest", database, 60)
     await due(redis, "1")
     await scrub()
     assert database.cleaned == [True] and not await redis.hexists(SCRUBS, "ingest")
     await due(redis, "2")
+    now += 59
     await scrub()
     assert database.cleaned == [True, False] and await redis.hget(SCRUBS, "ingest") == b"2", "the file is still due"
-    await asyncio.sleep(0.6)
+    now += 1
     await scrub()
     assert database.cleaned == [True, False, True] and not await redis.hexists(SCRUBS, "ingest")
 
