@@ -10,6 +10,9 @@ import orjson
 import pytest
 import structlog
 from fastapi import FastAPI, Request
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from prometheus_client import REGISTRY
 from pydantic import SecretStr
 
@@ -143,3 +146,13 @@ async def test_requests_are_counted_by_route_and_never_by_address(app: FastAPI) 
         for sample in metric.samples
         if SECRET in "".join(sample.labels.values())
     ]
+
+
+async def test_no_span_holds_the_query_because_it_may_hold_a_key(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(kept))
+    monkeypatch.setattr("shared.observability.trace.get_tracer", provider.get_tracer)
+    await get(app, f"/ask/x?key={SECRET}")
+    (span,) = kept.get_finished_spans()
+    assert span.name == "GET /ask/{name}"
+    assert SECRET not in span.to_json()
