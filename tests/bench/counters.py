@@ -6,6 +6,7 @@ SQL statements and Redis commands must not grow with the posts of a batch; bytes
 from collections import Counter
 from pathlib import Path
 
+import httpx
 import redis as redis_sync
 from rich.console import Console
 from rich.table import Table
@@ -44,6 +45,7 @@ async def measure(folder: Path, console: Console) -> list[str]:
     broker = Broker(folder / "broker").start()
     try:
         async with embedded(folder / "data", broker.url) as (http, platform):
+            await eventually(lambda: _rescored(http), 60)  # what the first promotion leads to is no batch's
             counted = _listen(platform)
             before = _commands(broker)
             posts = [{"platform": "count", "external_id": str(n), "text": text} for n, text in enumerate(texts(POSTS))]
@@ -64,6 +66,11 @@ async def measure(folder: Path, console: Console) -> list[str]:
     for name in faults:
         console.print(f"over its limit: {name}")
     return faults
+
+
+async def _rescored(http: httpx.AsyncClient) -> bool:
+    runs = (await http.get("/v1/analysis-runs")).json()
+    return any((run["kind"], run["state"]) == ("rescore", "finished") for run in runs)
 
 
 def _listen(platform: Platform) -> dict[str, Statements]:
