@@ -193,6 +193,46 @@ async def test_without_a_broker_coral_gets_its_opinion_in_time_and_the_comment_i
     await eventually(none_waits)
 
 
+async def test_a_comment_is_kept_after_a_backlog_and_after_the_broker_was_gone(
+    tmp_path: Path, classifier: ScriptedClassifier
+) -> None:
+    classifier.script = Script(scores={"toxic": 0.99})
+    given = {
+        "ingest_sources": json.dumps(SOURCES),
+        "ingest_classifier_url": classifier.url,
+        "ingest_backlog_limit": 2,
+        "ingest_retry_after_s": 1,
+        "bus_sweep_every_s": 0.2,
+    }
+    with one_process(tmp_path, "ingest", **given) as running:
+        broker, redis = running.broker, connect(running.broker.url)
+        async with client(running.url) as http:
+
+            async def kept(text: str) -> bool:
+                return [each.data.post.text for each in await events(redis, "posts.ingested")].count(text) == 1
+
+            # 1. behind a backlog the door says 429: the answer comes, the comment waits
+            for n in range(3):
+                await Coral(http).ask(f"number {n}")
+            await asyncio.sleep(1)
+            assert (await Coral(http).ask("behind")).json() == {"actions": [FLAG]}
+            await asyncio.sleep(1.5)
+            assert not await kept("behind")
+            await redis.delete("posts.ingested")
+            await eventually(lambda: kept("behind"))
+
+            # 2. without a broker there is nobody to ask: the same
+            broker.kill()
+            assert (await Coral(http).ask("without")).json() == {"actions": [FLAG]}
+            await eventually(lambda: running.log.count("a comment waits in memory") == 2)  # its client gave up
+            await asyncio.sleep(1)
+            broker.start()
+            await eventually(lambda: kept("without"))
+            lost = [line for line in (await http.get("/metrics")).text.splitlines() if "lost_posts_total{" in line]
+            assert lost == []
+        await redis.aclose()
+
+
 async def test_a_repeated_question_is_answered_again_and_stored_once(
     http: httpx.AsyncClient, classifier: ScriptedClassifier, redis: Redis, name: str
 ) -> None:
