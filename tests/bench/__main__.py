@@ -1,6 +1,6 @@
 """`make bench`: prints each case as a ratio to its baseline of the same run; counters that may gate come last.
 
-Options: `--rounds N` (default 3), `--only bus|pipeline|latency|counters`.
+Options: `--rounds N` (default 3), `--only bus|pipeline|latency|door|flat|counters`, `--gigabytes N` of the flat case.
 """
 
 import argparse
@@ -14,10 +14,12 @@ import structlog
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import bus, counters, pipeline
+from tests.bench import bus, counters, door, pipeline
 from tests.bench.workload import texts
 
-CASES = ("bus", "pipeline", "latency", "counters")
+CASES = ("bus", "pipeline", "latency", "door", "flat", "counters")
+FLAT_MB = 48
+"""Ingest may grow by this while a stream of any length goes through it: its buffers, never the stream."""
 
 
 async def measure_bus(folder: Path, rounds: int) -> list[tuple[str, str, float, float, float]]:
@@ -58,11 +60,34 @@ async def measure_pipeline(folder: Path, rounds: int) -> list[tuple[str, str, fl
     return rows
 
 
+async def measure_door(folder: Path, rounds: int, console: Console) -> None:
+    """Print how many posts per second ingest accepts over NDJSON, and the ratio to raw pipelined XADD."""
+    for name, language in (("language given", "en"), ("language detected", None)):
+        ours, theirs = [], []
+        for n in range(rounds):
+            accepted, raw = await door.accepted(folder / f"door {name} {n}", language)
+            ours.append(accepted)
+            theirs.append(raw)
+        mine, raw = pipeline.median(ours), pipeline.median(theirs)
+        console.print(
+            f"accepted over NDJSON, {name}: {mine:,.0f} posts/s (wanted: 5,000); raw pipelined XADD of the same bytes "
+            f"{raw:,.0f}/s, ratio {mine / raw:.2f}"
+        )
+
+
+async def measure_flat(folder: Path, gigabytes: float, console: Console) -> bool:
+    """Print by how much ingest grew while a long stream went through; return whether it stayed flat."""
+    grown, count = await door.growth(folder / "flat", gigabytes)
+    console.print(f"{gigabytes} GB in {count:,} posts over NDJSON: ingest grew by {grown:.0f} MB (limit: {FLAT_MB})")
+    return grown <= FLAT_MB
+
+
 async def main() -> int:
-    """Run the chosen cases and print them; return 1 only if a counter passes its limit."""
+    """Run the chosen cases and print them; return 1 only if a counter or memory passes its limit."""
     parser = argparse.ArgumentParser(prog="make bench")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", choices=CASES, action="append")
+    parser.add_argument("--gigabytes", type=float, default=0.25)
     options = parser.parse_args()
     only = options.only or CASES
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
@@ -83,10 +108,12 @@ async def main() -> int:
                 f"p{int(share * 100)} {pipeline.quantile(times, share):.0f} ms" for share in (0.5, 0.95, 0.99)
             )
             console.print(f"accepted to scored at {pipeline.RATE} posts/s, split: {shown} (wanted: p95 < 150 ms)")
+        if "door" in only:
+            await measure_door(folder, options.rounds, console)
+        sound = await measure_flat(folder, options.gigabytes, console) if "flat" in only else True
         if "counters" in only:
-            faults = await counters.measure(folder / "counters", console)
-            return 1 if faults else 0
-    return 0
+            sound = not await counters.measure(folder / "counters", console) and sound
+    return 0 if sound else 1
 
 
 if __name__ == "__main__":
