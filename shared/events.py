@@ -6,6 +6,7 @@ Source of the envelope: CloudEvents 1.0.2, JSON format, structured mode.
 """
 
 from collections.abc import Mapping
+from datetime import datetime
 from functools import cache
 from typing import Annotated, Any, ClassVar, Generic, Literal, Self, TypeVar
 
@@ -61,6 +62,10 @@ class Post(Payload):
     reply_to: str | None = None
     created_at: AwareDatetime | None = None
     edited_at: AwareDatetime | None = None
+
+    def written_after(self, moment: datetime) -> bool:
+        """Return whether the platform says that the post is younger than `moment`: an erasure was not about it."""
+        return self.created_at is not None and self.created_at > moment
 
 
 class PostIngested(Payload):

@@ -26,6 +26,14 @@ def _subjects(post: Post) -> set[str]:
     return author | {post.post_id}
 
 
+def _is_erased(post: Post, erased: Mapping[str, datetime]) -> bool:
+    """Return whether a post was erased by itself or with its author; what they wrote later is a new post."""
+    if not erased:
+        return False
+    since = erased.get(author_subject(post.platform, post.author)) if post.author else None
+    return post.post_id in erased or (since is not None and not post.written_after(since))
+
+
 def _author_of(deleted: PostDeleted) -> str:
     return author_subject(deleted.platform or "", deleted.author or "") if deleted.post_id is None else ""
 
@@ -39,9 +47,7 @@ def _of_author(event: Event[PostIngested], authors: Mapping[str, str]) -> Event[
     return event.model_copy(update={"data": PostIngested(post=named)})
 
 
-def _fresh(
-    events: Sequence[Event[PostIngested]], subjects: Mapping[str, set[str]], known: Known
-) -> list[Event[PostIngested]]:
+def _fresh(events: Sequence[Event[PostIngested]], known: Known) -> list[Event[PostIngested]]:
     """Return what has to be scored: the newest revision of each post, unless it is stored, outdated or erased."""
     latest = newest([(event.data.post.post_id, event.data.post.revision) for event in events])
     return [
@@ -50,7 +56,7 @@ def _fresh(
         if at in latest
         and event.id not in known.scores
         and event.data.post.revision >= known.revisions.get(event.data.post.post_id, 0)
-        and not subjects[event.id] & known.erased
+        and not _is_erased(event.data.post, known.erased)
     ]
 
 
@@ -73,7 +79,7 @@ class Handlers:
         )
         events = [_of_author(event, known.authors) for event in events]
         subjects = {event.id: _subjects(event.data.post) for event in events}
-        fresh = _fresh(events, subjects, known)
+        fresh = _fresh(events, known)
         # 2. decide with one model, 3. write in one transaction
         rows = await self._score(fresh, utcnow()) if fresh else {}
         # 4. an erasure that came meanwhile counts, too; what met one is not said and leaves the streams
@@ -99,7 +105,7 @@ class Handlers:
         erased = known.erased
         if fresh:
             erased = erased | await self._store.erased_among(set().union(*(subjects[event.id] for event in fresh)))
-        gone = {event.id: subjects[event.id] for event in events if subjects[event.id] & erased}
+        gone = {event.id: subjects[event.id] for event in events if _is_erased(event.data.post, erased)}
         if gone:
             await self._store.erase_again([event.data.post.post_id for event in events if event.id in gone])
         return gone

@@ -19,12 +19,12 @@ ERASED = {"text": None, "author": None, "url": None, "reply_to": None}
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is known of a batch: cause id -> stored score and post; post id -> revision, author; erased subjects."""
+    """What is known of a batch: cause id -> score and post; post id -> revision, author; subject -> erased when."""
 
     scores: dict[str, dict[str, Any]]
     revisions: dict[str, int]
     authors: dict[str, str]
-    erased: set[str]
+    erased: dict[str, datetime]
 
 
 class Store:
@@ -56,14 +56,15 @@ class Store:
                 await self._erased_among(connection, subjects),
             )
 
-    async def erased_among(self, subjects: Collection[str]) -> set[str]:
-        """Return which post ids and author subjects are erased, as everybody sees it after the last commit."""
+    async def erased_among(self, subjects: Collection[str]) -> dict[str, datetime]:
+        """Return which post ids and author subjects are erased and since when, as of the last commit."""
         async with self._database.read() as connection:
             return await self._erased_among(connection, subjects)
 
-    async def _erased_among(self, connection: AsyncConnection, subjects: Collection[str]) -> set[str]:
-        question = select(tombstones.c.subject).where(tombstones.c.subject.in_(list(subjects)))
-        return set((await connection.execute(question)).scalars())
+    async def _erased_among(self, connection: AsyncConnection, subjects: Collection[str]) -> dict[str, datetime]:
+        question = select(tombstones.c.subject, tombstones.c.deleted_at)
+        rows = await connection.execute(question.where(tombstones.c.subject.in_(list(subjects))))
+        return {row.subject: row.deleted_at for row in rows.all()}
 
     async def save(
         self, at: AsyncConnection, post_rows: Sequence[Mapping[str, Any]], score_rows: Sequence[Mapping[str, Any]]
@@ -92,12 +93,13 @@ class Store:
         deleted = {each.post_id: each.deleted_at for each in deletions if each.post_id is not None}
         authors = {
             (each.platform, each.author): each.deleted_at
-            for each in deletions
+            for each in sorted(deletions, key=lambda each: each.deleted_at)
             if each.post_id is None and each.platform and each.author
         }
-        subjects = {**deleted, **{author_subject(*whose): at for whose, at in authors.items()}}
+        theirs = {author_subject(*whose): when for whose, when in authors.items()}
         async with self.begin() as at:
-            await insert_new(at, tombstones, [{"subject": name, "deleted_at": when} for name, when in subjects.items()])
+            await insert_new(at, tombstones, _rows(deleted))
+            await upsert(at, tombstones, _rows(theirs), newer="deleted_at")  # an author may ask more than once
         async with self.begin() as at:
             for (platform, author), when in authors.items():
                 await self._bury_posts_of(at, platform, author, when)
@@ -239,3 +241,7 @@ class Store:
         """Return how many rows toxicity_scores has."""
         async with self._database.read() as connection:
             return int((await connection.execute(select(func.count()).select_from(scores))).scalar_one())
+
+
+def _rows(subjects: Mapping[str, datetime]) -> list[dict[str, Any]]:
+    return [{"subject": name, "deleted_at": when} for name, when in sorted(subjects.items())]

@@ -28,6 +28,11 @@ def author_subject(platform: str, author: str) -> str:
     return f"author|{platform}|{author}"
 
 
+def is_author(subject: str) -> bool:
+    """Return whether a tombstone is an author's."""
+    return subject.startswith("author|")
+
+
 def score_rank(revision: int, scored_at: datetime) -> str:
     """Return 33 digits that sort as (revision, moment of scoring) does."""
     return f"{min(max(revision, 0), 10**16 - 1):016d}{max((scored_at - EPOCH) // MICROSECOND, 0):017d}"
@@ -85,7 +90,8 @@ def score_row(
     post = said.post
     gone = buried.get(post_subject(post.post_id)) if buried else None
     if gone is None and buried and post.author is not None:
-        gone = buried.get(author_subject(post.platform, post.author))
+        theirs = buried.get(author_subject(post.platform, post.author))
+        gone = None if theirs is not None and post.written_after(theirs) else theirs  # written later: a new post
     return {
         "post_id": post.post_id,
         "platform": post.platform,

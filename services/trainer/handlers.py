@@ -87,8 +87,12 @@ def newest_scores(heard: Iterable[PostScored]) -> list[PostScored]:
 
 
 def erased_since(scored: PostScored, erased: Mapping[str, datetime]) -> datetime | None:
-    """Return since when a post is erased, by its own id or its author's, or None."""
-    return min((erased[subject] for subject in subjects_of(scored) if subject in erased), default=None)
+    """Return since when a post is erased, by its own id or with its author, or None; what they wrote later is not."""
+    post = scored.post
+    if (since := erased.get(post.post_id)) is not None or post.author is None:
+        return since
+    theirs = erased.get(author_subject(post.platform, post.author))
+    return None if theirs is None or post.written_after(theirs) else theirs
 
 
 def subjects_of(scored: PostScored) -> list[str]:
@@ -110,14 +114,14 @@ def is_clear(deleted: PostDeleted) -> bool:
 
 
 def deletions(heard: Iterable[PostDeleted]) -> tuple[dict[str, datetime], dict[tuple[str, str], datetime]]:
-    """Return deleted post ids and erased (platform, author) pairs, each with its moment."""
+    """Return deleted post ids, each with the first moment, and erased (platform, author) pairs with the last."""
     posts: dict[str, datetime] = {}
     authors: dict[tuple[str, str], datetime] = {}
-    for deleted in heard:
+    for deleted in sorted(heard, key=lambda each: each.deleted_at):
         if deleted.post_id:
             posts.setdefault(deleted.post_id, deleted.deleted_at)
         elif deleted.platform and deleted.author:
-            authors.setdefault((deleted.platform, deleted.author), deleted.deleted_at)
+            authors[deleted.platform, deleted.author] = deleted.deleted_at
     return posts, authors
 
 

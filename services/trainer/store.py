@@ -28,6 +28,7 @@ from services.trainer.runs import (
     version_of,
 )
 from services.trainer.tables import corrections, models, posts, ratings, runs, tombstones
+from shared.bus.erasures import is_author
 from shared.db import Database, chunks, insert_new, upsert
 from shared.vocabulary import FeedbackType, Verdict
 
@@ -73,9 +74,11 @@ class Store:
         await upsert(connection, ratings, rows, newer="rated_at")
 
     async def bury(self, connection: AsyncConnection, deleted: Mapping[str, datetime]) -> None:
-        """Remember that post ids or author subjects are erased."""
-        rows = [{"subject": subject, "deleted_at": at} for subject, at in sorted(deleted.items())]
-        await insert_new(connection, tombstones, rows)
+        """Remember that post ids or author subjects are erased; an author may ask for it more than once."""
+        rows: list[dict[str, Any]] = [{"subject": name, "deleted_at": at} for name, at in sorted(deleted.items())]
+        await insert_new(connection, tombstones, [row for row in rows if not is_author(row["subject"])])
+        authors = [row for row in rows if is_author(row["subject"])]
+        await upsert(connection, tombstones, authors, newer="deleted_at")
 
     async def posts_of(self, authors: Iterable[tuple[str, str]]) -> list[Row[Any]]:
         """Return post_id, platform and author of everything known of some (platform, pseudonym) pairs."""

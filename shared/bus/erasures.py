@@ -3,6 +3,8 @@
 Invariant: asking twice is harmless, so whoever is not sure asks again.
 """
 
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -13,6 +15,7 @@ from shared.bus.keys import ERASURES
 from shared.errors import Unavailable
 
 AT_ONCE = 1000
+AUTHOR = "author:"
 
 
 def subjects(raw: bytes) -> set[str]:
@@ -28,9 +31,33 @@ def subjects(raw: bytes) -> set[str]:
     return names
 
 
+def doomed(raw: bytes, pending: Mapping[str, float]) -> set[str]:
+    """Return which pending erasures (subject -> asked for when, ms) an event falls under. Pure.
+
+    What an author wrote after the erasure of everything of theirs is a new post.
+    """
+    found = subjects(raw) & pending.keys()
+    written = _written_ms(raw) if any(map(is_author, found)) else None
+    if written is None:
+        return found
+    return {name for name in found if not (is_author(name) and written > pending[name])}
+
+
+def _written_ms(raw: bytes) -> float | None:
+    try:
+        return datetime.fromisoformat(orjson.loads(raw)["data"]["post"]["created_at"]).timestamp() * 1000
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
 def author_subject(platform: str, author: str) -> str:
     """Return the name under which an author's erasure is pending."""
-    return f"author:{platform}:{author}"
+    return f"{AUTHOR}{platform}:{author}"
+
+
+def is_author(subject: str) -> bool:
+    """Return whether a subject is an author, not a post."""
+    return subject.startswith(AUTHOR)
 
 
 async def ask_erasure(redis: Redis, *subjects: str) -> None:

@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from shared.bus.entries import entries, last_entry
-from shared.bus.erasures import server_millis, subjects
+from shared.bus.erasures import doomed, server_millis, subjects
 from shared.bus.keys import BROKER, ERASURES, SCRUBS, dead_key, delay_key, retry_key
 from shared.bus.metrics import ERASED, OLDEST_ERASURE, TRIMMED
 from shared.bus.scripts import script
@@ -136,9 +136,9 @@ class Janitor:
         for group in stream.heard_by:
             retries, delayed = retry_key(stream.name, group), delay_key(stream.name, group)
             _, before = await self._erase_entries(stream, retries, pending, NOTHING)
-            doomed = [raw async for raw, _ in self._redis.zscan_iter(delayed) if subjects(raw) & pending.keys()]
-            if doomed:
-                gone += int(await self._redis.zrem(delayed, *doomed))
+            waiting = [raw async for raw, _ in self._redis.zscan_iter(delayed) if doomed(raw, pending)]
+            if waiting:
+                gone += int(await self._redis.zrem(delayed, *waiting))
             _, after = await self._erase_entries(stream, retries, pending, NOTHING)  # the pump may have been at work
             went, _ = await self._erase_entries(stream, dead_key(stream.name, group), pending, EVERYTHING)
             gone, held = gone + went, held | before | after
@@ -150,15 +150,15 @@ class Janitor:
         """Remove entries up to `floor`; return how many went and which subjects have entries after it."""
         gone, held, start = 0, set[str](), "-"
         while page := await entries(self._redis, key, start, count=SCANNED_AT_ONCE):
-            doomed = []
+            settled = []
             for entry, fields in page:
-                found = subjects(fields.get(b"__data__", b"")) & pending.keys()
+                found = doomed(fields.get(b"__data__", b""), pending)
                 if found and _parts(entry) <= floor:
-                    doomed.append(entry)
+                    settled.append(entry)
                 else:
                     held |= found
-            if doomed:
-                removed = int(await self._redis.xdel(key, *doomed))
+            if settled:
+                removed = int(await self._redis.xdel(key, *settled))
                 ERASED.labels(stream.name).inc(removed)
                 gone += removed
             start = f"({page[-1][0].decode()}"

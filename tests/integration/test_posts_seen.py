@@ -66,3 +66,36 @@ async def test_a_deleted_post_keeps_ids_and_statuses_and_loses_text_and_author(
     assert remembered["history"] == history["history"]
     assert "idiot" not in str(after) + str(remembered)
     assert "secret-words" not in str(after) + str(remembered)
+
+
+async def test_what_an_erased_author_writes_later_is_a_new_post_and_what_they_wrote_before_is_not(
+    http: httpx.AsyncClient, redis: Redis, name: str
+) -> None:
+    def written(which: str, created_at: str | None) -> dict[str, str]:
+        stamp = {"created_at": created_at} if created_at else {}
+        return {"platform": "test", "external_id": f"{name} {which}", "text": f"{which} {name}", "author": name} | stamp
+
+    known = (await http.post("/v1/posts", json=written("known", "2026-01-01T00:00:00Z"))).json()["post_id"]
+    await scored(http, known)
+    assert (await http.post("/v1/erasures", json={"platform": "test", "author": name})).status_code == 202
+
+    async def erased() -> bool:
+        return (await http.get(f"/v1/posts/{known}")).json()["deleted_at"] is not None
+
+    await eventually(erased)
+    old, unknown, later = [
+        (await http.post("/v1/posts", json=written(which, at))).json()["post_id"]
+        for which, at in (("old", "2026-01-01T00:00:00Z"), ("unknown", None), ("later", "2999-01-01T00:00:00Z"))
+    ]
+    await scored(http, later)
+    await eventually(lambda: settled(redis))
+    seen = (await http.get(f"/v1/posts/{later}")).json()
+    assert (seen["text"], seen["deleted_at"]) == (f"later {name}", None) and seen["author"] and seen["status"]
+    for gone in (old, unknown):
+        problem(await http.get(f"/v1/posts/{gone}"), 404, "not_found")
+    assert (await http.post("/v1/erasures", json={"platform": "test", "author": name})).status_code == 202
+
+    async def erased_again() -> bool:
+        return (await http.get(f"/v1/posts/{later}")).json()["deleted_at"] is not None
+
+    await eventually(erased_again)

@@ -11,8 +11,9 @@ from typing import Any
 from sqlalchemy import bindparam, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.reporter.readmodel import is_author
 from services.reporter.tables import deliveries, evidence, posts, reports, tombstones
-from shared.db import chunks, insert_new
+from shared.db import chunks, insert_new, upsert
 
 GATE = "gate"
 
@@ -43,8 +44,10 @@ class ErasureQueries:
         return found
 
     async def bury(self, connection: AsyncConnection, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Remember deletions; the first one of a subject counts."""
-        await insert_new(connection, tombstones, rows)
+        """Remember deletions; of a post the first one counts, of an author the last."""
+        authors = [row for row in rows if is_author(row["subject"])]
+        await insert_new(connection, tombstones, [row for row in rows if not is_author(row["subject"])])
+        await upsert(connection, tombstones, authors, newer="deleted_at")
 
     async def evidence_in(
         self, connection: AsyncConnection, post_ids: Collection[str], authors: Collection[tuple[str, str]]

@@ -61,11 +61,18 @@ class Say:
         author: str | None = None,
         version: str = "v1",
         scores: dict[str, float] | None = None,
+        written: float | None = None,
     ) -> Event[PostScored]:
         """Return a score; what is at least 0.5 is flagged."""
         score = PostScored(
             post=Post(
-                post_id=post_id, platform="forum", external_id=post_id, text=text, revision=edited, author=author
+                post_id=post_id,
+                platform="forum",
+                external_id=post_id,
+                text=text,
+                revision=edited,
+                author=author,
+                created_at=None if written is None else minute(written),
             ),
             scores=scores or {"toxic": overall, "insult": overall / 2},
             overall=overall,

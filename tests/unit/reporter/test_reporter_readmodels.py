@@ -107,6 +107,16 @@ async def test_an_erased_author_loses_everything_also_what_comes_later(reporter:
     assert (await reporter.post("theirs"))["text"] == "other words"
 
 
+async def test_what_an_author_writes_after_the_newest_erasure_is_a_new_post(reporter: Reporter, say: Say) -> None:
+    await reporter.hear(say.deleted(author="p1", at=90), say.deleted(author="p1", at=30))
+    old, new = [say.scored(f"p{n}", text=f"words {n}", author="p1", written=n) for n in (60, 91)]
+    await reporter.hear(old, new)
+    assert [(await reporter.post(name))["text"] for name in ("p60", "p91")] == [None, "words 91"]
+    await reporter.hear(say.deleted(author="p1", at=120))
+    await reporter.hear(say.scored("p100", text="words 100", author="p1", written=100))
+    assert [(await reporter.post(name))["text"] for name in ("p60", "p91", "p100")] == [None, None, None]
+
+
 async def test_a_model_is_known_whichever_word_of_it_comes_first(reporter: Reporter, say: Say) -> None:
     await reporter.hear(say.promoted("v2", 5))
     await reporter.hear(say.trained("v2", 4, auc=0.91))

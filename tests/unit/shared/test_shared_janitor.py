@@ -1,5 +1,6 @@
 """Whose text an entry holds."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from shared.bus.erasures import author_subject, subjects
+from shared.bus.erasures import author_subject, doomed, subjects
 from shared.events import Post, PostDeleted, PostIngested, said
 from tests.contract import speech
 
@@ -55,3 +56,18 @@ def test_what_is_no_event_belongs_to_nobody(raw: bytes) -> None:
 @given(some.binary() | json.map(orjson.dumps) | json.map(lambda data: orjson.dumps({"data": data})))
 def test_nothing_makes_it_raise(raw: bytes) -> None:
     assert all(isinstance(each, str) for each in subjects(raw))
+
+
+@pytest.mark.parametrize(
+    ("created_at", "theirs"),
+    [("2026-01-01T00:00:00Z", True), (None, True), ("no date", True), ("2026-01-03T00:00:00+00:00", False)],
+)
+def test_what_an_author_wrote_after_the_erasure_stays_unless_it_was_asked_for_itself(
+    created_at: str | None, theirs: bool
+) -> None:
+    asked = datetime(2026, 1, 2, tzinfo=UTC).timestamp() * 1000
+    post = {"post_id": "p1", "platform": "forum", "author": "abc", "created_at": created_at}
+    raw = orjson.dumps({"data": {"post": post}})
+    author = author_subject("forum", "abc")
+    assert doomed(raw, {author: asked, "other": asked}) == ({author} if theirs else set())
+    assert doomed(raw, {author: asked, "p1": asked}) == ({author, "p1"} if theirs else {"p1"})

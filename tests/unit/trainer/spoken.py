@@ -16,8 +16,16 @@ def at(minutes: float) -> datetime:
 
 def scored(post_id: str, text: str = "some words", *, author: str = "anna", **changes: Any) -> Event[PostScored]:
     """Return what the classifier says about a post."""
-    revision = changes.pop("revision", 0)
-    post = Post(post_id=post_id, platform="test", external_id=post_id, text=text, author=author, revision=revision)
+    revision, created_at = changes.pop("revision", 0), changes.pop("created_at", None)
+    post = Post(
+        post_id=post_id,
+        platform="test",
+        external_id=post_id,
+        text=text,
+        author=author,
+        revision=revision,
+        created_at=created_at,
+    )
     facts = {"scores": {"toxic": 0.2}, "overall": 0.2, "flagged": False, "scored_at": NOON, **changes}
     payload = PostScored(post=post, model="m", model_version="m-1", thresholds={}, **facts)
     return said(payload, by="classifier", cause=f"{post_id}|{revision}|{facts['scored_at']}")
@@ -35,8 +43,8 @@ def rated(post_id: str, rater: str, rating: int | None, minute: int = 0) -> Even
     return said(payload, by="ingest", cause=f"{post_id}|{rater}|{minute}")
 
 
-def deleted(post_id: str | None = None, *, author: str | None = None) -> Event[PostDeleted]:
+def deleted(post_id: str | None = None, *, author: str | None = None, when: int = 60) -> Event[PostDeleted]:
     """Return that a post, or everything of an author, was taken away."""
     platform = "test" if author else None
-    payload = PostDeleted(post_id=post_id, platform=platform, author=author, deleted_at=at(60))
-    return said(payload, by="ingest", cause=f"gone|{post_id}|{author}")
+    payload = PostDeleted(post_id=post_id, platform=platform, author=author, deleted_at=at(when))
+    return said(payload, by="ingest", cause=f"gone|{post_id}|{author}|{when}")

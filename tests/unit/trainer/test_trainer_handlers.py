@@ -88,3 +88,13 @@ async def test_a_score_that_meets_a_tombstone_has_to_leave_the_streams(handlers)
     met, theirs = await handlers.on_post_scored([scored("p", author="ben"), scored("q", author="anna")])
     assert "p" in met.erase and "q" in theirs.erase
     assert await handlers.on_post_scored([scored("r", author="ben")]) == [Done()]
+
+
+async def test_what_an_author_writes_after_the_newest_erasure_is_kept(handlers, rows) -> None:
+    await handlers.on_post_deleted([deleted(author="anna", when=90), deleted(author="anna", when=30)])
+    old, new = scored("old", author="anna", created_at=at(60)), scored("new", author="anna", created_at=at(91))
+    assert [bool(each.erase) for each in await handlers.on_post_scored([old, new])] == [True, False]
+    assert {row.post_id: row.text for row in await rows(posts)} == {"old": None, "new": "some words"}
+    await handlers.on_post_deleted([deleted(author="anna", when=120)])
+    await handlers.on_post_scored([scored("newer", author="anna", created_at=at(100))])
+    assert [row.text for row in await rows(posts)] == [None, None, None]
