@@ -216,10 +216,15 @@ async def _start(
             await migrate.upgrade(service.name, service.database)
         elif not await migrate.at_head(service.name, service.database):
             raise RuntimeError(f"the tables of {service.name} are not at head: run `ombud migrate`")
+    starts = []
+    for service in services:
         if service.stop is not None:
             stack.push_async_callback(service.stop)
         if service.start is not None:
-            await service.start()
+            starts.append(service.start())
+    for failure in await asyncio.gather(*starts, return_exceptions=True):  # one reads a file while another asks
+        if isinstance(failure, BaseException):
+            raise failure
     reclaimer = Reclaimer(redis, readers, settings.bus, consumer_name("reclaimer"))
     stack.push_async_callback(_give_back, reclaimer)
     stack.push_async_callback(platform.broker.stop)

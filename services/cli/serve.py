@@ -135,7 +135,9 @@ async def up(settings: Settings, *, sample: bool) -> None:
     url = f"http://{settings.host}:{settings.port}"
     async with AsyncExitStack() as stack:
         with console.status("Starting the broker and five services ..."):
-            redis_url = await stack.enter_async_context(broker_of(settings))
+            importing = asyncio.create_task(asyncio.to_thread(lambda: [build_of(name) for name in SERVICES]))
+            redis_url = await stack.enter_async_context(broker_of(settings))  # it reads its file while we import
+            await importing
             platform = Platform(settings, redis_url, private=is_private(settings))
             server = Server(uvicorn_config(settings, platform, SERVICES))
             serving = asyncio.create_task(server.serve(sockets=[sock]))

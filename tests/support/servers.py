@@ -14,14 +14,20 @@ import redis
 
 from shared.embedded import find_server
 
+GIVEN: set[int] = set()
+"""Ports this run has given away: five draws for one Ombud would now and then be four."""
+
 
 def lasting_port() -> int:
     """Return a free port below those the system gives to connections, so that it stays free for a restart."""
     random = Random()
     while True:
         port = random.randrange(20_000, 32_000)
+        if port in GIVEN:
+            continue
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
+            GIVEN.add(port)
             return port
 
 
