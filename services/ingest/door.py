@@ -17,7 +17,7 @@ from services.ingest.posts import PostIn, ingested
 from services.ingest.settings import IngestSettings
 from shared import ids
 from shared.bus.erasures import author_subject
-from shared.bus.keys import replay_key
+from shared.bus.keys import note_key
 from shared.clock import monotonic, utcnow
 from shared.errors import Problem, Unavailable
 from shared.events import Event, Payload, PostDeleted, said
@@ -147,26 +147,12 @@ class Door:
         await self._append([event])
         return event.id
 
-    async def seen(self, channel: str, proof: str) -> bool:
-        """Return whether a signed request was taken before on this channel; `proof` is its signature or id."""
-        try:
-            return bool(await self._platform.redis.exists(replay_key(channel, proof)))
-        except RedisError as error:
-            raise Unavailable("broker") from error
-
-    async def remember(self, channel: str, proof: str, keep_s: int) -> None:
-        """Note that a signed request was taken. Only after its events are durable: a lost note repeats event ids."""
-        try:
-            await self._platform.redis.set(replay_key(channel, proof), 1, ex=keep_s)
-        except RedisError as error:
-            raise Unavailable("broker") from error
-
     async def recall(self, channel: str, proofs: Sequence[str]) -> list[str | None]:
         """Return what was noted last of each. Raises Unavailable when the broker cannot be reached."""
         if not proofs:
             return []
         try:
-            found: Any = await self._platform.redis.mget([replay_key(channel, proof) for proof in proofs])
+            found: Any = await self._platform.redis.mget([note_key(channel, proof) for proof in proofs])
         except RedisError as error:
             raise Unavailable("broker") from error
         return [None if each is None else each.decode() for each in found]
@@ -176,7 +162,7 @@ class Door:
         try:
             async with self._platform.redis.pipeline(transaction=False) as pipe:
                 for proof, value in values.items():
-                    pipe.set(replay_key(channel, proof), value, ex=keep_s)
+                    pipe.set(note_key(channel, proof), value, ex=keep_s)
                 await pipe.execute()
         except RedisError as error:
             raise Unavailable("broker") from error

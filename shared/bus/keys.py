@@ -15,7 +15,7 @@ SCRUB_TURN = "ombud:scrubs:turn"
 BROKER = "broker"
 """The broker's name among those who have to clean their files; the others are the services."""
 API_KEYS = "ombud:api_keys"
-REPLAYS = "ombud:replays"
+NOTES = "ombud:notes"
 
 
 def retry_key(stream: str, group: str) -> str:
@@ -39,9 +39,9 @@ def seen_keys(stream: str, now_s: float, window_s: int) -> tuple[str, str]:
     return f"{SEEN}:{stream}:{bucket}", f"{SEEN}:{stream}:{bucket - 1}"
 
 
-def replay_key(channel: str, proof: str) -> str:
-    """Return the key that says a signed request was taken before."""
-    return f"{REPLAYS}:{channel}:{digest(proof.encode())[:40]}"
+def note_key(channel: str, proof: str) -> str:
+    """Return the key of what was noted of something that came, for the next time it comes."""
+    return f"{NOTES}:{channel}:{digest(proof.encode())[:40]}"
 
 
 def consumer_name(service: str) -> str:

@@ -95,7 +95,7 @@ def build_router(platform: Platform, settings: IngestSettings, door: Door, salt:
         delivery, thing = delivery_of(as_json(body))
         check_age(delivery, utcnow(), known.max_age_s)
         channel, proof = f"mastodon:{source}", proof_of(delivery)
-        if await door.seen(channel, proof):
+        if (await door.recall(channel, [proof]))[0]:
             return Taken(duplicate=True)
         try:
             taken = await _take(source, known, thing, Trail.of(request))
@@ -103,7 +103,7 @@ def build_router(platform: Platform, settings: IngestSettings, door: Door, salt:
             if refusal.status != 429:
                 raise
             raise Problem(503, refusal.reason, refusal.detail, headers=dict(refusal.headers or {})) from None
-        await door.remember(channel, proof, REMEMBERED_S)
+        await door.note(channel, {proof: "taken"}, REMEMBERED_S)
         log.info(
             "webhook taken", source=source, webhook_event=delivery.event, **taken.model_dump(exclude_defaults=True)
         )

@@ -20,8 +20,8 @@ NOBODY = "redis://127.0.0.1:1/0"
 ACTS: dict[str, Callable[[Door], Awaitable[object]]] = {
     "take_away": lambda door: door.take_away("p1", DeletionCause.PLATFORM),
     "take_author_away": lambda door: door.take_author_away("forum", "ada"),
-    "seen": lambda door: door.seen("mastodon", "signature"),
-    "remember": lambda door: door.remember("mastodon", "signature", 60),
+    "recall": lambda door: door.recall("mastodon", ["signature"]),
+    "note": lambda door: door.note("mastodon", {"signature": "taken"}, 60),
 }
 
 
