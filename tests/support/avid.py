@@ -1,13 +1,11 @@
 """A scripted stand-in for AVID's editorial API: a real HTTP server that records what arrives."""
 
 import json
-import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Self
 from uuid import uuid4
+
+from tests.support.scripted import Quiet, Scripted
 
 
 @dataclass(frozen=True)
@@ -21,7 +19,7 @@ class Received:
     receipt: str | None
 
 
-class AvidServer:
+class AvidServer(Scripted):
     """Answers with the statuses of `script` in turn, and once they are used up with 200 and a uuid as JSON text."""
 
     def __init__(self, script: Iterable[int] = (), host: str = "127.0.0.1") -> None:
@@ -29,8 +27,8 @@ class AvidServer:
         script = list(script)
         received = self.received
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
+        class Handler(Quiet):
+            def do_POST(self) -> None:  # noqa: N802 - the library's name
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 status = script.pop(0) if script else 200
                 receipt = str(uuid4()) if status == 200 else None
@@ -43,27 +41,4 @@ class AvidServer:
                 self.end_headers()
                 self.wfile.write(answer)
 
-            def log_message(self, format: str, *args: object) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer((host, 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
-
-    @property
-    def port(self) -> int:
-        return int(self._server.server_address[1])
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        super().__init__(Handler, host)

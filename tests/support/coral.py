@@ -7,13 +7,13 @@ header has one signature per secret that still counts.
 import hashlib
 import hmac
 import json
-import threading
 import time
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from typing import Any
 
 import httpx
+
+from tests.support.scripted import Quiet, Scripted
 
 SECRETS = ("ssec_new_0123456789abcdef", "ssec_old_0123456789abcdef")
 """Newest first, while they are rotated."""
@@ -104,7 +104,7 @@ class Script:
     body: bytes | None = None
 
 
-class ScriptedClassifier:
+class ScriptedClassifier(Scripted):
     """A real HTTP server in the place of the classifier; records what it was asked and with which key."""
 
     def __init__(self) -> None:
@@ -112,10 +112,10 @@ class ScriptedClassifier:
         self.asked: list[tuple[str, str]] = []
         classifier = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(Quiet):
             protocol_version = "HTTP/1.1"
 
-            def do_POST(self) -> None:
+            def do_POST(self) -> None:  # noqa: N802 - the library's name
                 said = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 classifier.asked.append((said["inputs"], self.headers.get("Authorization", "")))
                 script = classifier.script
@@ -131,22 +131,4 @@ class ScriptedClassifier:
                 except OSError:  # nobody waits any more
                     self.close_connection = True
 
-            def log_message(self, format: str, *args: object) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        super().__init__(Handler)

@@ -13,10 +13,10 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+from tests.support.scripted import Quiet, Scripted
 
 EMAIL, IP, INVITE_REQUEST = "ada.quizzel@mail.example", "203.0.113.77", "brimblewick invited me"
 """What an administrator's view of an account carries and nobody else may see."""
@@ -174,7 +174,7 @@ class Asked:
 
 
 @dataclass
-class MastodonServer:
+class MastodonServer(Scripted):
     """Serves `statuses` (oldest first) to whoever has `token`, or to everybody.
 
     `script` holds statuses of HTTP that the next requests for data are refused with; `remaining` counts down to 429,
@@ -194,37 +194,18 @@ class MastodonServer:
     def __post_init__(self) -> None:
         ours = self
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
+        class Handler(Quiet):
+            def do_GET(self) -> None:  # noqa: N802 - the library's name
                 ours._answer(self)
 
-            def log_message(self, format: str, *args: object) -> None:
-                pass
-
         self._lock = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        super().__init__(Handler)
 
     def pages(self) -> list[Asked]:
         """Return the requests for pages of a timeline."""
         return [each for each in self.asked if "/timelines/" in each.path or each.path.endswith("/statuses")]
 
-    def _answer(self, handler: BaseHTTPRequestHandler) -> None:
+    def _answer(self, handler: Quiet) -> None:
         address = urlsplit(handler.path)
         query = {name: values[-1] for name, values in parse_qs(address.query).items()}
         token = handler.headers.get("Authorization", "").removeprefix("Bearer ") or None
