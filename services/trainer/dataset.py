@@ -3,7 +3,6 @@
 Invariant: the same text, by its key, never stands on both sides of the split, and a correction always trains.
 """
 
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -13,21 +12,13 @@ import pandas as pd
 from services.trainer.labels import Lesson
 from shared.ids import digest
 from shared.sample import SampleRow
+from shared.text_key import key_of
 from shared.vocabulary import CATEGORIES
 
 TRAIN, HELD_OUT = "train", "held_out"
 SAMPLE, CORRECTION = "sample", "correction"
 ONE_IN = 5
 """One text in five is held out."""
-
-_NAMES = re.compile(r"https?://\S+|www\.\S+|@\w+")
-_BETWEEN_WORDS = re.compile(r"[\W_]+")
-
-
-def key_of(text: str) -> str:
-    """Return what makes two texts the same: lower case, without addresses, names and punctuation."""
-    key = _BETWEEN_WORDS.sub(" ", _NAMES.sub(" ", text.lower())).strip()
-    return key or text
 
 
 def held_out(key: str) -> bool:

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 NOT_OURS = {".venv", ".git", "build", "dist", "node_modules"}
 MOST_LINES, MEDIAN_LINES = 500, 120
 EMPTY_WORDS = {"util", "utils", "helper", "helpers", "manager", "managers", "common", "misc", "base", "lib"}
-PRUNED = {"templates"}
+PRUNED = {"own", "templates"}
 """Folders of a service that hold no Python."""
 
 PRODUCT = sorted([*ROOT.glob("services/**/*.py"), *ROOT.glob("shared/**/*.py")])

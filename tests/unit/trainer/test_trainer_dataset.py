@@ -2,9 +2,10 @@
 
 import math
 
-from services.trainer.dataset import CORRECTION, HELD_OUT, SAMPLE, TRAIN, data_hash, examples, held_out, key_of
+from services.trainer.dataset import CORRECTION, HELD_OUT, SAMPLE, TRAIN, data_hash, examples, held_out
 from services.trainer.labels import Lesson
 from shared.sample import SampleRow
+from shared.text_key import key_of
 
 KEPT = next(f"words number {n}" for n in range(100) if held_out(key_of(f"words number {n}")))
 """A text whose key is held out."""
@@ -22,11 +23,6 @@ def test_what_nobody_spoke_about_is_unknown() -> None:
     row = examples([sample("hello", insult=0)], [], correction_weight=3).iloc[0]
     assert row["insult"] == 0
     assert math.isnan(row["threat"])
-
-
-def test_the_same_words_have_the_same_key() -> None:
-    assert key_of("Hey @anna, LOOK: https://example.org/x !!") == key_of("hey look")
-    assert key_of("?!") == "?!"
 
 
 def test_about_a_fifth_is_held_out() -> None:

@@ -1,0 +1,56 @@
+"""The sentences of our own that come with Ombud: patterns, groups and words in `own/`, CC0, English and Dutch."""
+
+import csv
+from collections import defaultdict
+from collections.abc import Iterator
+from importlib.resources import files
+
+from services.trainer.own_patterns import FILLINGS, Group, Pattern, Words, expand, parse
+from services.trainer.rows import Row
+
+LANGUAGES = ("en", "nl")
+_FOLDER = files(__package__).joinpath("own")
+
+
+def groups() -> list[Group]:
+    """Return the groups patterns speak of, in file order."""
+    return [
+        Group(
+            key=record["key"],
+            category=record["category"].strip("-"),
+            weight=int(record["weight"]),
+            words={
+                (code, form): record[f"{code}_{form}"] for code in LANGUAGES for form in ("people", "person", "adj")
+            },
+        )
+        for record in _table("groups.tsv")
+    ]
+
+
+def words() -> Words:
+    """Return (language, kind) -> names, unprotected groups and things, in file order."""
+    found: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for record in _table("words.tsv"):
+        for code in LANGUAGES:
+            found[code, record["kind"]].append(record[code])
+    return found
+
+
+def patterns() -> Iterator[Pattern]:
+    """Yield the patterns of every file of both languages. Raises BadPattern."""
+    for code in LANGUAGES:
+        folder = _FOLDER.joinpath(code)
+        if not folder.is_dir():
+            continue
+        for file in sorted(folder.iterdir(), key=lambda each: each.name):
+            if file.name.endswith(".tsv"):
+                yield from parse(code, f"own/{code}/{file.name}", file.read_text("utf-8").split("\n"))
+
+
+def own_rows(fillings: int = FILLINGS) -> list[Row]:
+    """Return every sentence we wrote as labelled rows with weight 1, always the same for the same files."""
+    return list(expand(patterns(), groups(), words(), fillings))
+
+
+def _table(name: str) -> Iterator[dict[str, str]]:
+    return iter(csv.DictReader(_FOLDER.joinpath(name).read_text("utf-8").splitlines(), delimiter="\t"))
