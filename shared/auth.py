@@ -20,6 +20,8 @@ from shared.errors import Problem, Unavailable
 from shared.ids import digest
 from shared.vocabulary import Scope
 
+INGEST_ASKS = "ingest asks the classifier"
+"""Name of the key that ingest makes for itself; it speaks for platforms, so no quota of a caller is on it."""
 CACHED_S = 2.0
 """How long a revoked key may still be believed."""
 

@@ -3,12 +3,15 @@
 Invariant: whoever has no key takes no memory, and no body that the framework parses is larger than allowed.
 """
 
+from typing import Any
+
+import orjson
 from fastapi import Request
 from fastapi.routing import APIRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared.auth import Requirement
-from shared.errors import Unavailable, body_too_large, unavailable
+from shared.errors import Problem, Unavailable, body_too_large, unavailable
 
 
 class Bodies:
@@ -60,3 +63,26 @@ class _Body:
                     raise unavailable() from None
         if self._parsed and int(request.headers.get("Content-Length", 0)) > self._limit:
             raise body_too_large(self._limit)
+
+
+async def read_body(request: Request, limit: int) -> bytes:
+    """Return the raw body of a route that parses it itself, or checks a signature over these very bytes first.
+
+    Raises Problem 413 as soon as it is known to be larger than `limit` bytes.
+    """
+    if int(request.headers.get("Content-Length", 0)) > limit:
+        raise body_too_large(limit)
+    body = bytearray()
+    async for piece in request.stream():
+        body += piece
+        if len(body) > limit:
+            raise body_too_large(limit)
+    return bytes(body)
+
+
+def as_json(body: bytes) -> Any:
+    """Return what the body says. Raises Problem 400 with the place where it stops being JSON."""
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise Problem(400, "malformed_json", f"Not valid JSON (line {error.lineno}, column {error.colno}).") from None

@@ -1,8 +1,9 @@
 """The model that scores right now. Swapping is one assignment: a batch under way ends with the model it began with."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import structlog
@@ -15,10 +16,42 @@ from shared.model import Model, load
 
 log = structlog.get_logger("ombud.classifier")
 
-SLICE = 250
-"""Texts scored before the event loop gets its turn: about 40 ms."""
+SLICE, SLICE_CHARACTERS = 250, 50_000
+"""Texts, or characters of them, scored before the event loop gets its turn: about 40 ms. One long text stays whole."""
 
 LIVE = Gauge("ombud_classifier_live_model_info", "1 for the model version that scores in this process.", ["version"])
+
+
+class Explanation(Protocol):
+    """What carried a score: words as (begin, end, weight) in code points, and n-grams as (token, weight)."""
+
+    @property
+    def words(self) -> tuple[tuple[int, int, float], ...]:
+        """Return the words of the text."""
+
+    @property
+    def ngrams(self) -> tuple[tuple[str, float], ...]:
+        """Return the heaviest n-grams."""
+
+
+@runtime_checkable
+class Explains(Protocol):
+    """A model that can say what carried a score."""
+
+    def explain(self, text: str, category: str) -> Explanation:
+        """Return what carried the score of a category."""
+
+
+def slices(texts: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Yield the texts in order, in parts that are scored in one go."""
+    start, characters = 0, 0
+    for at, text in enumerate(texts):
+        if at - start == SLICE or (at > start and characters + len(text) > SLICE_CHARACTERS):
+            yield texts[start:at]
+            start, characters = at, 0
+        characters += len(text)
+    if texts:
+        yield texts[start:]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,16 +64,26 @@ class Loaded:
     model: Model
 
     async def score(self, texts: Sequence[str]) -> NDArray[np.float64]:
-        """Return probabilities (texts, 12); other work gets its turn after each slice.
+        """Return probabilities (texts, 12); other work gets its turn after each slice."""
+        parts = [await self._call(some) for some in slices(texts)]
+        return np.concatenate(parts) if parts else self.model.score(texts)
+
+    async def _call(self, texts: Sequence[str]) -> NDArray[np.float64]:
+        """Call the model: the one place that decides where this runs.
 
         A thread would not help: scikit-learn's text features hold the interpreter lock, and every switch back
         from such a thread can take 5 ms.
         """
-        parts = []
-        for start in range(0, len(texts), SLICE):
-            parts.append(self.model.score(texts[start : start + SLICE]))
-            await asyncio.sleep(0)
-        return np.concatenate(parts) if parts else self.model.score(texts)
+        scores = self.model.score(texts)
+        await asyncio.sleep(0)
+        return scores
+
+    def explain(self, text: str, category: str) -> Explanation | None:
+        """Return what carried the score of a category; None where the model cannot tell or does not know it."""
+        model: object = self.model
+        if not isinstance(model, Explains) or category not in self.model.categories:
+            return None
+        return model.explain(text, category)
 
 
 class LiveModel:

@@ -4,7 +4,7 @@ import asyncio
 from datetime import timedelta
 from functools import partial
 
-from services.ingest import jetstream, language
+from services.ingest import jetstream
 from services.ingest import mastodon as mastodon_timelines
 from services.ingest.api import coral, feedback, keys, mastodon, perspective, posts, sources, webhooks
 from services.ingest.api.repeats import repeatable
@@ -17,6 +17,7 @@ from services.ingest.settings import IngestSettings
 from services.ingest.sources import Jetstream, MastodonTimelines, Source
 from services.ingest.store import Store
 from services.ingest.tables import metadata
+from shared import language
 from shared.clock import utcnow
 from shared.runtime import Loop, Platform, Service
 

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from services.ingest.settings import IngestSettings
 from services.ingest.store import Store
-from shared.auth import hash_key, new_key
+from shared.auth import INGEST_ASKS, hash_key, new_key
 from shared.bus.keys import API_KEYS
 from shared.clock import utcnow
 from shared.runtime import Platform
@@ -43,7 +43,7 @@ class Keeper:
         """Read or make the salt, accept the bootstrap key, publish every key."""
         given = self._platform.settings.pseudonym_salt
         self._salt = given.get_secret_value() if given else await self.store.salt(secrets.token_hex(32))
-        await self.store.add_key("ingest asks the classifier", hash_key(self.scoring_key()), [Scope.SCORE], utcnow())
+        await self.store.add_key(INGEST_ASKS, hash_key(self.scoring_key()), [Scope.SCORE], utcnow())
         bootstrap = self._platform.settings.bootstrap_key
         if bootstrap is not None:
             await self.store.add_key("bootstrap", hash_key(bootstrap.get_secret_value()), [Scope.ADMIN], utcnow())

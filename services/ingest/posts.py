@@ -7,11 +7,11 @@ from typing import Annotated, Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
-from services.ingest.language import language_of
 from shared import ids
 from shared.errors import Problem, faults
 from shared.events import Event, Post, PostIngested, said
 from shared.ids import NO_NUL
+from shared.language import language_of
 
 Moment = Annotated[AwareDatetime, Field(ge=datetime(1970, 1, 1, tzinfo=UTC), lt=datetime(9999, 1, 1, tzinfo=UTC))]
 """A moment that stays one in UTC; an earlier one would make a negative revision, which no store takes for new."""

@@ -42,6 +42,12 @@ WHEN_OFF = {
     "ombud_bus_trimmed_events_total": (
         "Stands still for a day while posts come in: a group without progress, or an unknown one, holds everything."
     ),
+    "ombud_classifier_call_texts": (
+        "Mostly at `OMBUD_CLASSIFIER_GATHER_TEXTS`: more texts come in than one process scores; start another."
+    ),
+    "ombud_classifier_refused_requests_total": (
+        '`reason="busy"`: start another process, or let callers send batches. `"quota"`: a key asks too often.'
+    ),
     "ombud_classifier_live_model_info": (
         "Two versions for longer than `OMBUD_CLASSIFIER_SWAP_EVERY_S`: a process cannot read the newer artifact."
     ),

@@ -11,11 +11,12 @@ from googleapiclient.discovery import build, build_from_document
 from googleapiclient.errors import HttpError, UnknownApiNameOrVersion
 from redis.asyncio import Redis
 
-from services.ingest import discovery
+from services.classifier import discovery
 from shared.events import PostCorrected
 from shared.vocabulary import CATEGORIES, Verdict
 from tests.support.coral import suggested
 from tests.support.doors import MARKER, events
+from tests.support.google import google
 from tests.support.ombud import KEY
 from tests.support.shapes import Shared
 
@@ -28,12 +29,6 @@ def sockets_of_httplib2() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
         yield
-
-
-def google(ombud: Shared, key: str | None = KEY) -> Any:
-    """Google's client, pointed at us as its users would."""
-    url = f"{ombud.url}{discovery.PATH}?version=v1alpha1"
-    return build("commentanalyzer", "v1alpha1", developerKey=key, discoveryServiceUrl=url, cache_discovery=False)
 
 
 @pytest.fixture

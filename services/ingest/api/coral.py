@@ -9,7 +9,6 @@ from fastapi import APIRouter, Depends, Header, Path, Query, Request
 from prometheus_client import Counter
 from pydantic import BaseModel, ValidationError
 
-from services.ingest.api.bodies import as_json, read_body
 from services.ingest.coral import EventIn, PhaseRequest, answer, event_row, post_of, traces
 from services.ingest.door import Trail
 from services.ingest.html import html_to_text
@@ -21,6 +20,7 @@ from services.ingest.signatures import has_hub_signature
 from services.ingest.sources import Coral
 from services.ingest.store import Store
 from shared.auth import require
+from shared.bodies import as_json, read_body
 from shared.clock import monotonic, utcnow
 from shared.errors import Problem, faults, not_found
 from shared.runtime import Platform

@@ -11,7 +11,6 @@ import structlog
 from fastapi import APIRouter, Depends, Path, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.ingest.api.bodies import as_json, read_body
 from services.ingest.changes import PostGone, RawPost
 from services.ingest.door import Door, Trail, spoken
 from services.ingest.mastodon import look_up
@@ -24,6 +23,7 @@ from services.ingest.signatures import has_hub_signature
 from services.ingest.sources import MastodonTimelines, MastodonWebhook, SourceName
 from shared import ids
 from shared.auth import require
+from shared.bodies import as_json, read_body
 from shared.clock import utcnow
 from shared.errors import Problem, not_found
 from shared.runtime import Platform

@@ -8,12 +8,12 @@ from fastapi import APIRouter, Depends, Path, Request
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.ingest.api.bodies import as_json, read_body
 from services.ingest.api.repeats import idempotency_key
 from services.ingest.door import Door, Trail
 from services.ingest.posts import Identifier, PostIn, Rejection, check, check_many
 from services.ingest.settings import IngestSettings
 from shared.auth import require
+from shared.bodies import as_json, read_body
 from shared.errors import Problem
 from shared.ids import NO_NUL
 from shared.ids import post_id as id_of

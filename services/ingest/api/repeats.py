@@ -16,9 +16,9 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.types import Message, Receive
 
-from services.ingest.api.bodies import read_body
 from services.ingest.settings import IngestSettings
 from services.ingest.store import Asked, Store
+from shared.bodies import read_body
 from shared.clock import utcnow
 from shared.errors import PROBLEM_JSON, Problem, Unavailable, describe, problem_of, respond
 from shared.ids import digest

@@ -12,7 +12,6 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Request
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from services.ingest.api.bodies import as_json, read_body
 from services.ingest.door import Door, Trail
 from services.ingest.mapping import Told, hear
 from services.ingest.posts import Identifier, PostIn, check
@@ -20,6 +19,7 @@ from services.ingest.revisions import name_of, revise
 from services.ingest.settings import IngestSettings
 from services.ingest.signatures import Fault, webhook_fault, webhook_header_fault
 from services.ingest.sources import Webhook
+from shared.bodies import as_json, read_body
 from shared.clock import utcnow
 from shared.errors import Problem, not_found
 from shared.ids import post_id as id_of

@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.ingest import language
+from shared import language
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -7,8 +7,9 @@ from typing import Any
 from hypothesis import example, given
 from hypothesis import strategies as some
 
-from services.ingest import discovery
-from services.ingest.perspective import ATTRIBUTES, Refusal, corrected, suggestion, tenant_of
+from services.classifier import discovery
+from services.ingest.perspective import corrected, suggestion, tenant_of
+from shared.perspective import ATTRIBUTES, Refusal
 from shared.vocabulary import CATEGORIES
 from tests.support.coral import suggested
 
@@ -77,5 +78,6 @@ def test_every_reference_of_the_discovery_document_resolves_and_no_credentials_a
         assert "auth" not in found
         needed = {"kind", "discoveryVersion", "id", "name", "version", "batchPath", "parameters", "resources"}
         assert needed <= found.keys()
-    (method,) = found["resources"]["comments"]["methods"].values()
-    assert method["path"] == method["flatPath"] == "v1alpha1/comments:suggestscore"
+    methods = found["resources"]["comments"]["methods"]
+    for name in ("analyze", "suggestscore"):
+        assert methods[name]["path"] == methods[name]["flatPath"] == f"v1alpha1/comments:{name}"

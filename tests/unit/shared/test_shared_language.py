@@ -10,8 +10,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as some
 
-from services.ingest.language import KNOWN, detect, language_of, load, named
 from services.ingest.posts import PostIn, ingested
+from shared.language import KNOWN, detect, language_of, load, named
 from tests.support.data import real
 
 DUTCH = [

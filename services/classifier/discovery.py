@@ -1,13 +1,15 @@
 """The discovery document from which Google's clients learn what the Perspective drop-in can do. Pure.
 
-Invariant: it lists what exists and nothing else; a further method of `comments` is a further entry of METHODS and its
-schemas. There is no `auth` block: with one, Google's clients ask for cloud credentials as soon as no key is given.
+Invariant: it lists what exists and nothing else; ingest answers suggestscore, the classifier the rest. A further method
+of `comments` is a further entry of METHODS and its schemas. There is no `auth` block: with one, Google's clients ask
+for cloud credentials as soon as no key is given.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
-NAME, VERSION = "commentanalyzer", "v1alpha1"
+from shared.perspective import NAME, VERSION
+
 PATH = "/$discovery/rest"
 
 
@@ -25,6 +27,7 @@ def _map(values: Mapping[str, Any]) -> dict[str, Any]:
 
 TEXT = {"type": "string"}
 NUMBER = {"type": "number", "format": "float"}
+FLAG = {"type": "boolean"}
 PLACE = {"type": "integer", "format": "int32"}
 
 SCHEMAS: Mapping[str, Mapping[str, Any]] = {
@@ -34,6 +37,24 @@ SCHEMAS: Mapping[str, Mapping[str, Any]] = {
     "Score": {"value": NUMBER, "type": TEXT},
     "SpanScore": {"begin": PLACE, "end": PLACE, "score": _ref("Score")},
     "AttributeScores": {"summaryScore": _ref("Score"), "spanScores": _list(_ref("SpanScore"))},
+    "AttributeParameters": {"scoreType": TEXT, "scoreThreshold": NUMBER},
+    "AnalyzeCommentRequest": {
+        "comment": _ref("TextEntry"),
+        "context": _ref("Context"),
+        "requestedAttributes": _map(_ref("AttributeParameters")),
+        "languages": _list(TEXT),
+        "doNotStore": FLAG,
+        "clientToken": TEXT,
+        "sessionId": TEXT,
+        "communityId": TEXT,
+        "spanAnnotations": FLAG,
+    },
+    "AnalyzeCommentResponse": {
+        "attributeScores": _map(_ref("AttributeScores")),
+        "languages": _list(TEXT),
+        "detectedLanguages": _list(TEXT),
+        "clientToken": TEXT,
+    },
     "SuggestCommentScoreRequest": {
         "comment": _ref("TextEntry"),
         "context": _ref("Context"),
@@ -52,6 +73,11 @@ SCHEMAS: Mapping[str, Mapping[str, Any]] = {
 """Schema -> its properties."""
 
 METHODS: Mapping[str, tuple[str, str, str]] = {
+    "analyze": (
+        "AnalyzeCommentRequest",
+        "AnalyzeCommentResponse",
+        "Score a comment.",
+    ),
     "suggestscore": (
         "SuggestCommentScoreRequest",
         "SuggestCommentScoreResponse",

@@ -1,0 +1,68 @@
+"""What the doors ask of the live model: scores with the thresholds they count by, and what carried them.
+
+Invariant: every door judges a text alike, and none of them stores it.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from services.classifier.gathering import Gathering
+from services.classifier.live_model import Explanation, LiveModel, Loaded
+from services.classifier.scoring import Score, scores_of
+from services.classifier.settings import ClassifierSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Scores of some texts, by one model."""
+
+    scores: Sequence[Score]
+    loaded: Loaded
+    thresholds: Mapping[str, float]
+
+    @property
+    def version(self) -> str:
+        """Return the version of the model."""
+        return self.loaded.version
+
+    @property
+    def data_hash(self) -> str | None:
+        """Return the hash of what the model learned from."""
+        found: str | None = self.loaded.model.facts.get("data_hash")
+        return found
+
+    def explain(self, text: str, categories: Iterable[str]) -> dict[str, Explanation]:
+        """Return category -> what carried its score, for those the model can tell."""
+        found = {category: self.loaded.explain(text, category) for category in dict.fromkeys(categories)}
+        return {category: each for category, each in found.items() if each is not None}
+
+
+class Answering:
+    """Scores texts that somebody waits for."""
+
+    def __init__(self, live: LiveModel, settings: ClassifierSettings) -> None:
+        self._live = live
+        self._settings = settings
+        self._gathering = Gathering(live, settings)
+
+    def loaded(self) -> Loaded:
+        """Return the model in force. Raises Unavailable until the first one was promoted."""
+        return self._live.get()
+
+    def thresholds(self, loaded: Loaded) -> dict[str, float]:
+        """Return the threshold in force of every category the model knows."""
+        return dict.fromkeys(loaded.model.categories, self._settings.flag_threshold)
+
+    async def one(self, text: str) -> Answer:
+        """Return the score of a text; it may share a call with others that came at the same time."""
+        loaded, found = await self._gathering.one(text)
+        return self._answer(loaded, found)
+
+    async def many(self, texts: Sequence[str]) -> Answer:
+        """Return the scores of texts, in their order."""
+        loaded, found = await self._gathering.many(texts)
+        return self._answer(loaded, found)
+
+    def _answer(self, loaded: Loaded, found: Any) -> Answer:
+        return Answer(scores_of(found, self._settings.flag_threshold), loaded, self.thresholds(loaded))

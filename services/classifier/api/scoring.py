@@ -1,0 +1,200 @@
+"""Scoring while you wait, in our own words: one text, a batch, the categories, and what the classifier has done."""
+
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query
+from pydantic import BaseModel, ConfigDict, Field
+
+from services.classifier.answering import Answering
+from services.classifier.api.metering import Metered
+from services.classifier.categories import DESCRIPTIONS
+from services.classifier.settings import ClassifierSettings
+from services.classifier.store import Store
+from shared.auth import require
+from shared.errors import Problem
+from shared.ids import NO_NUL
+from shared.runtime import Platform
+from shared.vocabulary import CATEGORIES, Scope
+
+
+class PredictIn(BaseModel):
+    """One text."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    inputs: Annotated[str, Field(min_length=1)]
+
+
+class Prediction(BaseModel):
+    """What /predict always answered (`received_text`, `prediction`), and the twelve scores."""
+
+    received_text: str
+    prediction: str = Field(description="`[1]` or `[0]`: is the category toxic at or over its threshold?")
+    scores: dict[str, float]
+    overall: float
+    flagged: bool
+    model: str
+    data_hash: str | None
+
+
+class PostToScore(BaseModel):
+    """A text and what the caller calls it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    id: Annotated[str, Field(min_length=1, max_length=512, pattern=NO_NUL)]
+    text: Annotated[str, Field(min_length=1)]
+    language: Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$")] | None = Field(
+        None, description="Taken and handed back; the local model reads every language alike."
+    )
+
+
+class ScoreIn(BaseModel):
+    """A batch of texts."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    posts: Annotated[list[PostToScore], Field(min_length=1, max_length=2000)]
+
+
+class PostScore(BaseModel):
+    """The score of one text; a category that is not there is unknown."""
+
+    id: str
+    language: str | None
+    scores: dict[str, float]
+    overall: float
+    flagged: bool
+
+
+class Scores(BaseModel):
+    """The scores in the order of the posts, and what they were made and judged by."""
+
+    model: str
+    data_hash: str | None
+    thresholds: dict[str, float]
+    posts: list[PostScore]
+
+
+class Category(BaseModel):
+    """One of the twelve. `masked`: the live model knows nothing of it, so that it is absent from every score."""
+
+    name: str
+    description: str
+    threshold: float | None
+    masked: bool
+
+
+class Categories(BaseModel):
+    """All twelve, as the live model knows them."""
+
+    model: str
+    data_hash: str | None
+    categories: list[Category]
+
+
+class AnalysisRun(BaseModel):
+    """One row of analysis_runs: scoring of the live stream by one model version, or rescoring after a promotion."""
+
+    id: str
+    kind: str
+    state: str
+    model: str
+    model_version: str
+    started_at: datetime
+    finished_at: datetime | None
+    posts_total: int
+    scored: int
+    flagged: int
+    cost_usd: float
+    error: str | None
+
+
+def check_text(text: str, limit: int, field: str) -> None:
+    """Raise Problem 413 for a text of more than `limit` bytes of UTF-8 and 422 for one that says nothing."""
+    if len(text.encode("utf-8", "surrogatepass")) > limit:
+        raise Problem(413, "text_too_long", f"The text may have {limit} bytes.", field=field)
+    if not text.strip():
+        raise Problem(422, "text_empty", "The text must hold something besides white space.", field=field)
+
+
+def build_router(
+    platform: Platform, settings: ClassifierSettings, store: Store, answering: Answering, meter: Metered
+) -> APIRouter:
+    """Return the routes with our own shapes."""
+    router = APIRouter(tags=["scoring"])
+    may_score = Depends(require(platform.keys, Scope.SCORE))
+    may_read = Depends(require(platform.keys, Scope.READ))
+    limit, metered = platform.settings.max_text_bytes, Depends(meter)
+
+    @router.post(
+        "/predict",
+        summary="Score one text now",
+        dependencies=[metered] if settings.open_predict else [may_score, metered],
+    )
+    async def predict(wanted: PredictIn) -> Prediction:
+        """Score a text with the live model; nothing is stored. 503 until a model was promoted."""
+        check_text(wanted.inputs, limit, "inputs")
+        answer = await answering.one(wanted.inputs)
+        (score,) = answer.scores
+        toxic = "toxic" in score.scores and score.scores["toxic"] >= answer.thresholds["toxic"]
+        return Prediction(
+            received_text=wanted.inputs,
+            prediction=f"[{int(toxic)}]",
+            scores=score.scores,
+            overall=score.overall,
+            flagged=score.flagged,
+            model=answer.version,
+            data_hash=answer.data_hash,
+        )
+
+    @router.post("/api/v1/score", summary="Score a batch of texts now", dependencies=[may_score, metered])
+    async def score_batch(wanted: ScoreIn) -> Scores:
+        """Score texts with the live model, all by one version; nothing is stored, and one bad text refuses them all."""
+        if len(wanted.posts) > settings.posts_per_request:
+            raise Problem(422, "too_long", f"Send at most {settings.posts_per_request} posts.", field="posts")
+        for at, post in enumerate(wanted.posts):
+            check_text(post.text, limit, f"posts.{at}.text")
+        answer = await answering.many([post.text for post in wanted.posts])
+        return Scores(
+            model=answer.version,
+            data_hash=answer.data_hash,
+            thresholds=dict(answer.thresholds),
+            posts=[
+                PostScore(
+                    id=post.id,
+                    language=post.language,
+                    scores=score.scores,
+                    overall=score.overall,
+                    flagged=score.flagged,
+                )
+                for post, score in zip(wanted.posts, answer.scores, strict=True)
+            ],
+        )
+
+    @router.get("/v1/categories", summary="List the categories", dependencies=[may_read])
+    async def list_categories() -> Categories:
+        """List what is scored, from where on it flags, and what the live model knows nothing of."""
+        loaded = answering.loaded()
+        thresholds = answering.thresholds(loaded)
+        return Categories(
+            model=loaded.version,
+            data_hash=loaded.model.facts.get("data_hash"),
+            categories=[
+                Category(
+                    name=name,
+                    description=DESCRIPTIONS[name],
+                    threshold=thresholds.get(name),
+                    masked=name not in thresholds,
+                )
+                for name in CATEGORIES
+            ],
+        )
+
+    @router.get("/v1/analysis-runs", summary="List analysis runs", dependencies=[may_read])
+    async def list_analysis_runs(limit: Annotated[int, Query(ge=1, le=500)] = 50) -> list[AnalysisRun]:
+        """List what was scored by which model, newest first."""
+        return [AnalysisRun.model_validate(dict(row._mapping)) for row in await store.list_runs(limit)]
+
+    return router
