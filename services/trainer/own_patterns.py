@@ -22,6 +22,9 @@ FILLINGS = 8
 PLAIN = 4
 """Most rows of a pattern without any."""
 
+GOLDEN = 0.618
+"""Steps of this share spread evenly, however many there are."""
+
 Labels = Mapping[str, int]
 
 
@@ -149,20 +152,17 @@ def expand(
 
 
 def wheel(groups: Sequence[Group]) -> list[Group]:
-    """Return every group as often as it weighs, equal ones as far apart as can be (smooth weighted round robin).
+    """Return every group as often as it weighs, in places as far apart as can be.
 
-    Groups go round in the order of the hashes of their names: the file has kindred ones next to each other.
+    Groups stand in the order of the hashes of their names: the file has kindred ones next to each other.
     """
-    groups = sorted(groups, key=lambda group: digest(group.key.encode()))
-    total = sum(group.weight for group in groups)
-    credit = [0] * len(groups)
-    turns = []
-    for _ in range(total):
-        credit = [have + group.weight for have, group in zip(credit, groups, strict=True)]
-        best = max(range(len(groups)), key=credit.__getitem__)
-        credit[best] -= total
-        turns.append(groups[best])
-    return turns
+    mixed = sorted(groups, key=lambda group: digest(group.key.encode()))
+    places = [
+        ((turn + rank * GOLDEN % 1) / group.weight, rank)
+        for rank, group in enumerate(mixed)
+        for turn in range(group.weight)
+    ]
+    return [mixed[rank] for _, rank in sorted(places)]
 
 
 def _groups_of(patterns: Iterable[Pattern], groups: Sequence[Group], fillings: int) -> dict[str, list[Group]]:
@@ -188,7 +188,7 @@ def _chosen(text: str, seed: int, filling: int) -> str:
     """Return a text with its alternatives chosen; fillings differ as long as there are combinations left."""
     options = [each.split("|") for each in _CHOICE.findall(text)]
     total = prod(map(len, options))
-    step = next(each for each in range(max(1, round(total * 0.618)), 2 * total + 1) if gcd(each, total) == 1)
+    step = next(each for each in range(max(1, round(total * GOLDEN)), 2 * total + 1) if gcd(each, total) == 1)
     rest = (seed + filling * step) % total
     picked = []
     for option in options:

@@ -2,13 +2,12 @@
 
 import csv
 import gzip
-import os
 from dataclasses import dataclass
 from itertools import cycle, islice
 from pathlib import Path
 
 from shared.sample import rows
-from tests.support.ombud import ROOT
+from tests.support.data import data_folder
 
 VARIATIONS = 2_000
 
@@ -23,8 +22,7 @@ class Corpus:
 
 def civil_comments() -> Path | None:
     """Return the Civil Comments file below OMBUD_TEST_DATA or ../shared/data, if it is there."""
-    folder = Path(os.environ.get("OMBUD_TEST_DATA") or ROOT.parent / "shared" / "data")
-    file = folder / "toxic_spans" / "comments.csv.gz"
+    file = data_folder() / "toxic_spans" / "comments.csv.gz"
     return file if file.exists() else None
 
 

@@ -33,7 +33,7 @@ FEWEST_WORDS = 3
 """Shorter texts keep their placeholders: without them too little is left to be the same."""
 
 _PLACEHOLDERS = re.compile(r"https?://\S+|www\.\S+|@\w+|[\[<{](?:user|url|link|name)[\]>}]|\b(?:rt|urlx|userx)\b")
-_SAME_EMOJI = dict.fromkeys(map(ord, "\ufe0e\ufe0f\u200d"))
+_VARIATIONS = "\ufe0e\ufe0f\u200d"
 _NO_WORD = re.compile(r"[\W_]+")
 
 
@@ -73,16 +73,23 @@ def variants(text: str) -> frozenset[tuple[str, str]]:
 
 
 def _folded(text: str) -> Iterator[tuple[str, str]]:
-    shown = text.translate(_SAME_EMOJI)
-    yield "signs", " ".join("".join(" " if _folds(sign) else sign for sign in shown).split())
+    yield "signs", " ".join(text.translate(_SHOWN).split())
     words = _NO_WORD.sub(" ", text).split()
     yield "words", " ".join(words)
     yield "letters", "".join(words)
 
 
-def _folds(sign: str) -> bool:
-    """Return whether a character is punctuation or white space; emoji are not."""
-    return unicodedata.category(sign)[0] in "PZC" or (sign.isascii() and not sign.isalnum())
+class _Shown(dict[int, str]):
+    """What a character is for the rule `signs`: punctuation is a space, emoji stay, their variations go."""
+
+    def __missing__(self, code: int) -> str:
+        sign = chr(code)
+        folds = unicodedata.category(sign)[0] in "PZC" or (sign.isascii() and not sign.isalnum())
+        self[code] = "" if sign in _VARIATIONS else " " if folds else sign
+        return self[code]
+
+
+_SHOWN = _Shown()
 
 
 def pool(held_out: Sequence[Path]) -> Pool:
@@ -101,6 +108,18 @@ def hits(rows: Iterable[Row], held_out: Pool) -> Iterator[Hit]:
         equal = min((held_out[key] for key in variants(row.text) if key in held_out), default=None)
         if equal is not None:
             yield Hit(row.source, row.file, row.number, *equal)
+
+
+def refuse(rows: Iterable[Row], held_out: Pool) -> None:
+    """Raise Leak if any row equals a text of the pool."""
+    found = list(hits(rows, held_out)) if held_out else []
+    if found:
+        raise Leak(found)
+
+
+def without(rows: Iterable[Row], held_out: Pool) -> Iterator[Row]:
+    """Yield the rows that equal no text of the pool."""
+    return (row for row in rows if not held_out or not any(hits([row], held_out)))
 
 
 def _texts(path: Path) -> Iterator[str]:

@@ -10,6 +10,8 @@ from services.trainer.rows import IDENTITIES, WEAK, Mark, Record, Row, Split, no
 
 _RACISM = ("arab", "hisp", "immig", "ref", "ethmin", "mix.race", "trav", "african", "for", "mex", "abo", "europe.east")
 _RACISM_BEGINS = ("bla", "asi", "ind", "nat.")
+_NOBODY_SAYS = ("wc", "asy", "hind", "sikh")
+"""Targets that may or may not be about origin: racism is unknown where one of them is attacked."""
 
 _OF_FILE = {
     "black": "racism",
@@ -62,8 +64,11 @@ def hatemoji(file: str, records: Iterable[Record]) -> Iterator[Row]:
 def _hatemoji_marks(record: Record) -> dict[str, Mark]:
     if record["label_gold"] != "1":
         return no("hate_speech", "dehumanization", *IDENTITIES)
-    targets = {category for code in literal_eval(record["target"]) for category in hatemoji_categories(code)}
-    marks = yes("hate_speech", "toxic", *targets) | no(*others(targets))
+    codes = literal_eval(record["target"])
+    targets = {category for code in codes for category in hatemoji_categories(code)}
+    marks = no(*others(targets)) | yes("hate_speech", "toxic", *sorted(targets))
+    if "racism" not in targets and any(code.removesuffix("wom") in _NOBODY_SAYS for code in codes):
+        del marks["racism"]
     if record["type"] == "threateninglanguage":
         marks |= yes("threat")
     if record["type"] == "dehumanizinglanguage":
@@ -74,7 +79,7 @@ def _hatemoji_marks(record: Record) -> dict[str, Mark]:
 def hatemoji_categories(code: str) -> tuple[str, ...]:
     """Return the identity categories of a target code, which may be two: `blawom` is racism and sexism."""
     found = []
-    if code in _RACISM or code.startswith(_RACISM_BEGINS):
+    if code.removesuffix("wom") in _RACISM or code.startswith(_RACISM_BEGINS):
         found.append("racism")
     if code == "jew":
         found.append("antisemitism")
