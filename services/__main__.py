@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from services.cli import serve, streams
+from services.cli.analyze import analyze
 from services.cli.connection import client, with_redis
 from services.cli.erase import erase as erase_text
 from services.cli.ingest_file import Totals, ingest_file
@@ -25,6 +26,7 @@ app = typer.Typer(
 )
 dead_letters = typer.Typer(help="Events a group gave up on.", no_args_is_help=True)
 app.add_typer(dead_letters, name="dead-letters")
+app.command()(analyze)
 console = Console()
 
 Url = Annotated[str | None, typer.Option(help="Address of the running Ombud; default: the one on this machine.")]

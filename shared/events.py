@@ -107,7 +107,11 @@ class PostDeleted(Payload):
 
 
 class PostScored(Payload):
-    """A post has scores. Carries the post, so that nobody has to ask for it."""
+    """A post has scores. Carries the post, so that nobody has to ask for it.
+
+    `fallback` says why the local model's word stands where the LLM was to be asked: `budget`, `breaker`, `failed`, or
+    `refused`: then a person shall look.
+    """
 
     post: Post
     scores: Scores
@@ -118,6 +122,7 @@ class PostScored(Payload):
     thresholds: dict[str, float]
     source: ScoreSource = ScoreSource.LOCAL
     cost_usd: float = 0.0
+    fallback: str | None = None
     scored_at: AwareDatetime
 
     def subject(self) -> str:

@@ -82,7 +82,7 @@ class Service:
     stop: Work | None = None
     mop: Work | None = None
     not_ready: Callable[[], Sequence[str]] = field(default=lambda: ())
-    commands: Mapping[str, Callable[[], Awaitable[str]]] = field(default_factory=dict)
+    commands: Mapping[str, Callable[..., Awaitable[Any]]] = field(default_factory=dict)
 
 
 class Platform:

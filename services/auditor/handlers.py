@@ -16,6 +16,9 @@ from shared.bus.commit import Done, Outcome
 from shared.events import Event, PostCorrected, PostDeleted, PostScored, PostStatusChanged, caused
 from shared.vocabulary import FeedbackType
 
+REFUSED = "refused"
+"""The LLM declined to judge the post: whatever the local model says, a person shall look."""
+
 STEPS = Counter("ombud_auditor_status_changes_events", "Steps of status histories.", ["status", "rule"])
 
 
@@ -90,6 +93,7 @@ def _of_score(event: Event[PostScored]) -> Judgement:
         revision=post.revision,
         edited_at=post.edited_at,
         model_version=score.model_version,
+        wants_person=score.fallback == REFUSED,
     )
 
 

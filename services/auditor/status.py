@@ -51,6 +51,7 @@ class Judgement:
     revision: int = 0
     edited_at: datetime | None = None
     model_version: str | None = None
+    wants_person: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,8 +203,9 @@ def advance(record: StatusRecord, judgement: Judgement, policy: Policy) -> tuple
 
 
 def _score(judgement: Judgement, policy: Policy) -> Opinion:
+    status = policy.status_of(judgement.overall, judgement.flagged)
     return Opinion(
-        policy.status_of(judgement.overall, judgement.flagged),
+        Status.NEEDS_REVIEW if judgement.wants_person and status is Status.CLEARED else status,
         judgement.judged_at,
         judgement.id,
         judgement.revision,

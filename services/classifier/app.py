@@ -1,18 +1,33 @@
 """Wiring of the classifier."""
 
 import asyncio
+from typing import Any
 
+import structlog
+
+from services.classifier.analysis import Analysis
 from services.classifier.answering import Answering
 from services.classifier.api import moderations, perspective, scoring, trying
 from services.classifier.api.metering import metered
+from services.classifier.asking import Asking
+from services.classifier.backfill import Backfill, Report
 from services.classifier.handlers import Handlers
 from services.classifier.live_model import LiveModel
+from services.classifier.llm import Analyst
+from services.classifier.llm_store import LlmStore
+from services.classifier.policy import Mode
 from services.classifier.rescoring import Rescoring
 from services.classifier.settings import ClassifierSettings
 from services.classifier.store import Store
 from services.classifier.tables import metadata
+from services.classifier.telling import Telling
 from shared import language
 from shared.runtime import Loop, Platform, Service
+
+log = structlog.get_logger("ombud.classifier")
+
+ASK_EVERY_S = 0.5
+"""How soon a question that was just queued is asked."""
 
 
 def build(platform: Platform) -> Service:
@@ -20,13 +35,33 @@ def build(platform: Platform) -> Service:
     settings = ClassifierSettings()
     database = platform.database("classifier", metadata)
     store, live = Store(database), LiveModel(platform.artifacts)
-    handlers = Handlers(store, live, settings)
+    questions = LlmStore(database)
+    telling = Telling(questions, store, live, platform.publisher, platform.redis, settings)
+    analysis = Analysis(questions, store, telling, Analyst(settings), settings)
+    asks = settings.asks is not Mode.LOCAL
+    handlers = Handlers(store, live, settings, Asking(settings, analysis, questions) if asks else None)
     rescoring = Rescoring(store, live, platform.publisher, settings)
     answering, meter = Answering(live, settings), metered(settings)
+    backfill = Backfill(questions, telling, analysis, settings)
 
     async def start() -> None:
+        if settings.openai_api_key is None and settings.mode is not Mode.LOCAL:
+            log.error(
+                "the LLM path is off: no OPENAI_API_KEY; the local model scores alone", wanted=settings.mode.value
+            )
+        else:
+            log.info("who scores", mode=settings.asks.value, llm=settings.openai_api_key is not None)
         await asyncio.to_thread(language.load)  # the first comment shall not wait for it
         await rescoring.follow()
+        if asks:
+            await analysis.start()
+
+    async def analyze(report: Report, **wanted: Any) -> dict[str, Any]:
+        await rescoring.follow()
+        try:
+            return await backfill.analyze(report, **wanted)
+        finally:
+            await analysis.stop()
 
     return Service(
         name="classifier",
@@ -48,8 +83,11 @@ def build(platform: Platform) -> Service:
             Loop("live_model", settings.swap_every_s, rescoring.follow),
             Loop("rescoring", settings.swap_every_s, rescoring.step),
             Loop("tombstones", 30.0, store.mop),
+            *([Loop("llm", ASK_EVERY_S, analysis.step)] if asks else []),
         ],
         start=start,
+        stop=analysis.stop,
+        commands={"analyze": analyze},
         mop=store.mop,
         not_ready=lambda: [] if live.version else ["no model was promoted yet"],
     )

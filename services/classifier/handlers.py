@@ -6,9 +6,10 @@ from typing import Any
 
 from prometheus_client import Counter
 
+from services.classifier.asking import Asking
 from services.classifier.live_model import LiveModel
 from services.classifier.records import post_of, post_row, run_row, score_row, scored
-from services.classifier.scoring import newest, scores_of
+from services.classifier.scoring import newest, scores_of, thresholds
 from services.classifier.settings import ClassifierSettings
 from services.classifier.store import Known, Store
 from shared.artifacts import BadArtifact
@@ -63,10 +64,13 @@ def _fresh(events: Sequence[Event[PostIngested]], known: Known) -> list[Event[Po
 class Handlers:
     """Scores posts, forgets deleted ones, notes reviews, swaps models."""
 
-    def __init__(self, store: Store, live: LiveModel, settings: ClassifierSettings) -> None:
+    def __init__(
+        self, store: Store, live: LiveModel, settings: ClassifierSettings, asking: Asking | None = None
+    ) -> None:
         self._store = store
         self._live = live
         self._settings = settings
+        self._asking = asking
 
     async def on_post_ingested(self, events: list[Event[PostIngested]]) -> Sequence[Outcome]:
         """Score what is new, then say every score from its stored row."""
@@ -82,6 +86,8 @@ class Handlers:
         fresh = _fresh(events, known)
         # 2. decide with one model, 3. write in one transaction
         rows = await self._score(fresh, utcnow()) if fresh else {}
+        if self._asking:
+            await self._asking.again([event.id for event in events if event.id in known.scores])
         # 4. an erasure that came meanwhile counts, too; what met one is not said and leaves the streams
         gone = await self._erased(events, subjects, known, fresh)
         # 5. speak, also for what a repetition brings
@@ -111,9 +117,29 @@ class Handlers:
         return gone
 
     async def _score(self, events: list[Event[PostIngested]], now: datetime) -> dict[str, dict[str, Any]]:
-        loaded = self._live.get()
-        found = scores_of(await loaded.score([event.data.post.text for event in events]), self._settings.flag_threshold)
+        """Return event id -> local score of the posts that got one; what the LLM is asked about is queued."""
+        instead = self._asking.instead(events) if self._asking else []
+        waiting = {event.id for event in instead}
+        scored_now = [event for event in events if event.id not in waiting]
+        rows, besides, run, flagged = await self._score_locally(scored_now, now) if scored_now else ({}, [], None, 0)
+        async with self._store.begin() as at:
+            await self._store.save(at, [post_row(event.data.post, now) for event in events], list(rows.values()))
+            if run is not None:
+                await self._store.count(at, run, len(rows), flagged)
+            if self._asking:
+                await self._asking.enqueue(at, instead, besides, now)
+        SCORED.labels("yes").inc(flagged)
+        SCORED.labels("no").inc(len(rows) - flagged)
+        return {name: row | {"text": ""} for name, row in rows.items()}
+
+    async def _score_locally(
+        self, events: list[Event[PostIngested]], now: datetime
+    ) -> tuple[dict[str, dict[str, Any]], list[Event[PostIngested]], dict[str, Any], int]:
+        """Return scores, which posts the LLM is asked about besides, the run, and how many were flagged."""
+        loaded, threshold = self._live.get(), self._settings.flag_threshold
+        found = scores_of(await loaded.score([event.data.post.text for event in events]), threshold)
         run = run_row("live", loaded.name, loaded.version, now)
+        besides, reasons = self._asking.besides(events, found, thresholds(threshold)) if self._asking else ([], {})
         rows = {
             event.id: score_row(
                 event.data.post,
@@ -121,19 +147,15 @@ class Handlers:
                 cause=event.id,
                 model=loaded.name,
                 version=loaded.version,
-                threshold=self._settings.flag_threshold,
+                threshold=threshold,
                 run_id=run["id"],
                 now=now,
+                data_hash=loaded.model.facts.get("data_hash"),
+                fallback=reasons.get(event.id),
             )
             for event, score in zip(events, found, strict=True)
         }
-        flagged = sum(score.flagged for score in found)
-        async with self._store.begin() as at:
-            await self._store.save(at, [post_row(event.data.post, now) for event in events], list(rows.values()))
-            await self._store.count(at, run, len(rows), flagged)
-        SCORED.labels("yes").inc(flagged)
-        SCORED.labels("no").inc(len(rows) - flagged)
-        return {name: row | {"text": ""} for name, row in rows.items()}
+        return rows, besides, run, sum(score.flagged for score in found)
 
     async def on_post_deleted(self, events: list[Event[PostDeleted]]) -> Sequence[Outcome]:
         """Erase the text, keep ids and scores."""

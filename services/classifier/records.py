@@ -1,12 +1,15 @@
 """Between events and rows of the classifier's tables. Pure."""
 
+import json
 from collections.abc import Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
+from services.classifier.policy import Combined
 from services.classifier.scoring import Score, score_from_row, thresholds
 from shared.events import Post, PostScored
-from shared.ids import stable_id
+from shared.ids import digest, stable_id
 from shared.vocabulary import CATEGORIES, ScoreSource
 
 UNKNOWN = dict.fromkeys(CATEGORIES)
@@ -48,9 +51,19 @@ def post_of(row: Mapping[str, Any]) -> Post:
 
 
 def score_row(
-    post: Post, score: Score, *, cause: str, model: str, version: str, threshold: float, run_id: str, now: datetime
+    post: Post,
+    score: Score,
+    *,
+    cause: str,
+    model: str,
+    version: str,
+    threshold: float,
+    run_id: str,
+    now: datetime,
+    data_hash: str | None = None,
+    fallback: str | None = None,
 ) -> dict[str, Any]:
-    """Return a score as a row of toxicity_scores."""
+    """Return a local score as a row of toxicity_scores; `fallback` says why the LLM was not asked or did not answer."""
     return {
         "post_id": post.post_id,
         "source": ScoreSource.LOCAL.value,
@@ -63,6 +76,10 @@ def score_row(
         "flagged": score.flagged,
         "model": model,
         "threshold": threshold,
+        "prompt_hash": None,
+        "thresholds_hash": thresholds_hash(thresholds(threshold)),
+        "data_hash": data_hash,
+        "fallback": fallback,
         "run_id": run_id,
         "cost_usd": 0.0,
         "scored_at": now,
@@ -70,6 +87,16 @@ def score_row(
         "review_status": None,
         "reviewed_at": None,
     }
+
+
+def thresholds_hash(values: Mapping[str, float]) -> str:
+    """Return the SHA-256 of thresholds."""
+    return _hash_of(tuple(sorted(values.items())))
+
+
+@lru_cache(64)
+def _hash_of(pairs: tuple[tuple[str, float], ...]) -> str:
+    return digest(json.dumps(pairs).encode())
 
 
 def scored(row: Mapping[str, Any], post: Post) -> PostScored:
@@ -85,8 +112,65 @@ def scored(row: Mapping[str, Any], post: Post) -> PostScored:
         thresholds=thresholds(row["threshold"]),
         source=ScoreSource(row["source"]),
         cost_usd=row["cost_usd"],
+        fallback=row["fallback"],
         scored_at=row["scored_at"],
     )
+
+
+def llm_score_row(
+    post: Post,
+    joined: Combined,
+    *,
+    model: str,
+    version: str,
+    prompt_hash: str,
+    threshold: float,
+    run_id: str,
+    cost_usd: float,
+    now: datetime,
+) -> dict[str, Any]:
+    """Return what the LLM said of a post, alone or joined with the local model, as a row of toxicity_scores."""
+    overall = max(joined.scores.values(), default=0.0)
+    score = Score(joined.scores, overall, overall >= threshold)
+    row = score_row(post, score, cause="", model=model, version=version, threshold=threshold, run_id=run_id, now=now)
+    return row | {"source": joined.source.value, "prompt_hash": prompt_hash, "cost_usd": cost_usd}
+
+
+def question_row(
+    post_id: str,
+    revision: int,
+    *,
+    run_id: str,
+    cause: str,
+    now: datetime,
+    cascade: bool,
+    scored: bool,
+    backfill: bool,
+    correlation_id: str | None = None,
+    traceparent: str | None = None,
+) -> dict[str, Any]:
+    """Return a post the LLM is to be asked about. No text: that is read when the question is asked."""
+    return {
+        "post_id": post_id,
+        "revision": revision,
+        "run_id": run_id,
+        "state": "queued",
+        "cascade": cascade,
+        "backfill": backfill,
+        "scored_locally": scored,
+        "cause_id": cause,
+        "correlation_id": (correlation_id or "")[:200] or None,
+        "traceparent": (traceparent or "")[:200] or None,
+        "asked_at": now,
+        "due_at": now,
+        "attempts": 0,
+        "alone": False,
+    }
+
+
+def llm_version(answered: str, prompt_hash: str) -> str:
+    """Return the version of a score of the LLM: the model that answered, and the prompt."""
+    return f"{answered[:50]}@{prompt_hash[:8]}"
 
 
 def run_row(kind: str, model: str, version: str, now: datetime) -> dict[str, Any]:

@@ -91,6 +91,7 @@ class Rescoring:
                 threshold=threshold,
                 run_id=run["id"],
                 now=now,
+                data_hash=loaded.model.facts.get("data_hash"),
             )
             event = said(scored(row, post), by="classifier", cause=cause)
             review = reviews.get(post.post_id)

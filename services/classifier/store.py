@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, and_, exists, func, select, update
+from sqlalchemy import Row, and_, exists, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.classifier.tables import corrections, models, posts, retractions, runs, scores, tombstones
+from services.classifier.tables import corrections, models, posts, questions, retractions, runs, scores, tombstones
 from shared.bus.erasures import author_subject
 from shared.db import Database, chunks, insert_new, upsert
 from shared.events import PostCorrected, PostDeleted
@@ -208,13 +208,17 @@ class Store:
             return (await connection.execute(select(runs).where(wanted).limit(1))).one_or_none()
 
     async def without_score(self, model_version: str, before: datetime | None, limit: int) -> Sequence[dict[str, Any]]:
-        """Return posts, newest first, that this model has not scored; `before` continues an earlier page."""
+        """Return posts, newest first, that this model has not scored; `before` continues an earlier page.
+
+        What the LLM has scored, or is asked about without a local score beside, is left to the LLM.
+        """
         mine = and_(
             scores.c.post_id == posts.c.post_id,
-            scores.c.model_version == model_version,
+            or_(scores.c.model_version == model_version, scores.c.source != "local"),
             scores.c.revision >= posts.c.revision,
         )
-        wanted = posts.c.text.is_not(None) & ~exists().where(mine)
+        waits = (questions.c.post_id == posts.c.post_id) & (questions.c.state == "queued") & ~questions.c.scored_locally
+        wanted = posts.c.text.is_not(None) & ~exists().where(mine) & ~exists().where(waits)
         if before is not None:
             wanted &= posts.c.seen_at <= before
         question = select(posts).where(wanted).order_by(posts.c.seen_at.desc(), posts.c.post_id).limit(limit)

@@ -48,6 +48,10 @@ scores = Table(
     Column("flagged", Boolean, nullable=False),
     Column("model", String(64), nullable=False),
     Column("threshold", Float, nullable=False),
+    Column("prompt_hash", String(64)),
+    Column("thresholds_hash", String(64)),
+    Column("data_hash", String(64)),
+    Column("fallback", String(20)),  # why the local score stands where the LLM was to be asked
     Column("run_id", String(36), nullable=False),
     Column("cost_usd", Float, nullable=False),
     Column("scored_at", Moment, nullable=False),
@@ -97,4 +101,82 @@ runs = Table(
     Column("cost_usd", Float, nullable=False),
     Column("error", Text),
     Column("facts", Json),
+    Column("who", String(64)),
+    Column("model_requested", String(64)),
+    Column("model_answered", String(64)),
+    Column("prompt_hash", String(64)),
+    Column("batch_size", Integer),
+    Column("concurrency", Integer),
+    Column("limit", Integer),
+    Column("retried", Integer),
+    Column("failed", Integer),
+    Column("dead_lettered", Integer),
+    Column("input_tokens", BigInteger),
+    Column("cached_tokens", BigInteger),
+    Column("output_tokens", BigInteger),
+    Column("cost_nano", BigInteger),  # what cost_usd shows, to the nanodollar
+    Column("price_in", Float),  # USD per million tokens
+    Column("price_out", Float),
+    Column("batch_id", String(100)),
+)
+
+questions = Table(
+    "classifier_questions",
+    metadata,
+    Column("post_id", String(64), primary_key=True),
+    Column("revision", BigInteger, nullable=False),
+    Column("run_id", String(36), nullable=False),
+    Column("state", String(10), nullable=False),
+    Column("cascade", Boolean, nullable=False),  # the LLM's word is joined with the local score
+    Column("backfill", Boolean, nullable=False),  # of `ombud analyze`: nobody waits for a score
+    Column("scored_locally", Boolean, nullable=False),  # hearers have a local score meanwhile
+    Column("cause_id", String(64), nullable=False),
+    Column("correlation_id", String(200)),
+    Column("traceparent", String(200)),
+    Column("asked_at", Moment, nullable=False),
+    Column("due_at", Moment, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("alone", Boolean, nullable=False),
+    Column("owner", String(64)),
+    Column("leased_until", Moment),
+    Column("reason", String(100)),
+    Column("source", String(8)),
+    Column("model_version", String(64)),
+    Column("announced_at", Moment),
+    Index("classifier_questions_due", "state", "due_at"),
+    Index("classifier_questions_run", "run_id", "state"),
+    Index("classifier_questions_announced", "announced_at", "state"),
+    comment="posts the LLM is asked about; their text stays in classifier_posts",
+)
+
+calls = Table(
+    "classifier_llm_calls",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("run_id", String(36), nullable=False, index=True),
+    Column("day", String(10), nullable=False, index=True),
+    Column("state", String(8), nullable=False),
+    Column("posts", Integer, nullable=False),
+    Column("begun_at", Moment, nullable=False),
+    Column("expires_at", Moment, nullable=False),
+    Column("ended_at", Moment),
+    Column("model_answered", String(64)),
+    Column("outcome", String(40)),
+    Column("input_tokens", BigInteger, nullable=False),
+    Column("cached_tokens", BigInteger, nullable=False),
+    Column("output_tokens", BigInteger, nullable=False),
+    Column("unanswered", Integer, nullable=False),  # requests without an answer, counted at the worst price
+    Column("reserved_nano", BigInteger, nullable=False),
+    Column("cost_nano", BigInteger, nullable=False),
+    Index("classifier_llm_calls_open", "state", "expires_at"),
+    comment="one row per call to the LLM; money in nanodollars",
+)
+
+days = Table(
+    "classifier_llm_days",
+    metadata,
+    Column("day", String(10), primary_key=True),
+    Column("reserved_nano", BigInteger, nullable=False),
+    Column("spent_nano", BigInteger, nullable=False),
+    comment="what the calls of a day (UTC) cost and may still cost",
 )

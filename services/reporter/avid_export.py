@@ -12,8 +12,8 @@ from typing import Any
 import orjson
 
 from services.reporter import avid
-from services.reporter.masking import mask
 from services.reporter.report import AuditCategory, Evidence, Judgement, Report, UnequalFor
+from shared.masking import mask
 
 SEP_OF = {
     (AuditCategory.BIAS, UnequalFor.GROUP): "E0101",

@@ -11,8 +11,8 @@ from datetime import datetime
 
 from services.reporter.avid import SHOWN_ROWS
 from services.reporter.avid_export import RATING, sep_codes
-from services.reporter.masking import mask
 from services.reporter.report import Evidence, Report
+from shared.masking import mask
 
 SIGNS = re.compile(r"([\\`*_{}\[\]()#+\-.!|~:>=])")
 INVISIBLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")

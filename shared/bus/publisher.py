@@ -12,7 +12,8 @@ from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.exceptions import RedisError
 
-from shared.bus.keys import ERASURES, seen_keys
+from shared.bus.keys import ERASURES, dead_key, seen_keys
+from shared.bus.metrics import DEAD
 from shared.bus.scripts import script
 from shared.clock import millis
 from shared.errors import Unavailable
@@ -90,6 +91,19 @@ class Publisher:
                 raise Unavailable("broker") from error
             await asyncio.sleep(0)
         return fresh
+
+    async def bury(self, event: Event[Any], group: str, reason: str, error: str) -> None:
+        """Keep an event among a group's dead letters, for work that the group does after its handler has answered.
+
+        Raises Unavailable when the broker cannot be reached.
+        """
+        stream = stream_of(event).name
+        fields: dict[Any, Any] = {"__data__": event.wire(), "reason": reason, "error": error, "entry": ""}
+        try:
+            await self._redis.xadd(dead_key(stream, group), fields, maxlen=self._settings.fuse, approximate=True)
+        except RedisError as failure:
+            raise Unavailable("broker") from failure
+        DEAD.labels(stream, group).inc()
 
     async def withdraw(self, event: Event[Any], subject: str) -> bool:
         """Append a deletion unless its id was appended within the window, and ask for the erasure of its subject.

@@ -51,6 +51,17 @@ WHEN_OFF = {
     "ombud_classifier_live_model_info": (
         "Two versions for longer than `OMBUD_CLASSIFIER_SWAP_EVERY_S`: a process cannot read the newer artifact."
     ),
+    "ombud_classifier_llm_breaker_open": (
+        "1: the log line `the LLM is left alone` says why; local scores stand meanwhile (`fallback`)."
+    ),
+    "ombud_classifier_llm_budget_left_usd": (
+        "Near 0 before the evening: raise `ANALYZER_DAILY_BUDGET` or lower `OMBUD_CLASSIFIER_CASCADE_SHARE`."
+    ),
+    "ombud_classifier_llm_posts_total": (
+        '`outcome="later"` or `"rejected"`: the API is down or refuses the key. `"refused"`: the model declines posts; '
+        'people see them. `"failed"`: see the dead letters.'
+    ),
+    "ombud_classifier_llm_spent_usd_total": "Rises faster than posts come in: look at retries in `/v1/analysis-runs`.",
     "ombud_classifier_scored_posts_total": (
         "No posts with lag on `posts.ingested`: is there a model (`/readyz`)? The share of `yes` jumps: a new model."
     ),

@@ -38,7 +38,7 @@ def environment() -> list[str]:
 def test_no_two_settings_have_one_name() -> None:
     names = environment()
     assert len(names) == len(set(names))
-    assert all(name.startswith(("OMBUD_", "AVID_")) for name in names)
+    assert all(name.startswith(("OMBUD_", "AVID_", "OPENAI_", "LLM_", "ANALYZER_")) for name in names)
 
 
 def test_what_sounds_like_a_secret_is_one() -> None:

@@ -108,7 +108,11 @@ async def eventually(check, within: float = 20.0, every: float = 0.05):  # type:
     raise AssertionError(f"not within {within} s; last answer: {answer!r}")
 
 
+FOREIGN = ("OMBUD_", "AVID_", "OPENAI_", "LLM_", "ANALYZER_")
+"""What settings of this machine start with: no test depends on them."""
+
+
 def environment(**settings: object) -> dict[str, str]:
-    """Return this process's environment without any OMBUD_ setting but the given ones."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("OMBUD_", "AVID_"))}
+    """Return this process's environment without any setting of ours but the given ones."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
     return kept | {f"OMBUD_{name.upper()}": str(value) for name, value in settings.items()}

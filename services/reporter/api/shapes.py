@@ -6,9 +6,9 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from services.reporter.avid import SEP_OF_CODE
-from services.reporter.masking import mask
 from services.reporter.readmodel import categories_of
 from services.reporter.report import AuditCategory, Evidence, Judgement, ReportState, UnequalFor
+from shared.masking import mask
 from shared.vocabulary import DeliveryState, Status, Verdict
 
 MOST_EVIDENCE = 500

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from services.reporter.masking import mask
+from shared.masking import mask
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,10 @@ LINK = re.compile(
 HANDLE = re.compile(
     r"(?<![\w@])[@\uff20]+[\w-]+(?:\.[\w-]+)*(?:@[\w-]+(?:\.[\w-]+)*)?|(?<![\w/])/?u/[\w-]+|(?<!\w)did:[a-z]+:[\w.:%-]+"
 )
+WITH_HOST = re.compile(r"(?<![\w@/])[@\uff20]+[\w-]+(?:[.@][\w-]+)+")
+NAME_OF_HANDLE = re.compile(r"(?<![\w@])[@\uff20]+([^\W\d_]{3,})(?![\w-])")
+"""The name in a handle, if it is one word that could be somebody's name."""
+WORD = re.compile(r"(?<![\w@])[^\W\d_]{3,}")
 PHONE = re.compile(r"(?<![\w+])(?:\+\s?)?\(?\d[\d\s().\u2010-\u2015/-]{5,28}\d(?!\w)")
 
 
@@ -23,6 +27,21 @@ def mask(text: str) -> str:
     text = EMAIL.sub("[email]", text)
     text = LINK.sub("[link]", text)
     text = HANDLE.sub("[handle]", text)
+    return PHONE.sub(_phone, text)
+
+
+def anonymous(text: str) -> str:
+    """Return `text` with @user for everybody it names by a handle or an address, without links and phone numbers.
+
+    A name that a handle spells is replaced where it stands alone, too: "@jan says that jan ...".
+    """
+    names = {found.casefold() for found in NAME_OF_HANDLE.findall(LINK.sub(" ", EMAIL.sub(" ", text)))}
+    text = EMAIL.sub("@user", text)
+    text = WITH_HOST.sub("@user", text)  # before links: the host in a handle is none
+    text = LINK.sub("[link]", text)
+    text = HANDLE.sub("@user", text)
+    if names:
+        text = WORD.sub(lambda found: "@user" if found[0].casefold() in names else found[0], text)
     return PHONE.sub(_phone, text)
 
 
