@@ -48,9 +48,9 @@ UV_COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --gener
 	--group pyproject.toml:build pyproject.toml
 
 lock: $(VENV)/.dev ## compile the lock files again; they name no index
-	$(UV_COMPILE) -o requirements.lock
-	$(UV_COMPILE) --extra postgres --extra otel -c requirements.lock -o requirements-postgres.lock
-	$(UV_COMPILE) --extra dev -c requirements-postgres.lock -o requirements-dev.lock
+	$(UV_COMPILE) --extra fast -o requirements.lock
+	$(UV_COMPILE) --extra fast --extra postgres --extra otel -c requirements.lock -o requirements-postgres.lock
+	$(UV_COMPILE) --extra fast --extra dev -c requirements-postgres.lock -o requirements-dev.lock
 
 clean: ## remove what running and testing left behind, but not your data
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

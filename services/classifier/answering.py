@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from services.classifier.gathering import Gathering
-from services.classifier.live_model import Explanation, LiveModel, Loaded
+from services.classifier.live_model import LiveModel, Loaded
 from services.classifier.scoring import Score, scores_of
 from services.classifier.settings import ClassifierSettings
+from shared.model import Explanation
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,8 @@
 """Sentences we write ourselves as patterns with slots, and the rows they become. Pure.
 
+Lines after `# held back` judge and never teach, until `# taught`: a hostile sentence and its benign twin share most of
+their words, so they stand on the same side together. A frame with `{w}` becomes a pattern with each word of its kind.
+
 Invariant: the same patterns give the same rows in any order of files, and over all patterns of one profile every group
 gets rows in proportion to its weight alone: hateful and benign ones alike, or a model would learn the group's name.
 """
@@ -7,12 +10,12 @@ gets rows in proportion to its weight alone: hateful and benign ones alike, or a
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import cycle
+from dataclasses import dataclass, replace
+from itertools import cycle, islice
 from math import gcd, prod
 from typing import NamedTuple
 
-from services.trainer.rows import IDENTITIES, Mark, Row, side_of
+from services.trainer.rows import IDENTITIES, Mark, Row, Split
 from shared.ids import digest
 from shared.vocabulary import CATEGORIES
 
@@ -21,6 +24,11 @@ FILLINGS = 8
 """Rows of a pattern with slots."""
 PLAIN = 4
 """Most rows of a pattern without any."""
+WORD = "w"
+"""The slot of a frame."""
+FRAMES = 4
+"""Hateful frames a word goes into, and as many harmless ones."""
+SIDES: Mapping[str, Split] = {"# held back": "dev", "# taught": "train"}
 
 GOLDEN = 0.618
 """Steps of this share spread evenly, however many there are."""
@@ -87,6 +95,7 @@ class Pattern:
     text: str
     file: str
     number: int
+    split: Split = "train"
 
     @property
     def id(self) -> str:
@@ -104,8 +113,10 @@ class Pattern:
 
 def parse(language: str, file: str, lines: Iterable[str]) -> Iterator[Pattern]:
     """Yield the patterns of a file: `construct TAB profile overrides TAB text`. Raises BadPattern."""
+    split: Split = "train"
     for number, line in enumerate(lines, 1):
         written = line.rstrip("\r\n")
+        split = SIDES.get(written, split)
         if not written.strip() or written.startswith("#"):
             continue
         try:
@@ -115,11 +126,11 @@ def parse(language: str, file: str, lines: Iterable[str]) -> Iterator[Pattern]:
             slots = {slot for _, slot in _SLOT.findall(text)}
             if profile not in PROFILES or len(overrides) < len(said) or not overrides.keys() <= set(CATEGORIES):
                 raise ValueError
-            if not slots <= _OF_GROUP.keys() | _OF_WORDS.keys() or set("{}[]") & set(_plain(text)):
+            if not slots <= _OF_GROUP.keys() | _OF_WORDS.keys() | {WORD} or set("{}[]") & set(_plain(text)):
                 raise ValueError
         except ValueError:
             raise BadPattern(f"{file}:{number} is no pattern") from None
-        yield Pattern(language, construct, profile, overrides, text, file, number)
+        yield Pattern(language, construct, profile, overrides, text, file, number, split)
 
 
 def expand(
@@ -144,11 +155,26 @@ def expand(
                 text=_filled(sentence, pattern.language, group, words, seed + filling),
                 marks={name: Mark(label) for name, label in pattern.labels(group.category if group else "").items()},
                 language=pattern.language,
-                split=side_of(pattern.id),
+                split=pattern.split,
                 pattern=pattern.id,
                 construct=pattern.construct,
                 group=group.key if group else "",
             )
+
+
+def framed(frames: Iterable[Pattern], lexicon: Mapping[str, Sequence[str]], each: int = FRAMES) -> Iterator[Pattern]:
+    """Yield the patterns that words of a kind make of its frames (whose construct is the kind).
+
+    Each word meets `each` hateful and `each` harmless frames, and every frame is used about as often as any other.
+    """
+    sides: dict[tuple[str, bool], list[Pattern]] = defaultdict(list)
+    for frame in sorted(frames, key=lambda frame: frame.id):
+        sides[frame.construct, frame.profile.startswith("hate")].append(frame)
+    for (kind, _), some in sides.items():
+        turning = cycle(some)
+        for word in lexicon.get(kind, ()):
+            for frame in islice(turning, min(each, len(some))):
+                yield replace(frame, construct=f"lexicon-{kind}", text=frame.text.replace("{w}", word))
 
 
 def wheel(groups: Sequence[Group]) -> list[Group]:
@@ -170,7 +196,7 @@ def _groups_of(patterns: Iterable[Pattern], groups: Sequence[Group], fillings: i
     alike: dict[tuple[str, str, str], list[Pattern]] = defaultdict(list)
     for pattern in patterns:
         if any(slot in _OF_GROUP for _, slot in _SLOT.findall(pattern.text)):
-            alike[pattern.language, side_of(pattern.id), pattern.profile].append(pattern)
+            alike[pattern.language, pattern.split, pattern.profile].append(pattern)
     turns, chosen = wheel(groups), {}
     for name, members in alike.items():
         start = int(digest(" ".join(name).encode())[:8], 16) % len(turns)

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from importlib.resources import files
 
-from services.trainer.own_patterns import FILLINGS, Group, Pattern, Words, expand, parse
+from services.trainer.own_patterns import FILLINGS, Group, Pattern, Words, expand, framed, parse
 from services.trainer.rows import Row
 
 LANGUAGES = ("en", "nl")
@@ -49,7 +49,24 @@ def patterns() -> Iterator[Pattern]:
 
 def own_rows(fillings: int = FILLINGS) -> list[Row]:
     """Return every sentence we wrote as labelled rows with weight 1, always the same for the same files."""
-    return list(expand(patterns(), groups(), words(), fillings))
+    whole = expand(patterns(), groups(), words(), fillings)
+    return [*whole, *expand(framed_words(), groups(), words(), 1)]
+
+
+def framed_words() -> Iterator[Pattern]:
+    """Yield the patterns that the lexicon and its frames make. Raises BadPattern."""
+    for code in LANGUAGES:
+        lexicon: dict[str, list[str]] = defaultdict(list)
+        for line in _lines(f"lexicon-{code}.tsv"):
+            kind, _, word = line.partition("\t")
+            if word and not line.startswith("#"):
+                lexicon[kind].append(word.strip())
+        frames = f"frames-{code}.tsv"
+        yield from framed(parse(code, f"own/{frames}", _lines(frames)), lexicon)
+
+
+def _lines(name: str) -> list[str]:
+    return _FOLDER.joinpath(name).read_text("utf-8").split("\n")
 
 
 def _table(name: str) -> Iterator[dict[str, str]]:

@@ -1,88 +1,122 @@
-"""Untrained pipelines by name, and how one becomes a model. The same examples and seed give the same scores."""
+"""Recipes by name, and how examples become a model. The same examples and seed give the same scores.
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+There is one recipe, `hashed`: the table of shared.model learned by AdaGrad. A model is made from nothing (`fit`: what
+the shipped one comes from) or goes on from another one (`replay`: what corrections do).
+"""
+
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import sklearn
-from scipy.sparse import hstack
-from sklearn.feature_extraction.text import HashingVectorizer
-from sklearn.linear_model import LogisticRegression
+from numpy.typing import NDArray
 
+from services.trainer.learning import Learned, Pace, learn, material, nothing
 from services.trainer.runs import RecipeName
 from shared.model import Model
+from shared.model.paths import BUCKETS, Path, best, vectors
 from shared.vocabulary import CATEGORIES
 
 FEWEST = 5
 """A category with fewer examples of either class gets no head: it stays unknown."""
-WORDS, CHARACTERS = 2**15, 2**18
-"""Cells of each kind; most stay empty, so that the packed artifact has about 2 MB."""
 FLAGGED_AT = 0.5
+AS_IT_IS = (1.0, 0.0)
+"""Slope and offset that leave a logit as it is."""
+NEW_HEAD = 50
+"""Examples of either class from which a model learns a category it did not know: fewer say nothing about a gate."""
+REPLAYED = 10
+"""Older examples that go over again with each correction, so that what was known stays known."""
+REPLAY = Pace(epochs=5, rate=0.5, intercepts=False)
+"""People correct what is wrong: their corrections say nothing about base rates, so intercepts stay."""
 
 
 class TooLittleData(ValueError):
     """No category has enough examples of both classes."""
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """How texts become features, and what learns one category from them (made from a seed)."""
+def fit(
+    name: RecipeName,
+    table: pd.DataFrame,
+    *,
+    facts: Mapping[str, Any],
+    pace: Pace | None = None,
+    weights: NDArray[np.float64] | None = None,
+    path: Path | None = None,
+) -> Model:
+    """Return a model of the examples in `table`, uncalibrated; categories without five of each class stay unknown.
 
-    vectorizers: Callable[[], tuple[HashingVectorizer, ...]]
-    head: Callable[[int], LogisticRegression]
-
-
-def _words_and_characters() -> tuple[HashingVectorizer, ...]:
-    """Words say what, pieces of words survive spelling and Dutch compounds.
-
-    Both are hashed: an artifact outlives posts it learned from that are erased later, and a vocabulary would quote
-    them. Inverse document frequencies were tried and gained nothing.
+    `weights` (rows, 12) overrides the table's one weight per row. Raises TooLittleData if there is no such category.
     """
-    common: dict[str, Any] = {"norm": "l2", "alternate_sign": False, "dtype": np.float32}
-    return (
-        HashingVectorizer(n_features=WORDS, ngram_range=(1, 2), **common),
-        HashingVectorizer(n_features=CHARACTERS, analyzer="char_wb", ngram_range=(2, 5), **common),
-    )
-
-
-def _balanced(seed: int) -> LogisticRegression:
-    return LogisticRegression(C=30.0, solver="liblinear", class_weight="balanced", random_state=seed)
-
-
-RECIPES: Mapping[RecipeName, Recipe] = {"linear": Recipe(_words_and_characters, _balanced)}
-"""Name -> recipe."""
-
-
-def fit(name: RecipeName, table: pd.DataFrame, *, seed: int, facts: Mapping[str, Any]) -> Model:
-    """Return a model of the examples in `table`, one head per category fitted on the rows that know it.
-
-    Raises TooLittleData if no category has five examples of both classes.
-    """
-    recipe = RECIPES[name]
-    vectorizers = recipe.vectorizers()
+    path, pace = path or best(), pace or Pace()
     taught = [category for category in CATEGORIES if _enough(table[category])]
     if not taught:
         raise TooLittleData(f"no category has {FEWEST} examples of both classes")
-    texts = table["text"].tolist()
-    features = hstack([each.transform(texts) for each in vectorizers], format="csr")
-    weight = table["weight"].to_numpy(float)
-    heads = []
-    for category in taught:
-        label = table[category].to_numpy(float)
-        known = np.flatnonzero(~np.isnan(label))
-        head = recipe.head(seed)
-        heads.append(head.fit(features[known], label[known].astype(int), sample_weight=weight[known]))
+    columns = [CATEGORIES.index(category) for category in taught]
+    each = _weights(table) if weights is None else weights
+    rows = material(vectors(path, table["text"].tolist()), table[taught].to_numpy(float), each[:, columns])
+    learned = learn(nothing(BUCKETS, len(taught)), rows, pace)
     return Model(
-        vectorizers=vectorizers,
-        categories=tuple(taught),
-        weights=np.vstack([head.coef_[0] for head in heads]).T.astype(np.float32),
-        intercepts=np.array([head.intercept_[0] for head in heads], np.float32),
-        thresholds=dict.fromkeys(taught, FLAGGED_AT),
-        facts={"recipe": name, "seed": seed, "scikit_learn": sklearn.__version__, **facts},
+        tuple(taught),
+        learned.table,
+        learned.intercepts,
+        np.tile(AS_IT_IS, (len(taught), 1)),
+        dict.fromkeys(taught, FLAGGED_AT),
+        {"recipe": name, "seed": pace.seed, **facts},
+        np.median(learned.squares, axis=1),
+        path,
     )
 
 
-def _enough(labels: pd.Series) -> bool:
-    return bool((labels == 1).sum() >= FEWEST and (labels == 0).sum() >= FEWEST)
+def replay(start: Model, table: pd.DataFrame, *, seed: int, facts: Mapping[str, Any]) -> Model:
+    """Return `start` after learning the corrections in `table`, each with ten older examples; what it got right stays.
+
+    A category it did not know gets a head once what is gone over holds 50 examples of each class.
+    """
+    rows = _replayed(table, seed)
+    unknown = (category for category in CATEGORIES if category not in start.categories)
+    new = tuple(category for category in unknown if _enough(rows[category], NEW_HEAD))
+    known = (*start.categories, *new)
+    columns = [CATEGORIES.index(category) for category in known]
+    learned = learn(
+        _widened(start, len(known)),
+        material(
+            vectors(start.path, rows["text"].tolist()), rows[list(known)].to_numpy(float), _weights(rows)[:, columns]
+        ),
+        Pace(REPLAY.epochs, REPLAY.rate, REPLAY.l2, seed, REPLAY.intercepts),
+    )
+    return Model(
+        known,
+        learned.table,
+        learned.intercepts,
+        np.vstack([start.calibration, *(AS_IT_IS for _ in new)]),
+        {**start.thresholds, **dict.fromkeys(new, FLAGGED_AT)},
+        {**start.facts, "seed": seed, **facts},
+        np.median(learned.squares, axis=1),
+        start.path,
+    )
+
+
+def _replayed(table: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """Return the corrections and ten drawn older examples for each."""
+    corrected = table["source"] == "correction"
+    older = table[~corrected]
+    drawn = older.sample(min(len(older), REPLAYED * int(corrected.sum())), random_state=seed)
+    return pd.concat([table[corrected], drawn.sort_index()], ignore_index=True)
+
+
+def _widened(start: Model, heads: int) -> Learned:
+    """Return what a model knows, with room for more heads."""
+    known = nothing(BUCKETS, heads)
+    table, intercepts = known.table, known.intercepts
+    table[:, : len(start.categories)] = start.weights
+    intercepts[: len(start.categories)] = start.intercepts
+    squares = np.maximum(known.squares, start.squares.astype(np.float32)[:, None])
+    return Learned(table, intercepts, squares)
+
+
+def _weights(table: pd.DataFrame) -> NDArray[np.float64]:
+    return np.tile(table["weight"].to_numpy(float)[:, None], (1, len(CATEGORIES)))
+
+
+def _enough(labels: pd.Series, fewest: int = FEWEST) -> bool:
+    return bool((labels == 1).sum() >= fewest and (labels == 0).sum() >= fewest)

@@ -107,22 +107,29 @@ def train(job: Job) -> Result:
     taught = lessons(job.corrections)
     table = dataset.examples(rows("train"), taught, correction_weight=job.correction_weight)
     training, held_out = table[table["split"] == dataset.TRAIN], table[table["split"] == dataset.HELD_OUT]
-    fingerprint = dataset.data_hash(table)
 
-    facts = {"data_hash": fingerprint, "examples": len(training)}
-    artifact = artifacts.put(model.dump(recipes.fit(job.recipe, training, seed=job.seed, facts=facts)))
-
-    def judge(name: str) -> evaluation.Metrics:
-        scores = model.load(artifacts.get(name)).score(held_out["text"].tolist())
+    def judge(judged: model.Model) -> evaluation.Metrics:
+        scores = judged.score(held_out["text"].tolist())
         return evaluation.evaluate(scores, held_out[list(CATEGORIES)].to_numpy(float))
 
-    candidate, champion = judge(artifact), None
+    shipped = model.load(model.shipped())
+    start = shipped
     notes: tuple[str, ...] = ()
+    champion = None
     if job.champion is not None:
         try:
-            champion = judge(job.champion)
+            start = model.load(artifacts.get(job.champion))
+            champion = judge(start)
         except (FileNotFoundError, BadArtifact):
-            notes = ("the champion's artifact cannot be loaded any more",)
+            notes = ("the champion's artifact cannot be loaded any more: learning goes on from the shipped model",)
+    if taught:
+        fingerprint = dataset.data_hash(table)
+        facts = {"data_hash": fingerprint, "parent_data_hash": start.facts["data_hash"], "examples": len(training)}
+        made = recipes.replay(start, training, seed=job.seed, facts=facts)
+    else:
+        made, fingerprint = shipped, str(shipped.facts["data_hash"])
+    artifact = artifacts.put(model.dump(made))
+    candidate = judge(model.load(artifacts.get(artifact)))
     decision = evaluation.decide(candidate, champion, job.gate_tolerance)
     return Result(
         model=model.NAME,

@@ -210,7 +210,7 @@ async def several(work: Callable[[], Awaitable[Any]], times: int = 8) -> list[An
 
 async def test_of_many_who_want_a_run_one_gets_it_and_one_works_on_it(dialect: str, migrated: Migrated) -> None:
     store = TrainerStore(await migrated("trainer", dialect))
-    queued = await several(lambda: store.queue_run(Trigger.COMMAND, "linear", at(0)))
+    queued = await several(lambda: store.queue_run(Trigger.COMMAND, "hashed", at(0)))
     assert len({run_id for run_id, _ in queued}) == 1
     assert [mine for _, mine in queued].count(True) == 1
     claims = await several(lambda: store.claim(queued[0][0], "me", at(1)))
@@ -219,7 +219,7 @@ async def test_of_many_who_want_a_run_one_gets_it_and_one_works_on_it(dialect: s
 
 async def test_a_run_that_was_taken_over_cannot_be_finished_by_its_old_owner(dialect: str, migrated: Migrated) -> None:
     store = TrainerStore(await migrated("trainer", dialect))
-    run_id, _ = await store.queue_run(Trigger.START, "linear", at(0))
+    run_id, _ = await store.queue_run(Trigger.START, "hashed", at(0))
     assert run_id is not None
     lost = await store.claim(run_id, "gone", at(1))
     assert lost is not None
@@ -236,7 +236,7 @@ async def test_a_run_that_was_taken_over_cannot_be_finished_by_its_old_owner(dia
     row = await store.run(run_id)
     assert row is not None
     assert (row.state, row.attempt, row.metrics) == (RunState.FINISHED, 2, RESULT.metrics)
-    _, mine = await store.queue_run(Trigger.COMMAND, "linear", at(13))
+    _, mine = await store.queue_run(Trigger.COMMAND, "hashed", at(13))
     assert mine
 
 
@@ -252,7 +252,7 @@ async def test_a_snapshot_holds_each_correction_with_its_post_and_is_taken_once(
     ]
     await tell(await handlers_of("trainer", database), heard)
     assert (await store.outlook()).waiting == 2
-    run_id, _ = await store.queue_run(Trigger.CORRECTIONS, "linear", at(0))
+    run_id, _ = await store.queue_run(Trigger.CORRECTIONS, "hashed", at(0))
     assert run_id is not None
     claim = await store.claim(run_id, "me", at(1))
     assert claim is not None

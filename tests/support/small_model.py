@@ -3,21 +3,28 @@
 from typing import Any
 
 import numpy as np
-from sklearn.feature_extraction.text import TfidfVectorizer
 
 from shared.model import Model
+from shared.model.paths import BUCKETS, best
 
 WORDS = {"toxic": "nonsense", "insult": "fool", "threat": "beware"}
 """A text with the word of a category scores near 1 in it; a category that is not here is unknown."""
 
 
 def small_model(**facts: Any) -> Model:
-    """Return a model that scores by three words, two of which are one vectoriser's and one another's."""
-    words = list(WORDS.values())
-    vectorizers = tuple(
-        TfidfVectorizer(vocabulary=some, norm=None, use_idf=False, dtype=np.float32).fit(some)
-        for some in (words[:2], words[2:])
+    """Return a model that scores by three words, as long as a text has no more than some twenty."""
+    path = best()
+    weights = np.zeros((BUCKETS, len(WORDS)), np.float32)
+    found, ends = path.buckets(list(WORDS.values()))
+    for head, start in enumerate([0, *ends[:-1]]):
+        weights[found[start], head] = 200  # the first token of a word is the whole word
+    return Model(
+        tuple(WORDS),
+        weights,
+        np.full(len(WORDS), -4, np.float32),
+        np.tile([1.0, 0.0], (len(WORDS), 1)),
+        dict.fromkeys(WORDS, 0.5),
+        facts,
+        np.full(BUCKETS, 0.01, np.float16),
+        path,
     )
-    weights = 8 * np.eye(len(words), dtype=np.float32)
-    intercepts = np.full(len(words), -4, np.float32)
-    return Model(vectorizers, tuple(WORDS), weights, intercepts, dict.fromkeys(WORDS, 0.5), facts)

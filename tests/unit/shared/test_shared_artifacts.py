@@ -5,13 +5,13 @@ import pickle
 import stat
 import threading
 import zipfile
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
+import orjson
 import pytest
-import skops.io
-from sklearn.preprocessing import FunctionTransformer
 
 from shared import artifacts as module
 from shared.artifacts import ArtifactStore, BadArtifact
@@ -116,9 +116,17 @@ def test_what_a_model_does_not_know_is_unknown_and_never_zero() -> None:
     assert scores[0, CATEGORIES.index("toxic")] > 0.9
 
 
-def test_vectorisers_stand_side_by_side_in_their_order() -> None:
+def test_each_head_reads_its_own_column() -> None:
     scores = small_model().score(["nonsense", "fool", "beware"])[:, [CATEGORIES.index(category) for category in WORDS]]
     assert ((scores > 0.9) == np.eye(3, dtype=bool)).all()
+
+
+def test_a_slope_and_an_offset_make_a_logit_a_probability() -> None:
+    plain = small_model()
+    calibrated = replace(plain, calibration=np.tile([0.5, 1.0], (3, 1)))
+    logits = plain.logits(["what nonsense"])
+    expected = 1 / (1 + np.exp(-(0.5 * logits + 1.0)))
+    np.testing.assert_allclose(calibrated.score(["what nonsense"])[:, calibrated.columns], expected, rtol=1e-6)
 
 
 def test_no_texts_give_no_scores() -> None:
@@ -153,60 +161,70 @@ def _archive(files: dict[str, bytes]) -> bytes:
     return made.getvalue()
 
 
-def test_a_zip_that_is_no_skops_file_is_refused() -> None:
+def _parts(**change: object) -> dict[str, bytes]:
+    """Return the parts of a small model's file, some of them changed or (None) left out."""
+    with zipfile.ZipFile(BytesIO(dump(small_model()))) as packed:
+        parts = {name: packed.read(name) for name in packed.namelist()}
+    facts = orjson.loads(parts["facts.json"])
+    for name, value in change.items():
+        if f"{name}.npy" in parts:
+            made = BytesIO()
+            np.save(made, value, allow_pickle=True)
+            parts[f"{name}.npy"] = made.getvalue()
+        elif value is None:
+            del facts[name]
+        else:
+            facts[name] = value
+    return parts | {"facts.json": orjson.dumps(facts)}
+
+
+def test_a_zip_that_is_no_model_is_refused() -> None:
     with pytest.raises(BadArtifact):
-        load(_archive({"schema.json": b"{}"}))
+        load(_archive({"facts.json": b"{}"}))
     with pytest.raises(BadArtifact):
         load(_archive({"../../outside": b"x"}))
+    with pytest.raises(BadArtifact):
+        load(_archive(_parts() | {"more.npy": b"x"}))
 
 
-def test_a_type_that_is_not_trusted_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pickle_inside_is_refused_and_does_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    parts = {
-        "format": 1,
-        "vectorizers": [FunctionTransformer(func=os.system)],
-        "categories": ["toxic"],
-        "weights": np.zeros((1, 1)),
-        "intercepts": np.zeros(1),
-        "thresholds": {},
-        "facts": {},
-    }
-    with pytest.raises(BadArtifact, match="UntrustedTypesFoundException"):
-        load(skops.io.dumps(parts))
+    with pytest.raises(BadArtifact):
+        load(_archive(_parts(intercepts=np.array([Bomb()] * 3, object))))
+    assert list(tmp_path.iterdir()) == []
 
 
-def _parts(**change: object) -> bytes:
-    model = small_model()
-    parts = {
-        "format": 1,
-        "vectorizers": list(model.vectorizers),
-        "categories": list(model.categories),
-        "weights": model.weights,
-        "intercepts": model.intercepts,
-        "thresholds": {},
-        "facts": {},
-    }
-    return bytes(skops.io.dumps({name: value for name, value in {**parts, **change}.items() if value is not None}))
+def test_a_small_file_that_unpacks_into_a_large_one_is_refused() -> None:
+    made = BytesIO()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in _parts().items():
+            archive.writestr(name, bytes(40_000_000) if name == "weights.npy" else content)
+    with pytest.raises(BadArtifact, match="larger"):
+        load(made.getvalue())
 
 
 @pytest.mark.parametrize(
     "change",
     [
-        {"format": 2},
+        {"format": 1},
         {"format": None},
-        {"vectorizers": None},
-        {"weights": None},
+        {"normaliser": "0"},
         {"categories": ["toxic", "insult", "weather"]},
+        {"categories": ["toxic", "insult", "insult"]},
         {"categories": ["toxic"]},
         {"categories": []},
+        {"thresholds": {}},
         {"intercepts": np.zeros(0)},
         {"intercepts": np.zeros(2)},
         {"intercepts": np.zeros((3, 3))},
+        {"intercepts": np.full(3, np.nan)},
+        {"weights": np.zeros((4, 3))},
         {"weights": "none"},
+        {"squares": np.zeros(3)},
     ],
     ids=str,
 )
 def test_parts_that_do_not_fit_are_refused(change: dict[str, object]) -> None:
-    assert isinstance(load(_parts()), Model)
+    assert isinstance(load(_archive(_parts())), Model)
     with pytest.raises(BadArtifact):
-        load(_parts(**change))
+        load(_archive(_parts(**change)))

@@ -50,14 +50,14 @@ def holding(key: str) -> dict[str, str]:
 async def test_a_run_is_accepted_once(http) -> None:
     accepted = await http.post("/v1/runs")
     assert accepted.status_code == 202
-    refused = await http.post("/v1/runs", json={"recipe": "linear"})
+    refused = await http.post("/v1/runs", json={"recipe": "hashed"})
     assert (refused.status_code, refused.json()["reason"]) == (409, "run_in_progress")
     assert refused.json()["run_id"] == accepted.json()["run_id"]
     run = (await http.get(f"/v1/runs/{accepted.json()['run_id']}")).json()
     assert (run["state"], run["trigger"], run["requested_by"]) == ("queued", "command", ADMIN)
 
 
-@pytest.mark.parametrize("body", [{"recipe": "alchemy"}, {"recipes": "linear"}])
+@pytest.mark.parametrize("body", [{"recipe": "alchemy"}, {"recipes": "hashed"}])
 async def test_an_unknown_recipe_or_field_is_refused(http, body) -> None:
     assert (await http.post("/v1/runs", json=body)).status_code == 422
     assert (await http.get("/v1/runs")).json() == []

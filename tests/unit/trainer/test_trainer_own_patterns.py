@@ -6,8 +6,8 @@ from collections import Counter
 import pytest
 
 from services.trainer import own_rows
-from services.trainer.own_patterns import PROFILES, BadPattern, Group, Pattern, expand, parse, wheel
-from services.trainer.rows import IDENTITIES, Row, side_of
+from services.trainer.own_patterns import PROFILES, BadPattern, Group, Pattern, expand, framed, parse, wheel
+from services.trainer.rows import IDENTITIES, Row
 from shared.vocabulary import CATEGORIES
 
 WORDS = own_rows.words()
@@ -117,7 +117,7 @@ def test_a_row_carries_where_it_comes_from() -> None:
     one = pattern("{people} again", "hate")
     row = next(each for each in rows(one, groups=[group("x", "racism"), group("y")]) if each.group == "x")
     assert (row.pattern, row.construct, row.source) == (one.id, "some-construct", "own_patterns")
-    assert (row.file, row.number, row.language, row.split) == ("own/en/a.tsv", 1, "en", side_of(one.id))
+    assert (row.file, row.number, row.language, row.split) == ("own/en/a.tsv", 1, "en", "train")
     assert row.marks["racism"] == (1, 1.0)
     assert "insult" not in row.marks
 
@@ -212,11 +212,41 @@ def test_every_group_is_spoken_of_with_hate_and_without_in_the_same_proportion()
         assert math.isclose(fine[each.key], share * fine.total(), abs_tol=2 * each.weight)
 
 
-def test_both_sides_of_the_split_speak_of_groups_alike() -> None:
-    found = rows(*[pattern(f"{{people}} sing {n}", "hate") for n in range(900)], groups=GROUPS)
-    kept = Counter(row.group for row in found if row.split == "dev")
-    assert {each.key for each in GROUPS} == set(kept)
-    assert 0.07 < kept.total() / len(found) < 0.13
+def test_a_hostile_sentence_and_its_twin_stand_on_the_same_side_where_the_file_says_so() -> None:
+    lines = ["a\tfine\tone", "# held back", "a\tfine\ttwo", "a\thate racism=1\tthree", "# taught", "a\tfine\tfour"]
+    found = {row.text: row.split for row in rows(*parse("en", "own/en/a.tsv", lines))}
+    assert found == {"one": "train", "two": "dev", "three": "dev", "four": "train"}
+
+
+def test_one_sentence_in_ten_of_every_profile_is_held_back() -> None:
+    sides = Counter((each.language, each.profile, each.split) for each in own_rows.patterns())
+    for code in own_rows.LANGUAGES:
+        kept = sum(count for (language, _, split), count in sides.items() if (language, split) == (code, "dev"))
+        every = sum(count for (language, _, _), count in sides.items() if language == code)
+        assert 0.05 < kept / every < 0.15
+        assert sides[code, "hate", "dev"] >= 20
+        assert sides[code, "fine", "dev"] >= 20
+
+
+# -- words in frames ----------------------------------------------------------------------------------------
+
+
+def test_a_word_meets_hateful_and_harmless_frames_of_its_kind() -> None:
+    frames = [
+        *(pattern(f"{{people}} are {{w}} {n}", "hate") for n in range(6)),
+        *(pattern(f"{{thing}} are {{w}} {n}", "harsh-other") for n in range(2)),
+    ]
+    kind = frames[0].construct
+    found = list(framed(frames, {kind: ["grim", "sour", "cold"], "other-kind": ["never"]}))
+    met = Counter(
+        (word, each.profile) for each in found for word in ("grim", "sour", "cold", "never") if word in each.text
+    )
+    assert met == {
+        (word, profile): n for word in ("grim", "sour", "cold") for profile, n in (("hate", 4), ("harsh-other", 2))
+    }
+    used = Counter(each.text.partition(" ")[2][-1] for each in found if each.profile == "hate")
+    assert max(used.values()) - min(used.values()) <= 1
+    assert {each.construct for each in found} == {f"lexicon-{kind}"}
 
 
 def test_groups_have_a_word_for_every_slot_in_both_languages() -> None:

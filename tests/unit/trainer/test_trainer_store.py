@@ -15,14 +15,14 @@ def result(artifact: str = "a" * 64, *, passed: bool = True, taught: tuple[str, 
 
 
 async def claimed(store, owner: str = "me", minute: float = 0) -> Claim:
-    run_id, _ = await store.queue_run(Trigger.COMMAND, "linear", at(minute))
+    run_id, _ = await store.queue_run(Trigger.COMMAND, "hashed", at(minute))
     claim = await store.claim(run_id, owner, at(minute))
     assert claim is not None
     return claim
 
 
 async def test_two_processes_queue_and_claim_one_run(store) -> None:
-    answers = await asyncio.gather(*(store.queue_run(Trigger.START, "linear", NOON) for _ in range(4)))
+    answers = await asyncio.gather(*(store.queue_run(Trigger.START, "hashed", NOON) for _ in range(4)))
     assert len({run_id for run_id, _ in answers}) == 1
     assert sorted(mine for _, mine in answers) == [False, False, False, True]
     claims = await asyncio.gather(*(store.claim(answers[0][0], f"process-{n}", NOON) for n in range(4)))
@@ -36,7 +36,7 @@ async def test_a_finished_run_has_a_model_and_makes_room_for_the_next(store, row
     assert (row.version, row.run_id, row.promoted, row.announced_at) == (version, claim.run_id, True, None)
     run = await store.run(claim.run_id)
     assert (run.state, run.model_version, run.active) == ("finished", version, None)
-    assert (await store.queue_run(Trigger.COMMAND, "linear", at(2)))[1]
+    assert (await store.queue_run(Trigger.COMMAND, "hashed", at(2)))[1]
 
 
 async def test_who_lost_a_run_cannot_finish_it(store, rows) -> None:

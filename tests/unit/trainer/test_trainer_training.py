@@ -25,7 +25,7 @@ TRAM = "the tram was late again today"
 
 
 def job(folder: Path, champion: str | None = None, *told: Correction) -> Job:
-    return Job("linear", 0, 3.0, 0.01, str(folder), champion, told)
+    return Job("hashed", 0, 3.0, 0.01, str(folder), champion, told)
 
 
 def training(store, folder: Path, timeout_s: float = PATIENCE_S) -> Training:
@@ -87,7 +87,7 @@ async def test_a_champion_that_is_gone_is_said_and_does_not_stop_the_run(tmp_pat
     told = Correction("a", Verdict.INCORRECT, NOON, text="the tram was late again today", expected=("insult",))
     result = await Runner(PATIENCE_S).run(job(tmp_path, "0" * 64, told))
     assert result.passed
-    assert result.reasons[0] == "the champion's artifact cannot be loaded any more"
+    assert result.reasons[0].startswith("the champion's artifact cannot be loaded any more")
     assert result.taught == ("a",)
     assert result.champion_metrics is None
     assert ArtifactStore(tmp_path).has(result.artifact)

@@ -1,0 +1,134 @@
+"""One meaning, three ways: the Python definition, the compiled path and scikit-learn's own parts say the same."""
+
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.feature_extraction.text import HashingVectorizer
+
+from shared.model import Model, load, reference, shipped
+from shared.model.aligned import align
+from shared.model.paths import BUCKETS, Fast, Plain
+from shared.model.text import normalise, tokens
+from shared.sample import rows
+
+TRICKY = st.text(alphabet="aAbBhtpswurl1247@$ .-_*<>[]/:'&;#!\t\n\x1c\x00é漢😀", max_size=60)
+TEXTS = st.lists(st.one_of(st.text(max_size=200), TRICKY), max_size=5)
+PLACES = [
+    "",
+    "\x00",
+    "漢" * 200,
+    "x" * 300,
+    "http://a http:// www.b www. https://x.y/z?q",
+    "[url]url curl url_ URL",
+    "@a@b a@b @@c <user>[USER]",
+    "a b c d ef a.b-c_d*e ab c d e f g",
+    "2nd 5k 55abc h4te $$$ d1s@ster 1a 123",
+    "sooo goooood!!!!",
+    "&amp;lt; &#x41; &nope;",
+    "e\u0301 \ufb01 \u00bd \u338f \u0391\u03a3 \u03a3 \u0130 \u1e9e",
+    "👍🏽 👩‍👩‍👧 ☹️ 🤬",
+    "\ud800 half a pair",
+]
+
+
+@cache
+def model() -> Model:
+    return load(shipped())
+
+
+@cache
+def other_path() -> Model:
+    return replace(model(), path=Plain())
+
+
+@settings(max_examples=300, deadline=None)
+@given(TEXTS)
+def test_the_fast_path_scores_as_the_reference_does(texts: list[str]) -> None:
+    if texts:
+        np.testing.assert_allclose(model().score(texts), other_path().score(texts), atol=1e-4)
+
+
+@pytest.mark.parametrize("text", PLACES, ids=range(len(PLACES)))
+def test_places_where_two_paths_could_part_ways(text: str) -> None:
+    np.testing.assert_allclose(model().score([text]), other_path().score([text]), atol=1e-4)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.one_of(st.text(alphabet=st.characters(max_codepoint=127), max_size=120), TRICKY))
+def test_the_compiled_normaliser_writes_what_the_definition_says(text: str) -> None:
+    from shared.model import kernels
+
+    if text.isascii() and "&" not in text:
+        written = kernels.normalised(np.frombuffer(text.encode(), np.uint8)).tobytes().decode()
+        assert written == normalise(text)
+
+
+@settings(max_examples=200, deadline=None)
+@given(TEXTS)
+def test_vectors_are_those_of_scikit_learns_hashing_vectorizer(texts: list[str]) -> None:
+    if texts:
+        theirs = HashingVectorizer(
+            analyzer=tokens, n_features=BUCKETS, alternate_sign=False, norm=None, dtype=np.float32
+        ).transform([normalise(text) for text in texts])
+        found, ends = Fast().buckets(texts)
+        counts = np.zeros((len(texts), BUCKETS), np.float32)
+        for row, some in enumerate(np.split(found, ends[:-1])):
+            np.add.at(counts[row], some, 1)
+        np.testing.assert_array_equal(counts, theirs.toarray())
+
+
+def test_a_scikit_learn_pipeline_scores_as_the_model_does() -> None:
+    texts = [row.text for row in rows("train")][:200] + PLACES[:-1]
+    table = reference.probabilities(reference.pipelines(model()), texts)
+    np.testing.assert_allclose(table, model().score(texts)[:, model().columns], atol=1e-4)
+
+
+def test_a_text_scores_alone_as_among_others() -> None:
+    texts = [row.text for row in rows("post")][:300] + PLACES
+    together = model().score(texts)
+    alone = np.vstack([model().score([text]) for text in texts])
+    np.testing.assert_array_equal(together, alone)
+
+
+# -- explanations -------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.one_of(st.text(max_size=200), TRICKY))
+def test_the_aligned_text_is_the_normalised_text(text: str) -> None:
+    aligned = align(text)
+    assert aligned.text == normalise(text)
+    assert len(aligned.places) == len(aligned.text)
+    assert all(0 <= begin < end <= len(text) for begin, end in aligned.places)
+    assert all(one[0] <= two[0] for one, two in zip(aligned.places, aligned.places[1:], strict=False))
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.one_of(st.text(max_size=200), TRICKY))
+def test_words_and_intercept_add_up_to_the_logit(text: str) -> None:
+    for head, category in enumerate(model().categories):
+        explanation = model().explain(text, category)
+        assert explanation.logit == pytest.approx(model().logits([text])[0, head], abs=1e-3)
+        total = explanation.intercept + sum(weight for _, weight in explanation.ngrams)
+        assert total == pytest.approx(explanation.logit, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("text", "word", "found"),
+    [
+        ("see www.example.org, you fool", "fool", "fool"),
+        ("😀😀 you f.o.o.l 😀", "fool", "f.o.o.l"),
+        ("you &quot;F00L&quot;!", "fool", "F00L"),
+        ("@you fooool", "fool", "fooool"),
+        ("\uff46\uff4f\uff4f\uff4c you", "fool", "\uff46\uff4f\uff4f\uff4c"),
+    ],
+)
+def test_a_word_is_found_again_in_the_raw_text(text: str, word: str, found: str) -> None:
+    aligned = align(text)
+    at = aligned.text.index(word)
+    begin, end = aligned.places[at][0], aligned.places[at + len(word) - 1][1]
+    assert text[begin:end] == found
