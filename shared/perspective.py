@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 NAME, VERSION = "commentanalyzer", "v1alpha1"
 IDENTITIES = ("racism", "antisemitism", "islamophobia", "sexism", "homophobia", "ableism")
@@ -53,9 +53,14 @@ class Refusal(Exception):
 
 
 class Part(BaseModel):
-    """A part of a request. Google's clients may send more than we know."""
+    """A part of a request. Google's clients may send more than we know, and null for what they leave out."""
 
     model_config = ConfigDict(extra="ignore")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nulls(cls, raw: Any) -> Any:
+        return {name: value for name, value in raw.items() if value is not None} if isinstance(raw, dict) else raw
 
 
 class Text(Part):

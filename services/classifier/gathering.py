@@ -1,7 +1,8 @@
 """Single texts that come in at the same time share one call of the model.
 
-Invariant: who asks gets the score of their own text by one model version, or an error; nobody waits for a text that
-came more than the window later, and no more texts are under way than allowed.
+A window follows each call, and what comes within it waits for its end: one text alone is scored at once, and however
+many come, there is one call per window or full call. Invariant: who asks gets the score of their own text by one model
+version, or an error; nobody waits longer than a window for others, and no more texts are under way than allowed.
 """
 
 import asyncio
@@ -37,7 +38,8 @@ class Gathering:
         self._under_way = 0
         self._waiting: list[Waiting] = []
         self._characters = 0
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
+        self._next_at = float("-inf")
         self._calls: set[asyncio.Task[None]] = set()
 
     async def one(self, text: str) -> tuple[Loaded, NDArray[np.float64]]:
@@ -55,8 +57,9 @@ class Gathering:
             self._characters += len(text)
             if len(self._waiting) >= self._most:
                 self._call()
-            elif self._timer is None:
-                self._timer = loop.call_later(self._window_s, self._call)
+            elif self._timer is None:  # what this very round of the loop brings shares the call in any case
+                late = loop.time() >= self._next_at
+                self._timer = loop.call_soon(self._call) if late else loop.call_at(self._next_at, self._call)
             return await answer
 
     async def many(self, texts: Sequence[str]) -> tuple[Loaded, NDArray[np.float64]]:
@@ -83,6 +86,7 @@ class Gathering:
             self._timer = None
         gathered, self._waiting, self._characters = self._waiting, [], 0
         if gathered:
+            self._next_at = asyncio.get_running_loop().time() + self._window_s
             task = asyncio.create_task(self._score(gathered))
             self._calls.add(task)
             task.add_done_callback(self._calls.discard)

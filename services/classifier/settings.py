@@ -39,7 +39,7 @@ class ClassifierSettings(ServiceSettings):
     rescore_page: int = Field(200, ge=1, le=1000, description="Posts of one rescoring step.")
 
     gather_ms: float = Field(
-        2.0, ge=0, le=1000, description="How long a single text waits for others to be scored with; 0: not at all."
+        2.0, ge=0, le=1000, description="How long after a call of the model single texts gather for the next one."
     )
     gather_texts: int = Field(64, ge=1, le=1000, description="Most single texts scored in one go.")
     waiting_texts: int = Field(

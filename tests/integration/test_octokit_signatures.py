@@ -1,15 +1,12 @@
 """Hub signatures as @octokit/webhooks-methods, which we did not write, makes and checks them."""
 
-import json
-import shutil
-import subprocess
-from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import SecretStr
 
 from services.ingest.signatures import has_hub_signature, hub_signature
+from tests.support.npm import installed, run
 
 PACKAGE = "@octokit/webhooks-methods@6.0.0"
 SECRET = "a secret of the tests ☃"
@@ -32,26 +29,9 @@ console.log(JSON.stringify(said));
 @pytest.fixture(scope="module")
 def said(tmp_path_factory: pytest.TempPathFactory) -> list[list[Any]]:
     """What octokit signs, says of our signatures, and says of them over another body."""
-    node, npm = shutil.which("node"), shutil.which("npm")
-    if node is None or npm is None:
-        pytest.skip("needs node and npm: the signatures of a client we did not write are NOT checked")
-    folder: Path = tmp_path_factory.mktemp("octokit")
-    install = [npm, "install", "--no-audit", "--no-fund", "--ignore-scripts", PACKAGE]
-    done = subprocess.run(install, cwd=folder, capture_output=True, text=True, timeout=120)
-    if done.returncode:
-        pytest.skip(f"{PACKAGE} could not be installed: signatures of a client we did not write are NOT checked")
-    (folder / "sign.mjs").write_text(SCRIPT)
+    folder = installed(tmp_path_factory.mktemp("octokit"), PACKAGE)
     signed = [(body, hub_signature(SecretStr(SECRET), body.encode())) for body in BODIES]
-    answer = subprocess.run(
-        [node, "sign.mjs"],
-        cwd=folder,
-        input=json.dumps({"secret": SECRET, "signed": signed}),
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=60,
-    )
-    return list(json.loads(answer.stdout))
+    return list(run(folder, SCRIPT, {"secret": SECRET, "signed": signed}))
 
 
 def test_what_octokit_signs_passes_and_nothing_near_it(said: list[list[Any]]) -> None:
