@@ -13,7 +13,7 @@ from googleapiclient.errors import HttpError
 from services.classifier import discovery
 from shared.perspective import ATTRIBUTES
 from shared.vocabulary import CATEGORIES
-from tests.support.doors import MARKER, let_in
+from tests.support.doors import MARKER, let_in, problem
 from tests.support.google import google
 from tests.support.ombud import KEY, client
 from tests.support.shapes import Shared, one_process
@@ -277,3 +277,61 @@ async def test_a_key_that_asks_too_often_waits_and_others_do_not(lenient: Shared
 
 def test_every_category_of_ours_has_an_attribute() -> None:
     assert {part for meaning in ATTRIBUTES.values() for part in meaning.parts} == set(CATEGORIES)
+
+
+async def test_a_text_tried_out_says_where_its_score_comes_from_and_is_forgotten(
+    http: httpx.AsyncClient, ombud: Shared, redis: Any, name: str
+) -> None:
+    before = await let_in(redis)
+    text = f"😀 {name} You are a stupid idiot."
+    tried = (await http.post("/try", json={"text": text, "explain": ["insult"]})).json()
+    (span, *_) = tried["explanations"]["insult"]["spans"]
+    assert "idiot" in text[span["begin"] : span["end"]] or "stupid" in text[span["begin"] : span["end"]]
+    assert (span["utf16_begin"], span["utf16_end"]) == (span["begin"] + 1, span["end"] + 1)
+    assert tried["explanations"]["insult"]["ngrams"][0]["weight"] > 0
+    predicted = (await http.post("/predict", json={"inputs": text})).json()
+    assert {field: tried[field] for field in ("scores", "overall", "flagged", "model")} == {
+        field: predicted[field] for field in ("scores", "overall", "flagged", "model")
+    }
+    over = [each for each, value in tried["scores"].items() if value >= tried["thresholds"][each]]
+    assert tried["flagged_categories"] == over
+    assert await let_in(redis) == before and name not in ombud.log
+
+
+def test_the_words_that_carried_a_score_follow_the_sentences(comments: Any) -> None:
+    text = "What a lovely day 😀 it is! You are a stupid idiot."
+    answer = analyze(comments, asked(text, "INSULT", spanAnnotations=True))
+    units = text.encode("utf-16-le")
+    cut = [
+        units[2 * each["begin"] : 2 * each["end"]].decode("utf-16-le")
+        for each in answer["attributeScores"]["INSULT"]["spanScores"]
+    ]
+    assert cut[:2] == ["What a lovely day 😀 it is!", "You are a stupid idiot."]
+    assert any(word in " ".join(cut[2:]) for word in ("stupid", "idiot"))
+
+
+async def test_a_batch_is_scored_in_order_by_one_version_and_one_bad_post_refuses_it(http: httpx.AsyncClient) -> None:
+    posts = [{"id": str(n), "text": RUDE if n % 2 else "What a lovely day."} for n in range(100)]
+    answer = (await http.post("/api/v1/score", json={"posts": [{**posts[0], "language": "nl-BE"}, *posts[1:]]})).json()
+    assert [each["id"] for each in answer["posts"]] == [each["id"] for each in posts]
+    assert answer["posts"][0]["language"] == "nl-BE" and answer["posts"][1]["language"] is None
+    alone = (await http.post("/predict", json={"inputs": RUDE})).json()
+    assert {each["overall"] for each in answer["posts"][1::2]} == {alone["overall"]}
+    assert (answer["model"], answer["data_hash"]) == (alone["model"], alone["data_hash"])
+    for bad, status, reason, field in (
+        ([*posts[:3], {"id": "x", "text": " "}], 422, "text_empty", "posts.3.text"),
+        ([*posts[:3], {"id": "x", "text": "é" * 10_241}], 413, "text_too_long", "posts.3.text"),
+        ([{"id": "x", "text": MARKER, "kind": 1}], 422, "extra_forbidden", "posts.0.kind"),
+        ([], 422, "too_short", "posts"),
+        ([{"id": "x", "text": MARKER}] * 501, 422, "too_long", "posts"),
+    ):
+        problem(await http.post("/api/v1/score", json={"posts": bad}), status, reason, field)
+
+
+async def test_the_categories_say_from_where_on_they_flag_and_what_is_unknown(http: httpx.AsyncClient) -> None:
+    found = (await http.get("/v1/categories")).json()
+    scores = (await http.post("/predict", json={"inputs": RUDE})).json()["scores"]
+    assert [each["name"] for each in found["categories"]] == list(CATEGORIES)
+    assert {each["name"] for each in found["categories"] if not each["masked"]} == set(scores)
+    for each in found["categories"]:
+        assert each["description"] and (each["threshold"] is None) is each["masked"]

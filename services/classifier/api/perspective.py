@@ -57,14 +57,14 @@ class Analyzed(BaseModel):
     clientToken: str | None = None  # noqa: N815
 
 
-def _places(text: str, wanted: Sequence[Attribute], answer: Answer) -> dict[str, list[Span]]:
+async def _places(text: str, wanted: Sequence[Attribute], answer: Answer) -> dict[str, list[Span]]:
     """Return attribute key -> sentences, then the words that carried the score of its highest category."""
     scores, whole = answer.scores[0].scores, sentences(text)
     highest = {
         each.key: max((part for part in each.parts if part in scores), key=scores.__getitem__, default="")
         for each in wanted
     }
-    explained = answer.explain(text, [name for name in highest.values() if name])
+    explained = await answer.explain(text, [name for name in highest.values() if name])
     found = {}
     for each in wanted:
         because = explained.get(highest[each.key])
@@ -125,7 +125,7 @@ def build_router(platform: Platform, settings: ClassifierSettings, answering: An
     async def _scored_parts(
         text: str, wanted: Sequence[Attribute], answer: Answer
     ) -> dict[str, list[tuple[Span, Mapping[str, float]]]]:
-        places = _places(text, wanted, answer)
+        places = await _places(text, wanted, answer)
         parts = sorted({span for found in places.values() for span in found})
         scores = (await answering.many([text[slice(*span)] for span in parts])).scores if parts else ()
         by_place = {span: score.scores for span, score in zip(parts, scores, strict=True)}

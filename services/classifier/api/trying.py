@@ -71,13 +71,13 @@ class Tried(BaseModel):
     explanations: dict[str, Carried]
 
 
-def _carried(text: str, answer: Answer, categories: list[str]) -> dict[str, Carried]:
+async def _carried(text: str, answer: Answer, categories: list[str]) -> dict[str, Carried]:
     place = utf16(text)
 
     def where(begin: int, end: int) -> dict[str, int]:
         return {"begin": begin, "end": end, "utf16_begin": place(begin), "utf16_end": place(end)}
 
-    found = answer.explain(text, categories)
+    found = await answer.explain(text, categories)
     return {
         category: Carried(
             spans=[Span(**where(begin, end)) for begin, end in carriers(found[category].words)],
@@ -113,7 +113,7 @@ def build_router(platform: Platform, answering: Answering, meter: Metered) -> AP
             language=detect(text),
             model=answer.version,
             data_hash=answer.data_hash,
-            explanations=_carried(text, answer, wanted.explain or over or highest),
+            explanations=await _carried(text, answer, wanted.explain or over or highest),
         )
 
     return router
