@@ -19,7 +19,7 @@ from services.classifier import prompts
 from services.classifier.llm import Analyst, AnalystPost, Bill, Judged, Outcome
 from services.classifier.llm_store import DEAD, QUEUED, REFUSED, SCORED, LlmStore, day_of, new_call
 from services.classifier.policy import Breaker, Fallback, Mode, State, combined
-from services.classifier.pricing import affordable_share, nano, usd, worst
+from services.classifier.pricing import BATCH_DISCOUNT, affordable_share, nano, usd, worst
 from services.classifier.records import llm_score_row, llm_version, post_of
 from services.classifier.settings import ClassifierSettings
 from services.classifier.store import Store
@@ -35,8 +35,8 @@ SPENT = Counter("ombud_classifier_llm_spent_usd", "What calls to the LLM cost, i
 LEFT = Gauge("ombud_classifier_llm_budget_left_usd", "What is left of the day's budget for the LLM, in USD.")
 BREAKER = Gauge("ombud_classifier_llm_breaker_open", "1 while the LLM is left alone after failures in a row.")
 
-LEASE = timedelta(seconds=60)
-"""How long a question of a process that died stays in its hands."""
+AHEAD = 2
+"""Batches in our hands per call under way: while one waits for its answer the other is fetched or put away."""
 LOOK_EVERY_S = 60.0
 RETRY_AFTER_S = 240.0
 """Two waits of the client itself, two minutes each at most."""
@@ -57,6 +57,7 @@ class Identity:
 def run_of(run_id: str, kind: str, settings: ClassifierSettings, now: datetime, who: str) -> dict[str, Any]:
     """Return a fresh run of the LLM as a row of analysis_runs."""
     prompt = prompts.prompt_hash()
+    discount = BATCH_DISCOUNT if kind == "batch" else 1
     return {
         "id": run_id,
         "kind": kind,
@@ -80,8 +81,23 @@ def run_of(run_id: str, kind: str, settings: ClassifierSettings, now: datetime, 
         "cached_tokens": 0,
         "output_tokens": 0,
         "cost_nano": 0,
-        "price_in": float(settings.analyzer_price_in),
-        "price_out": float(settings.analyzer_price_out),
+        "price_in": float(settings.analyzer_price_in * discount),
+        "price_out": float(settings.analyzer_price_out * discount),
+    }
+
+
+def bill_row(bill: Bill, now: datetime) -> dict[str, Any]:
+    """Return what a settled call took as columns of its row."""
+    return {
+        "state": "settled",
+        "ended_at": now,
+        "model_answered": bill.model or None,
+        "outcome": bill.outcome[:40],
+        "input_tokens": bill.usage.input,
+        "cached_tokens": bill.usage.cached,
+        "output_tokens": bill.usage.output,
+        "unanswered": bill.unanswered,
+        "cost_nano": bill.cost_nano,
     }
 
 
@@ -101,18 +117,7 @@ class Till:
 
     async def settle(self, reservation: str, bill: Bill) -> None:
         """Book what the call cost."""
-        values = {
-            "state": "settled",
-            "ended_at": utcnow(),
-            "model_answered": bill.model or None,
-            "outcome": bill.outcome[:40],
-            "input_tokens": bill.usage.input,
-            "cached_tokens": bill.usage.cached,
-            "output_tokens": bill.usage.output,
-            "unanswered": bill.unanswered,
-            "cost_nano": bill.cost_nano,
-        }
-        await self._store.pay(reservation, values)
+        await self._store.pay(reservation, bill_row(bill, utcnow()))
         SPENT.inc(float(usd(bill.cost_nano)))
 
 
@@ -129,6 +134,7 @@ class Analysis:
         self._settings = settings
         self._breaker = Breaker(settings.analyzer_breaker_failures, settings.analyzer_breaker_pause_s)
         self._identity = Identity(settings.analyzer_model, prompts.prompt_hash())
+        self._lease = timedelta(seconds=settings.analyzer_lease_s)
         self._workers: set[asyncio.Task[None]] = set()
         self._spent_on = ""
         self._looked = float("-inf")
@@ -186,12 +192,12 @@ class Analysis:
                 await self._questions.settle(at, [{"post_id": row["post_id"], "scored_locally": True} for row in rows])
 
     async def employ(self, run_id: str, now: datetime) -> int:
-        """Start as many workers as there are batches due, up to the concurrency; return how many work."""
+        """Start as many workers as there are batches due, up to a limit; return how many work."""
         for task in [task for task in self._workers if task.done()]:
             self._workers.discard(task)
             if not task.cancelled() and (error := task.exception()) is not None:
                 log.warning("asking the LLM failed, will go on", error=describe(error))
-        size, most = self._settings.analyzer_batch_size, self._settings.analyzer_concurrency
+        size, most = self._settings.analyzer_batch_size, AHEAD * self._settings.analyzer_concurrency
         if len(self._workers) < most and self.obstacle() is not Fallback.BUDGET:
             due = await self._questions.due(run_id, now, size * most)
             for _ in range(min(most - len(self._workers), -(-due // size))):
@@ -203,7 +209,7 @@ class Analysis:
         owner = uuid4().hex
         till = Till(self._questions, run_id, nano(self._settings.analyzer_daily_budget), self._longest())
         while self._breaker.allows(monotonic()):
-            rows = await self._questions.claim(owner, self._settings.analyzer_batch_size, utcnow(), LEASE, run_id)
+            rows = await self._questions.claim(owner, self._settings.analyzer_batch_size, utcnow(), self._lease, run_id)
             if not rows:
                 self._breaker.not_used()
                 return
@@ -222,7 +228,7 @@ class Analysis:
 
     def _longest(self) -> timedelta:
         tries = 1 + self._settings.analyzer_retries
-        return timedelta(seconds=self._settings.analyzer_timeout_s * tries + RETRY_AFTER_S) + LEASE
+        return AHEAD * timedelta(seconds=self._settings.analyzer_timeout_s * tries + RETRY_AFTER_S) + self._lease
 
     @asynccontextmanager
     async def _held(self, owner: str) -> AsyncIterator[None]:
@@ -230,8 +236,8 @@ class Analysis:
 
         async def hold() -> None:
             while True:
-                await asyncio.sleep(LEASE.total_seconds() / 3)
-                await self._questions.keep(owner, utcnow() + LEASE)
+                await asyncio.sleep(self._lease.total_seconds() / 3)
+                await self._questions.keep(owner, utcnow() + self._lease)
 
         task = asyncio.create_task(hold())
         try:

@@ -10,12 +10,14 @@ from services.classifier.answering import Answering
 from services.classifier.api import moderations, perspective, scoring, trying
 from services.classifier.api.metering import metered
 from services.classifier.asking import Asking
-from services.classifier.backfill import Backfill, Report
+from services.classifier.backfill import Backfill
+from services.classifier.bulk import Bulk, Report
 from services.classifier.handlers import Handlers
 from services.classifier.live_model import LiveModel
 from services.classifier.llm import Analyst
 from services.classifier.llm_store import LlmStore
 from services.classifier.policy import Mode
+from services.classifier.pricing import BATCH_DISCOUNT
 from services.classifier.rescoring import Rescoring
 from services.classifier.settings import ClassifierSettings
 from services.classifier.store import Store
@@ -42,7 +44,8 @@ def build(platform: Platform) -> Service:
     handlers = Handlers(store, live, settings, Asking(settings, analysis, questions) if asks else None)
     rescoring = Rescoring(store, live, platform.publisher, settings)
     answering, meter = Answering(live, settings), metered(settings)
-    backfill = Backfill(questions, telling, analysis, settings)
+    bulk = Bulk(questions, telling, analysis, Analyst(settings, prices=settings.prices.times(BATCH_DISCOUNT)), settings)
+    backfill = Backfill(questions, telling, analysis, bulk, settings)
 
     async def start() -> None:
         if settings.openai_api_key is None and settings.mode is not Mode.LOCAL:
@@ -62,6 +65,7 @@ def build(platform: Platform) -> Service:
             return await backfill.analyze(report, **wanted)
         finally:
             await analysis.stop()
+            await bulk.close()
 
     return Service(
         name="classifier",

@@ -4,13 +4,13 @@ Invariant: a run goes on where it stopped. Its posts are questions in the tables
 """
 
 import asyncio
-from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
 import structlog
 
 from services.classifier.analysis import Analysis, run_of
+from services.classifier.bulk import POSTS_OF_A_BATCH, Bulk, Report
 from services.classifier.llm_store import SETTLED, LlmStore
 from services.classifier.policy import Fallback, asks_for
 from services.classifier.prompts import prompt_hash
@@ -41,32 +41,44 @@ REPORTED = (
     "model_answered",
     "error",
 )
-Report = Callable[[int, int, float], None]
-"""Told now and then: posts done, posts of the run, USD spent."""
 
 
 class Backfill:
     """Runs over posts that are there already."""
 
-    def __init__(self, llm_store: LlmStore, telling: Telling, analysis: Analysis, settings: ClassifierSettings) -> None:
+    def __init__(
+        self, llm_store: LlmStore, telling: Telling, analysis: Analysis, bulk: Bulk, settings: ClassifierSettings
+    ) -> None:
         self._questions = llm_store
         self._telling = telling
         self._analysis = analysis
+        self._bulk = bulk
         self._settings = settings
 
-    async def analyze(self, report: Report, *, limit: int | None = None, who: str = "") -> dict[str, Any]:
+    async def analyze(
+        self, report: Report, *, limit: int | None = None, who: str = "", batch: bool = False
+    ) -> dict[str, Any]:
         """Start a run, or go on with the one that was not finished, and return how it ended.
+
+        With `batch` the Batch API answers within a day at half the price; what it leaves is asked at once.
 
         Ends `finished`; `paused` when the day's budget is used up, to go on another day; `failed` when the API refuses
         our requests for good. Raises RuntimeError without a key.
         """
         if self._settings.openai_api_key is None:
             raise RuntimeError("no key: set OPENAI_API_KEY")
-        run_id = await self._begin("analyze", self._settings.analyzer_limit if limit is None else limit, who)
+        wanted = self._settings.analyzer_limit if limit is None else limit
+        if batch:
+            run_id = await self._begin("batch", min(wanted or POSTS_OF_A_BATCH, POSTS_OF_A_BATCH), who)
+            state, error = await self._bulk.drive(run_id, report)
+            if state != "answered":
+                return await self._end(run_id, state, error)
+        else:
+            run_id = await self._begin("analyze", wanted, who)
         state, error = await self._drive(run_id, report)
-        return await self.end(run_id, state, error)
+        return await self._end(run_id, state, error)
 
-    async def end(self, run_id: str, state: str, error: str | None) -> dict[str, Any]:
+    async def _end(self, run_id: str, state: str, error: str | None) -> dict[str, Any]:
         """Close a run, log what it cost and return it."""
         over = None if state == "paused" else utcnow()
         if state == "failed":

@@ -9,11 +9,11 @@ import json
 import logging
 import random
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from services.classifier import prompts
 from services.classifier.answers import read
@@ -23,6 +23,8 @@ from shared.bus.commit import backoff_s
 
 if TYPE_CHECKING:
     import openai
+
+T = TypeVar("T")
 
 LONGEST_RETRY_AFTER_S = 120.0
 """What the client itself waits at most between its own tries."""
@@ -180,6 +182,7 @@ class Analyst:
         self.settings = settings
         self.prices = prices or settings.prices
         self._client: openai.AsyncOpenAI | None = None
+        self._turn = asyncio.Semaphore(settings.analyzer_concurrency)
 
     @property
     def client(self) -> "openai.AsyncOpenAI":
@@ -280,7 +283,8 @@ class Analyst:
         reply: Reply | NoReply = NoReply(Outcome.LATER, "stopped while asking")
         bill = None
         try:
-            reply = await self._call(body)
+            async with self._turn:
+                reply = await self._call(body)
         finally:
             REQUESTS.reset(marked)
             bill = self.bill(reply, requests, once)
@@ -303,15 +307,19 @@ class Analyst:
         return Bill(reply.usage, price + unanswered * once, unanswered, reply.model, "answered")
 
     async def _call(self, body: Mapping[str, Any]) -> Reply | NoReply:
+        raw = await self.reach(self.client.chat.completions.with_raw_response.create(**body))
+        return raw if isinstance(raw, NoReply) else reply_of(raw.text)
+
+    async def reach(self, work: Awaitable[T]) -> T | NoReply:
+        """Wait for something the client does; an error of the API or of the way there becomes a NoReply."""
         import openai
 
         try:
-            raw = await self.client.chat.completions.with_raw_response.create(**body)
+            return await work
         except openai.APIStatusError as error:
             return refusal_of(error.status_code, error.code, error.response.headers.get("retry-after"))
         except openai.APIConnectionError as error:
             return NoReply(Outcome.LATER, f"no answer ({type(error).__name__})")
-        return reply_of(raw.text)
 
 
 def reply_of(text: str) -> Reply:

@@ -142,11 +142,39 @@ class LlmStore:
         async with self._database.begin() as at:
             return int((await at.execute(update(questions).where(waiting).values(values))).rowcount)
 
-    async def forget_queued(self, run_id: str) -> int:
-        """Take out of a run what was not asked yet; another run will find it."""
+    async def forget_queued(self, run_id: str, *, free: bool = False) -> int:
+        """Take out of a run what was not asked yet, or only what is in nobody's hands; another run will find it."""
         waiting = (questions.c.run_id == run_id) & (questions.c.state == QUEUED)
+        if free:
+            waiting &= questions.c.owner.is_(None)
         async with self._database.begin() as at:
             return int((await at.execute(delete(questions).where(waiting))).rowcount)
+
+    async def release(self, *, run_id: str | None = None, owner: str | None = None, alone: bool = False) -> int:
+        """Give back what waits in a run or in somebody's hands, to be asked at once; return how many posts."""
+        held = (questions.c.state == QUEUED) & questions.c.owner.is_not(None)
+        held &= questions.c.run_id == run_id if owner is None else questions.c.owner == owner
+        values = {"owner": None, "leased_until": None, "slot": None, "alone": alone}
+        async with self._database.begin() as at:
+            return int((await at.execute(update(questions).where(held).values(values))).rowcount)
+
+    async def hand_over(self, owner: str, to: str, ids: Sequence[str]) -> None:
+        """Put posts into other hands, each with its place there: a file of answers comes back a day later."""
+        mine = (questions.c.post_id == bindparam("of_post")) & (questions.c.owner == bindparam("of_owner"))
+        statement = update(questions).where(mine).values(owner=bindparam("to_owner"), slot=bindparam("to_slot"))
+        rows = [
+            {"of_post": name, "of_owner": owner, "to_owner": to, "to_slot": slot} for slot, name in enumerate(ids, 1)
+        ]
+        async with self._database.begin() as at:
+            await at.execute(statement, rows)
+
+    async def held_by(self, owner: str) -> dict[int, str]:
+        """Return place -> post id of what is still in somebody's hands."""
+        wanted = select(questions.c.slot, questions.c.post_id).where(
+            questions.c.owner == owner, questions.c.state == QUEUED, questions.c.slot.is_not(None)
+        )
+        async with self._database.read() as at:
+            return {int(row.slot): row.post_id for row in (await at.execute(wanted)).all()}
 
     async def without_local(self, run_id: str, limit: int) -> list[dict[str, Any]]:
         """Return posts that wait for the LLM and have no score at all yet."""
@@ -247,6 +275,22 @@ class LlmStore:
             row = (await at.execute(mine.returning(calls))).one_or_none()
             if row is not None:
                 await self._book(at, row)
+
+    async def cancel_calls(self, run_id: str, now: datetime) -> int:
+        """Close the open calls of a run that were never made, or never answered and not billed; return how many."""
+        values = {"state": "settled", "ended_at": now, "outcome": "not made", "cost_nano": 0}
+        async with self._database.begin() as at:
+            mine = (calls.c.state == "open") & (calls.c.run_id == run_id)
+            rows = (await at.execute(update(calls).where(mine).values(values).returning(calls))).all()
+            for row in rows:
+                await self._book(at, row)
+            return len(rows)
+
+    async def call(self, call_id: str) -> dict[str, Any] | None:
+        """Return a call."""
+        async with self._database.read() as at:
+            row = (await at.execute(select(calls).where(calls.c.id == call_id))).one_or_none()
+            return dict(row._mapping) if row else None
 
     async def give_up_calls(self, now: datetime) -> int:
         """Close calls whose process is gone, at their worst price: they may have been billed. Return how many."""

@@ -141,6 +141,12 @@ class ClassifierSettings(ServiceSettings):
         validation_alias=_known("ANALYZER_DAILY_BUDGET"),
         description="USD that all calls of one day (UTC) may cost; no call is made that could pass it.",
     )
+    analyzer_lease_s: float = Field(
+        60.0,
+        gt=0,
+        validation_alias=_known("ANALYZER_LEASE_S"),
+        description="How long a question of a process that died stays in its hands.",
+    )
     analyzer_batch_poll_s: float = Field(
         30.0, gt=0, validation_alias=_known("ANALYZER_BATCH_POLL_S"), description="Pause between looks at a backfill."
     )

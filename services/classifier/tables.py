@@ -138,6 +138,7 @@ questions = Table(
     Column("attempts", Integer, nullable=False),
     Column("alone", Boolean, nullable=False),
     Column("owner", String(64)),
+    Column("slot", Integer),  # its place in a call of the Batch API
     Column("leased_until", Moment),
     Column("reason", String(100)),
     Column("source", String(8)),

@@ -23,6 +23,8 @@ from shared.settings import Settings
 
 Limit = Annotated[int | None, typer.Option(min=0, help="Posts of this run; 0: all. Default: ANALYZER_LIMIT.")]
 
+Batch = Annotated[bool, typer.Option("--batch", help="Through the Batch API: within a day, at half the price.")]
+
 app = typer.Typer(help="The classifier's one-time run.", no_args_is_help=True, add_completion=False)
 
 
@@ -32,14 +34,15 @@ def classifier() -> None:
 
 
 @app.command()
-def analyze(limit: Limit = None) -> None:
+def analyze(limit: Limit = None, batch: Batch = False) -> None:
     """Ask the LLM about every post without a score of this model and prompt; interrupted, it goes on next time.
 
-    Ends with 0 when it finished, 1 when the API refuses us, 3 when the day's budget is used up, 130 after Ctrl-C.
+    Ends with 0 when it finished, 1 when the API refuses us, 3 when it paused (no money left today, no answer),
+    130 after Ctrl-C.
     """
     console = Console()
     try:
-        run = asyncio.run(analyzed(console, Settings(), limit))
+        run = asyncio.run(analyzed(console, Settings(), limit, batch))
     except RuntimeError as error:
         raise typer.BadParameter(str(error)) from None
     except KeyboardInterrupt:
@@ -47,14 +50,14 @@ def analyze(limit: Limit = None) -> None:
         raise typer.Exit(130) from None
     console.print(summary(run), highlight=False)
     if run["state"] == "paused":
-        console.print("The day's budget is used up. The same command goes on tomorrow (UTC).")
+        console.print(f"Paused: {run['error']}. The same command goes on; a day (UTC) brings new money.")
         raise typer.Exit(3)
     if run["state"] != "finished":
         console.print(f"[red]Stopped:[/] {run['error']}")
         raise typer.Exit(1)
 
 
-async def analyzed(console: Console, settings: Settings, limit: int | None) -> dict[str, Any]:
+async def analyzed(console: Console, settings: Settings, limit: int | None, batch: bool) -> dict[str, Any]:
     """Run the classifier's command against the broker and database in use and return the run."""
     configure_logging("INFO", settings.log_format)
     settings.data_dir.mkdir(parents=True, exist_ok=True)
@@ -77,7 +80,7 @@ async def analyzed(console: Console, settings: Settings, limit: int | None) -> d
                 progress.update(task, completed=done, total=total, usd=f"{usd:.4f} USD")
 
             run: dict[str, Any] = await service.commands["analyze"](
-                report, limit=limit, who=f"{getpass.getuser()}@{socket.gethostname()}"
+                report, limit=limit, batch=batch, who=f"{getpass.getuser()}@{socket.gethostname()}"
             )
         return run
 

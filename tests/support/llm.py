@@ -12,11 +12,13 @@ from sqlalchemy import select
 from services.classifier.analysis import Analysis
 from services.classifier.asking import Asking
 from services.classifier.backfill import Backfill
+from services.classifier.bulk import Bulk
 from services.classifier.handlers import Handlers
 from services.classifier.live_model import LiveModel
 from services.classifier.llm import Analyst
 from services.classifier.llm_store import LlmStore
 from services.classifier.policy import Mode
+from services.classifier.pricing import BATCH_DISCOUNT
 from services.classifier.rescoring import Rescoring
 from services.classifier.settings import ClassifierSettings
 from services.classifier.store import Store
@@ -71,7 +73,9 @@ class Asker:
         asking = Asking(settings, self.analysis, self.llm_store) if settings.asks is not Mode.LOCAL else None
         self.handlers = Handlers(self.store, self.live, settings, asking)
         self.rescoring = Rescoring(self.store, self.live, self.publisher, settings)
-        self.backfill = Backfill(self.llm_store, self.telling, self.analysis, settings)
+        half = Analyst(settings, prices=settings.prices.times(BATCH_DISCOUNT))
+        self.bulk = Bulk(self.llm_store, self.telling, self.analysis, half, settings)
+        self.backfill = Backfill(self.llm_store, self.telling, self.analysis, self.bulk, settings)
 
     async def start(self) -> "Asker":
         """Make the tables, promote a local model, start asking."""

@@ -58,6 +58,7 @@ def upgrade() -> None:
     sa.Column('attempts', sa.Integer(), nullable=False),
     sa.Column('alone', sa.Boolean(), nullable=False),
     sa.Column('owner', sa.String(length=64), nullable=True),
+    sa.Column('slot', sa.Integer(), nullable=True),
     sa.Column('leased_until', sa.DateTime(timezone=True), nullable=True),
     sa.Column('reason', sa.String(length=100), nullable=True),
     sa.Column('source', sa.String(length=8), nullable=True),

@@ -54,4 +54,5 @@ async def begin(redis: Redis, api: OpenAiServer, tmp_path: Path) -> AsyncIterato
     yield one
     for each in started:
         await each.analysis.stop()
+        await each.bulk.close()
         await each.database.close()

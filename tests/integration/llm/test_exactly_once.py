@@ -97,6 +97,7 @@ async def test_a_promotion_does_not_talk_over_the_llm(begin: Begin) -> None:
 # -- two thousand posts -------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 async def test_two_thousand_posts_through_a_storm_end_scored_once_within_the_budget_to_the_cent(
     begin: Begin, api: OpenAiServer
 ) -> None:
@@ -220,7 +221,7 @@ async def test_a_key_that_is_refused_stops_the_run_with_one_alert(begin: Begin, 
     for _ in range(10):
         await asker.analysis.step()
         await asyncio.sleep(0.02)
-    assert len(api.requests) <= asker.settings.analyzer_concurrency
+    assert len(api.requests) <= 3, "one call for each batch that was under way"
     (run,) = [row for row in await asker.rows("runs") if row["kind"] == "llm"]
     assert (run["state"], run["error"]) == ("failed", "HTTP 401")
     assert {score.fallback for score in await asker.said()} == {"breaker"}
@@ -314,8 +315,6 @@ async def test_several_processes_never_ask_about_the_same_post(begin: Begin, api
 async def test_questions_of_a_process_that_died_are_asked_by_the_next_and_its_calls_count_at_their_worst(
     begin: Begin, api: OpenAiServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(analysis_module, "LEASE", timedelta(seconds=0.5))
-    monkeypatch.setattr(analysis_module, "RETRY_AFTER_S", -16.0)
     monkeypatch.setattr(analysis_module, "LOOK_EVERY_S", 0.1)
     asker = await begin()
     await asker.hear(*posts(3))
@@ -333,8 +332,9 @@ async def test_questions_of_a_process_that_died_are_asked_by_the_next_and_its_ca
     assert (day["spent_nano"], day["reserved_nano"]) == (sum(calls.values()), 0)
 
 
+@pytest.mark.slow
 async def test_throughput_is_nine_tenths_of_what_latency_allows(begin: Begin, api: OpenAiServer) -> None:
-    api.latency_s, count = 0.5, 500
+    api.latency_s, count = 1.0, 400  # a real model takes longer for ten posts
     asker: Asker = await begin()
     rates = []
     for turn in range(3):
