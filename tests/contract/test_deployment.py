@@ -33,7 +33,11 @@ def test_compose_runs_every_service_behind_the_gateway(compose: dict[str, Any]) 
 
 
 def test_compose_sets_only_settings_that_exist(compose: dict[str, Any]) -> None:
-    known = {f"OMBUD_{name.upper()}" for name in Settings.model_fields} | {"AVID_API_URL", "AVID_API_KEY"}
+    known = {f"OMBUD_{name.upper()}" for name in Settings.model_fields} | {
+        "AVID_API_URL",
+        "AVID_API_KEY",
+        "OPENAI_API_KEY",
+    }
     known |= {f"OMBUD_INGEST_{name.upper()}" for name in IngestSettings.model_fields}
     for name in (*SERVICES, "migrate"):
         assert set(compose[name]["environment"]) <= known, name

@@ -95,7 +95,7 @@ class Categories(BaseModel):
 
 
 class AnalysisRun(BaseModel):
-    """One row of analysis_runs: scoring of the live stream by one model version, or rescoring after a promotion."""
+    """One row of analysis_runs: live scoring by one model, rescoring after a promotion, or a run of the LLM."""
 
     id: str
     kind: str
@@ -109,6 +109,20 @@ class AnalysisRun(BaseModel):
     flagged: int
     cost_usd: float
     error: str | None
+    who: str | None
+    model_requested: str | None
+    model_answered: str | None
+    prompt_hash: str | None
+    limit: int | None
+    retried: int | None
+    failed: int | None
+    dead_lettered: int | None
+    input_tokens: int | None
+    cached_tokens: int | None
+    output_tokens: int | None
+    price_in: float | None = Field(description="USD per million tokens.")
+    price_out: float | None = Field(description="USD per million tokens.")
+    batch_id: str | None
 
 
 def check_text(text: str, limit: int, field: str) -> None:
