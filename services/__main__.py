@@ -13,6 +13,7 @@ from services.cli import serve, streams
 from services.cli.analyze import analyze
 from services.cli.connection import client, with_redis
 from services.cli.erase import erase as erase_text
+from services.cli.evaluate import app as evaluate
 from services.cli.ingest_file import Totals, ingest_file
 from services.cli.recognising import FORMATS, understood
 from shared.settings import Settings
@@ -27,6 +28,7 @@ app = typer.Typer(
 dead_letters = typer.Typer(help="Events a group gave up on.", no_args_is_help=True)
 app.add_typer(dead_letters, name="dead-letters")
 app.command()(analyze)
+app.add_typer(evaluate, name="evaluate")
 console = Console()
 
 Url = Annotated[str | None, typer.Option(help="Address of the running Ombud; default: the one on this machine.")]

@@ -37,4 +37,5 @@ def build(platform: Platform) -> Service:
         database=database,
         loops=[Loop("trainer runs", 0.5, training), Loop("trainer announcer", 0.5, announcer)],
         stop=training.stop,
+        commands={"model": store.named},
     )

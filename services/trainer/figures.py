@@ -19,7 +19,7 @@ RESAMPLES = 1000
 FEWEST_RESAMPLES, DRAWN = 200, 5_000_000
 """Past so many drawn rows in all an interval takes fewer samples, but not fewer than that: a second, not a minute."""
 ENOUGH = 10
-"""Rows of a group below which its false-positive rate is shown and not compared: one row more would decide the gap."""
+"""Rows below which a slice is shown and not compared with others: one row more would decide."""
 
 Numbers = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -95,9 +95,10 @@ def judged(
     said = mine >= limits
     one = float(threshold) if np.ndim(threshold) == 0 else None
     n, positives = len(truth), int(truth.sum())
-    auc = precision = auc_interval = balanced_interval = None
+    auc = precision = ece = auc_interval = balanced_interval = None
     if 0 < positives < n:
         auc, precision = float(roc_auc_score(truth, mine)), float(average_precision_score(truth, mine))
+        ece = calibration_error(mine, truth.astype(float))
         if resamples:
             auc_interval, balanced_interval = _intervals(mine, truth, said, resamples, seed)
     return Figures(
@@ -109,7 +110,7 @@ def judged(
         half=decided(truth, mine >= HALF, HALF),
         auc=auc,
         average_precision=precision,
-        ece=calibration_error(mine, truth.astype(float)) if n else None,
+        ece=ece,
         auc_interval=auc_interval,
         balanced_accuracy_interval=balanced_interval,
     )
@@ -144,11 +145,14 @@ def sliced(scores: Numbers, labels: Numbers, threshold: float | Numbers, names: 
 
 
 def worst(slices: Mapping[str, Figures], *, half: bool = False) -> tuple[str, float] | None:
-    """Return the slice of the lowest accuracy and that accuracy, at the shipped threshold or at 0.5."""
+    """Return the slice of the lowest accuracy and that accuracy, at the shipped threshold or at 0.5.
+
+    Slices of fewer than ENOUGH rows do not count; None if there are no others.
+    """
     found = [
         (accuracy, name)
         for name, each in slices.items()
-        if (accuracy := (each.half if half else each.shipped).accuracy) is not None
+        if each.n >= ENOUGH and (accuracy := (each.half if half else each.shipped).accuracy) is not None
     ]
     return min(found)[::-1] if found else None
 

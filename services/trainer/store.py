@@ -293,6 +293,13 @@ class Store:
         async with self._database.read() as connection:
             return (await connection.execute(select(models).order_by(models.c.sequence.desc()).limit(limit))).all()
 
+    async def named(self, version: str | None) -> Row[Any] | None:
+        """Return a model by its version, without one the newest that was promoted."""
+        question = _champion() if version is None else select(models).where(models.c.version == version)
+        async with self._database.read() as connection:
+            row: Row[Any] | None = (await connection.execute(question)).first()
+        return row
+
     async def model(self, version: str) -> Row[Any] | None:
         """Return one model."""
         async with self._database.read() as connection:

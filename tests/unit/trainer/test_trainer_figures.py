@@ -50,7 +50,7 @@ def test_rows_without_label_or_score_are_counted_and_in_no_figure() -> None:
 
 def test_what_rows_cannot_tell_is_none() -> None:
     one_class = judged(np.array([0.2, 0.8]), np.array([0.0, 0.0]), 0.5)
-    assert (one_class.auc, one_class.average_precision, one_class.auc_interval) == (None, None, None)
+    assert (one_class.auc, one_class.average_precision, one_class.ece, one_class.auc_interval) == (None,) * 4
     assert (one_class.half.recall, one_class.half.balanced_accuracy, one_class.half.f1) == (None, None, None)
     assert (one_class.half.accuracy, one_class.half.specificity) == (0.5, 0.5)
     nothing = judged(np.array([NAN]), np.array([1.0]), 0.5)
@@ -93,14 +93,20 @@ def test_any_rows_have_figures_between_0_and_1(drawn: list[tuple[float, float]])
     assert found.shipped == found.half
 
 
-def test_slices_have_their_own_figures_and_the_worst_is_named() -> None:
+def test_slices_have_their_own_figures() -> None:
     scores, labels = np.array([0.9, 0.2, 0.8, 0.1]), np.array([1.0, 1.0, 0.0, 0.0])
     found = sliced(scores, labels, 0.5, [["said"], ["implied"], ["quoted", "rude"], ["quoted"]])
     assert list(found) == ["implied", "quoted", "rude", "said"]
     assert [each.shipped.accuracy for each in found.values()] == [0.0, 0.5, 0.0, 1.0]
     assert found["quoted"].n == 2
-    assert worst(found) == ("implied", 0.0)
-    assert worst({}) is None
+    assert worst(found) is None
+
+
+def test_the_worst_slice_is_one_that_has_enough_rows() -> None:
+    names = [["right"]] * ENOUGH + [["half"]] * ENOUGH + [["few"]] * (ENOUGH - 1)
+    scores = np.array([0.9] * ENOUGH + [0.9, 0.1] * (ENOUGH // 2) + [0.1] * (ENOUGH - 1))
+    assert worst(sliced(scores, np.ones(len(scores)), 0.5, names)) == ("half", 0.5)
+    assert worst(sliced(scores, np.ones(len(scores)), 0.95, names), half=True) == ("half", 0.5)
 
 
 def test_the_gap_is_between_groups_that_are_large_enough() -> None:
