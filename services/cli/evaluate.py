@@ -140,7 +140,10 @@ def _document(
 
 
 def _leaks(console: Console, read: Material, held_out: list[Path], file: Path | None) -> bool:
-    hits = part_of("judging").leaks(read.cases, read.name, held_out, file)
+    try:
+        hits = part_of("judging").leaks(read.cases, read.name, held_out, file)
+    except (OSError, ValueError) as error:
+        raise typer.BadParameter(f"--held-out: {error}") from None
     for hit in hits[:20]:
         console.print(hit, highlight=False, soft_wrap=True, markup=False)
     if hits:

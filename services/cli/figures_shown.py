@@ -43,9 +43,9 @@ def show(console: Console, document: Document) -> None:
     if "templates" in document:
         console.print(_templates(category, document["templates"]))
     if "correlations" in document:
-        table = Table("Perspective's attribute", "n", "Spearman", box=SIMPLE)
+        table = Table("Perspective's attribute", "n", "Spearman", "high", "AUC of high", box=SIMPLE)
         for name, each in document["correlations"].items():
-            table.add_row(name, str(each["n"]), number(each["spearman"]))
+            table.add_row(name, str(each["n"]), number(each["spearman"]), str(each["high"]), number(each["auc"]))
         console.print(table)
     if "spans" in document:
         spans = document["spans"]

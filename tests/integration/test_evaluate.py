@@ -180,6 +180,7 @@ def test_our_own_held_back_sentences_need_no_file(tmp_path: Path) -> None:
         (("--language", "nl"), "no row to judge has a label"),
         (("--backend", "llm"), "set OPENAI_API_KEY"),
         (("--model", "README.md"), "not a model of ours"),
+        (("--held-out", "README.md"), "has no column of texts"),
     ],
 )
 def test_what_cannot_be_judged_is_told_in_a_sentence(options: tuple[str, ...], said: str, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
-from sklearn.metrics import roc_curve
+from sklearn.metrics import roc_auc_score, roc_curve
 
 from services.trainer.calibration import BINS
 from services.trainer.figures import HALF, RESAMPLES, Figures, Names, gap, judged, sliced, worst
@@ -136,7 +136,8 @@ def _curves(scores: Numbers, labels: Numbers) -> Document:
 def correlations(cases: Sequence[Case], scores: Numbers) -> Document:
     """Return Spearman's rank correlation with another system's attributes, None where there is nothing to rank.
 
-    An attribute's score is that of its categories' largest, as comments:analyze gives it.
+    An attribute's score is that of its categories' largest, as comments:analyze gives it. `auc` is how well it tells
+    the `high` ones, at 0.5 or over there, from the rest.
     """
     found: Document = {}
     for attribute in sorted({name for case in cases for name in case.references}):
@@ -146,7 +147,9 @@ def correlations(cases: Sequence[Case], scores: Numbers) -> Document:
         known = ~np.isnan(theirs) & ~np.isnan(ours)
         told = known.sum() >= FEWEST and np.ptp(theirs[known]) > 0 and np.ptp(ours[known]) > 0
         rho = float(spearmanr(ours[known], theirs[known]).statistic) if told else None
-        found[attribute] = {"n": int(known.sum()), "spearman": rho}
+        high = theirs[known] >= HALF
+        auc = float(roc_auc_score(high, ours[known])) if 0 < high.sum() < len(high) else None
+        found[attribute] = {"n": int(known.sum()), "spearman": rho, "high": int(high.sum()), "auc": auc}
     return found
 
 

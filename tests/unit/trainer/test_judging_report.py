@@ -111,7 +111,8 @@ def test_correlations_are_scipys_over_what_both_know() -> None:
     cases = [Case(at, "x", references={"TOXICITY": value}) for at, value in enumerate(theirs)]
     ours = [0.2, 0.7, 0.1, 0.8, float("nan")]
     found = correlations([*cases, Case(9, "y")], np.vstack([scores_of(TOXIC, ours), scores_of(TOXIC, [0.3])]))
-    assert found == {"TOXICITY": {"n": 4, "spearman": pytest.approx(spearmanr(ours[:4], theirs[:4]).statistic)}}
+    rho = pytest.approx(spearmanr(ours[:4], theirs[:4]).statistic)
+    assert found == {"TOXICITY": {"n": 4, "spearman": rho, "high": 2, "auc": 1.0}}
 
 
 def test_an_attribute_of_several_categories_is_their_largest() -> None:
@@ -124,7 +125,7 @@ def test_an_attribute_of_several_categories_is_their_largest() -> None:
 def test_where_there_is_nothing_to_rank_there_is_no_correlation() -> None:
     cases = [Case(at, "x", references={"THREAT": value}) for at, value in enumerate([0.1, 0.5, 0.9])]
     found = correlations(cases, scores_of(TOXIC, [0.1, 0.2, 0.3]))
-    assert found == {"THREAT": {"n": 0, "spearman": None}}
+    assert found == {"THREAT": {"n": 0, "spearman": None, "high": 0, "auc": None}}
 
 
 def test_span_f1_is_that_of_semeval() -> None:
