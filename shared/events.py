@@ -106,11 +106,56 @@ class PostDeleted(Payload):
         return self.post_id
 
 
+class Provenance(BaseModel):
+    """Whose word stands in place of a model's: a correction about this text (`same`) or one like it (`near`).
+
+    `post_id` is the post the correction was about, `instead_of` what the model said, absent if it said nothing.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    correction_id: str
+    layer: Literal["same", "near"]
+    post_id: str | None = None
+    instead_of: Probability | None = None
+
+
+class Span(BaseModel):
+    """A place in a text, end exclusive: in code points as Python counts, and in UTF-16 units as JavaScript does."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    begin: int
+    end: int
+    utf16_begin: int
+    utf16_end: int
+
+
+class Ngram(BaseModel):
+    """A piece of a text as the model sees it, and how much it adds to the logit of the score."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    token: str
+    weight: float
+
+
+class Carried(BaseModel):
+    """What carried the score of one category: the places of the heaviest words, and the heaviest pieces."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    category: str
+    places: tuple[Span, ...] = ()
+    ngrams: tuple[Ngram, ...] = ()
+
+
 class PostScored(Payload):
     """A post has scores. Carries the post, so that nobody has to ask for it.
 
     `fallback` says why the local model's word stands where the LLM was to be asked: `budget`, `breaker`, `failed`, or
-    `refused`: then a person shall look.
+    `refused`: then a person shall look. `corrected` names the categories whose value is a person's word, 1.0 or 0.0.
+    `spans` says of a flagged post what carried its highest flagged category, where the local model can tell.
     """
 
     post: Post
@@ -123,6 +168,8 @@ class PostScored(Payload):
     source: ScoreSource = ScoreSource.LOCAL
     cost_usd: float = 0.0
     fallback: str | None = None
+    corrected: dict[str, Provenance] | None = None
+    spans: Carried | None = None
     scored_at: AwareDatetime
 
     def subject(self) -> str:

@@ -14,6 +14,7 @@ from services.auditor.status import MODEL, REVIEWER, Change, Judgement, Policy, 
 from services.auditor.store import Correction, Store
 from shared.bus.commit import Done, Outcome
 from shared.events import Event, PostCorrected, PostDeleted, PostScored, PostStatusChanged, caused
+from shared.thresholds import over
 from shared.vocabulary import FeedbackType
 
 REFUSED = "refused"
@@ -80,16 +81,35 @@ class Handlers:
         return [Done() for _ in events]
 
 
+def _model_says(score: PostScored) -> tuple[float, bool]:
+    """Return overall and flagged without the words of people who spoke about this very post.
+
+    They are heard as corrections, so the status is theirs and its history says so; here they would come twice, and as
+    the model's. A person's word on another post with this text is news, and counts.
+    """
+    own = {
+        name: word.instead_of
+        for name, word in (score.corrected or {}).items()
+        if word.post_id == score.post.post_id and word.layer == "same"
+    }
+    if not own:
+        return score.overall, score.flagged
+    scores = {name: own.get(name, value) for name, value in score.scores.items()}
+    known = {name: value for name, value in scores.items() if value is not None}
+    return max(known.values(), default=0.0), bool(over(known, score.thresholds))
+
+
 def _of_score(event: Event[PostScored]) -> Judgement:
     score, post = event.data, event.data.post
+    overall, flagged = _model_says(score)
     return Judgement(
         post.post_id,
         MODEL,
         event.id,
         score.scored_at,
         event.id,
-        overall=score.overall,
-        flagged=score.flagged,
+        overall=overall,
+        flagged=flagged,
         revision=post.revision,
         edited_at=post.edited_at,
         model_version=score.model_version,

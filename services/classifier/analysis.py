@@ -23,7 +23,7 @@ from services.classifier.pricing import BATCH_DISCOUNT, affordable_share, nano, 
 from services.classifier.records import llm_score_row, llm_version, post_of
 from services.classifier.settings import ClassifierSettings
 from services.classifier.store import Store
-from services.classifier.telling import Telling, reviewed, score_event
+from services.classifier.telling import Telling, cause_of, event_id, reviewed
 from shared.clock import monotonic, utcnow
 from shared.errors import describe
 from shared.ids import stable_id
@@ -266,6 +266,7 @@ class Analysis:
     async def settle(self, owner: str, judged: Sequence[Judged]) -> list[str]:
         """Store what became of each post that is still ours; return the posts somebody has to be told about."""
         now, ids = utcnow(), [each.id for each in judged]
+        thresholds = await self._telling.llm_thresholds()
         reviews = await self._store.reviews(ids)
         tally = {"scored": 0, "flagged": 0, "failed": 0, "dead_lettered": 0, "retried": 0}
         async with self._questions.begin() as at:
@@ -278,7 +279,7 @@ class Analysis:
                 if row is None:
                     continue
                 if each.outcome is Outcome.SCORED:
-                    score = self._score(row, each, local.get(each.id), now)
+                    score = self._score(row, each, local.get(each.id), thresholds, now)
                     rows.append(score | reviewed(reviews.get(each.id)))
                     tally["scored"] += 1
                     tally["flagged"] += score["flagged"]
@@ -306,7 +307,12 @@ class Analysis:
         return [value["post_id"] for value in values if value["state"] != QUEUED]
 
     def _score(
-        self, row: Mapping[str, Any], judged: Judged, local: Mapping[str, Any] | None, now: datetime
+        self,
+        row: Mapping[str, Any],
+        judged: Judged,
+        local: Mapping[str, Any] | None,
+        thresholds: Mapping[str, float],
+        now: datetime,
     ) -> dict[str, Any]:
         post = post_of(row)
         known = {name: local[name] for name in judged.scores or {} if local and local[name] is not None}
@@ -317,12 +323,12 @@ class Analysis:
             model=self._identity.model,
             version=llm_version(judged.model or self._identity.model, self._identity.prompt_hash),
             prompt_hash=self._identity.prompt_hash,
-            threshold=self._settings.analyzer_flag_threshold,
+            thresholds=thresholds,
             run_id=row["run_id"],
             cost_usd=float(usd(judged.cost_nano)),
             now=now,
         )
-        return score | {"cause_id": score_event(row, score, post).id}
+        return score | {"cause_id": event_id(cause_of(row, score, post))}
 
     def _unscored(self, row: Mapping[str, Any], judged: Judged, now: datetime) -> dict[str, Any]:
         """Return what becomes of a question without an answer."""

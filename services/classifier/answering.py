@@ -8,11 +8,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from services.classifier.felt import Felt
 from services.classifier.gathering import Gathering
 from services.classifier.live_model import LiveModel, Loaded
-from services.classifier.scoring import Score, scores_of
+from services.classifier.overrides import applied
+from services.classifier.scoring import Score, in_force, scores_of
 from services.classifier.settings import ClassifierSettings
+from shared.events import Provenance
 from shared.model import Explanation
+from shared.thresholds import threshold_of
+from shared.vocabulary import CATEGORIES
 
 AT_ONCE = 2_000
 """Characters of a text that is explained before the event loop gets its turn: about 4 ms; a longer one has a thread."""
@@ -25,6 +30,7 @@ class Answer:
     scores: Sequence[Score]
     loaded: Loaded
     thresholds: Mapping[str, float]
+    corrected: Sequence[Mapping[str, Provenance]] = ()
 
     @property
     def version(self) -> str:
@@ -54,8 +60,9 @@ class Answer:
 class Answering:
     """Scores texts that somebody waits for."""
 
-    def __init__(self, live: LiveModel, settings: ClassifierSettings) -> None:
+    def __init__(self, live: LiveModel, felt: Felt, settings: ClassifierSettings) -> None:
         self._live = live
+        self._felt = felt
         self._settings = settings
         self._gathering = Gathering(live, settings)
 
@@ -65,17 +72,30 @@ class Answering:
 
     def thresholds(self, loaded: Loaded) -> dict[str, float]:
         """Return the threshold in force of every category the model knows."""
-        return dict.fromkeys(loaded.model.categories, self._settings.flag_threshold)
+        found = self._in_force(loaded)
+        return {category: threshold_of(category, found) for category in loaded.model.categories}
+
+    def _in_force(self, loaded: Loaded) -> dict[str, float]:
+        return in_force(loaded.model.thresholds, self._settings.flag_threshold, self._settings.thresholds)
 
     async def one(self, text: str) -> Answer:
         """Return the score of a text; it may share a call with others that came at the same time."""
         loaded, found = await self._gathering.one(text)
-        return self._answer(loaded, found)
+        return self._answer(loaded, found, [text])
 
-    async def many(self, texts: Sequence[str]) -> Answer:
-        """Return the scores of texts, in their order."""
+    async def many(self, texts: Sequence[str], communities: Sequence[str | None] | None = None) -> Answer:
+        """Return the scores of texts, in their order; in their community corrections of nearly the same text count."""
         loaded, found = await self._gathering.many(texts)
-        return self._answer(loaded, found)
+        return self._answer(loaded, found, texts, communities)
 
-    def _answer(self, loaded: Loaded, found: Any) -> Answer:
-        return Answer(scores_of(found, self._settings.flag_threshold), loaded, self.thresholds(loaded))
+    def _answer(
+        self, loaded: Loaded, found: Any, texts: Sequence[str], communities: Sequence[str | None] | None = None
+    ) -> Answer:
+        thresholds = self._in_force(loaded)
+        words = self._felt.words_on(texts, communities)
+        said = [
+            applied(score, mine, thresholds) for score, mine in zip(scores_of(found, thresholds), words, strict=True)
+        ]
+        judged = {*loaded.model.categories, *(category for each in said for category in each.provenance)}
+        limits = {category: threshold_of(category, thresholds) for category in CATEGORIES if category in judged}
+        return Answer([each.score for each in said], loaded, limits, [each.provenance for each in said])

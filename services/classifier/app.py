@@ -12,14 +12,18 @@ from services.classifier.api.metering import metered
 from services.classifier.asking import Asking
 from services.classifier.backfill import Backfill
 from services.classifier.bulk import Bulk, Report
+from services.classifier.correcting import Correcting
+from services.classifier.felt import Felt
 from services.classifier.handlers import Handlers
 from services.classifier.live_model import LiveModel
 from services.classifier.llm import Analyst
 from services.classifier.llm_store import LlmStore
+from services.classifier.override_store import OverrideStore
 from services.classifier.policy import Mode
 from services.classifier.pricing import BATCH_DISCOUNT
 from services.classifier.rescoring import Rescoring
 from services.classifier.settings import ClassifierSettings
+from services.classifier.speaking import Speaking
 from services.classifier.store import Store
 from services.classifier.tables import metadata
 from services.classifier.telling import Telling
@@ -32,18 +36,26 @@ ASK_EVERY_S = 0.5
 """How soon a question that was just queued is asked."""
 
 
+KEYS_AT_ONCE = 500
+"""Posts of an older release that get the key of their text in one transaction."""
+
+
 def build(platform: Platform) -> Service:
     """Return the classifier service."""
     settings = ClassifierSettings()
     database = platform.database("classifier", metadata)
     store, live = Store(database), LiveModel(platform.artifacts)
     questions = LlmStore(database)
-    telling = Telling(questions, store, live, platform.publisher, platform.redis, settings)
+    override_store = OverrideStore(database)
+    felt = Felt(override_store, live, settings)
+    speaking = Speaking(store, live, felt, settings)
+    telling = Telling(questions, store, live, speaking, platform.publisher, platform.redis)
     analysis = Analysis(questions, store, telling, Analyst(settings), settings)
     asks = settings.asks is not Mode.LOCAL
-    handlers = Handlers(store, live, settings, Asking(settings, analysis, questions) if asks else None)
-    rescoring = Rescoring(store, live, platform.publisher, settings)
-    answering, meter = Answering(live, settings), metered(settings)
+    asking = Asking(settings, analysis, questions) if asks else None
+    handlers = Handlers(store, live, speaking, felt, Correcting(store, override_store, speaking), asking)
+    rescoring = Rescoring(store, live, speaking, platform.publisher, settings)
+    answering, meter = Answering(live, felt, settings), metered(settings)
     bulk = Bulk(questions, telling, analysis, Analyst(settings, prices=settings.prices.times(BATCH_DISCOUNT)), settings)
     backfill = Backfill(questions, telling, analysis, bulk, settings)
 
@@ -56,8 +68,16 @@ def build(platform: Platform) -> Service:
             log.info("who scores", mode=settings.asks.value, llm=settings.openai_api_key is not None)
         await asyncio.to_thread(language.load)  # the first comment shall not wait for it
         await rescoring.follow()
+        await felt.follow()
         if asks:
             await analysis.start()
+
+    keyed = False
+
+    async def filling() -> None:
+        nonlocal keyed
+        while not keyed:
+            keyed = await store.fill_keys(KEYS_AT_ONCE) == 0
 
     async def analyze(report: Report, **wanted: Any) -> dict[str, Any]:
         await rescoring.follow()
@@ -86,6 +106,8 @@ def build(platform: Platform) -> Service:
         loops=[
             Loop("live_model", settings.swap_every_s, rescoring.follow),
             Loop("rescoring", settings.swap_every_s, rescoring.step),
+            Loop("overrides", settings.swap_every_s, felt.follow),
+            Loop("text_keys", 30.0, filling),
             Loop("tombstones", 30.0, store.mop),
             *([Loop("llm", ASK_EVERY_S, analysis.step)] if asks else []),
         ],

@@ -7,10 +7,12 @@ from typing import Any
 from prometheus_client import Counter
 
 from services.classifier.asking import Asking
+from services.classifier.correcting import Correcting
+from services.classifier.felt import Felt
 from services.classifier.live_model import LiveModel
-from services.classifier.records import post_of, post_row, run_row, score_row, scored
-from services.classifier.scoring import newest, scores_of, thresholds
-from services.classifier.settings import ClassifierSettings
+from services.classifier.records import post_of, post_row, run_row, score_row
+from services.classifier.scoring import newest, scores_of
+from services.classifier.speaking import Speaking
 from services.classifier.store import Known, Store
 from shared.artifacts import BadArtifact
 from shared.bus.commit import Again, Dead, Done, Outcome
@@ -65,11 +67,19 @@ class Handlers:
     """Scores posts, forgets deleted ones, notes reviews, swaps models."""
 
     def __init__(
-        self, store: Store, live: LiveModel, settings: ClassifierSettings, asking: Asking | None = None
+        self,
+        store: Store,
+        live: LiveModel,
+        speaking: Speaking,
+        felt: Felt,
+        correcting: Correcting,
+        asking: Asking | None = None,
     ) -> None:
         self._store = store
         self._live = live
-        self._settings = settings
+        self._speaking = speaking
+        self._felt = felt
+        self._correcting = correcting
         self._asking = asking
 
     async def on_post_ingested(self, events: list[Event[PostIngested]]) -> Sequence[Outcome]:
@@ -85,20 +95,25 @@ class Handlers:
         subjects = {event.id: _subjects(event.data.post) for event in events}
         fresh = _fresh(events, known)
         # 2. decide with one model, 3. write in one transaction
-        rows = await self._score(fresh, utcnow()) if fresh else {}
+        rows = await self._score(fresh, known, utcnow()) if fresh else {}
         if self._asking:
             await self._asking.again([event.id for event in events if event.id in known.scores])
         # 4. an erasure that came meanwhile counts, too; what met one is not said and leaves the streams
         gone = await self._erased(events, subjects, known, fresh)
-        # 5. speak, also for what a repetition brings
-        outcomes: list[Outcome] = []
+        # 5. speak, also for what a repetition brings; people's words on these texts go in
+        spoken: dict[str, tuple[Any, Post]] = {}
         for event in events:
             row: Any = rows.get(event.id) or known.scores.get(event.id)
-            spoken = row is not None and row.get("text") is not None and event.id not in gone
-            post = event.data.post if event.id in rows else post_of(row) if spoken else None
-            says = [caused(event, scored(row, post), by="classifier")] if spoken and post else []
-            outcomes.append(Done(says, erase=gone.get(event.id, ())))
-        return outcomes
+            if row is not None and row.get("text") is not None and event.id not in gone:
+                spoken[event.id] = row, event.data.post if event.id in rows else post_of(row)
+        said = dict(zip(spoken, await self._speaking.say(list(spoken.values())), strict=True))
+        return [
+            Done(
+                [caused(event, said[event.id], by="classifier")] if event.id in said else [],
+                erase=gone.get(event.id, ()),
+            )
+            for event in events
+        ]
 
     async def _erased(
         self,
@@ -116,13 +131,16 @@ class Handlers:
             await self._store.erase_again([event.data.post.post_id for event in events if event.id in gone])
         return gone
 
-    async def _score(self, events: list[Event[PostIngested]], now: datetime) -> dict[str, dict[str, Any]]:
+    async def _score(self, events: list[Event[PostIngested]], known: Known, now: datetime) -> dict[str, dict[str, Any]]:
         """Return event id -> local score of the posts that got one; what the LLM is asked about is queued."""
         instead = self._asking.instead(events) if self._asking else []
         waiting = {event.id for event in instead}
         scored_now = [event for event in events if event.id not in waiting]
         rows, besides, run, flagged = await self._score_locally(scored_now, now) if scored_now else ({}, [], None, 0)
+        edited = self._felt.compares(known.revisions)
         async with self._store.begin() as at:
+            if edited:
+                await self._store.touch(at, edited)
             await self._store.save(at, [post_row(event.data.post, now) for event in events], list(rows.values()))
             if run is not None:
                 await self._store.count(at, run, len(rows), flagged)
@@ -136,10 +154,11 @@ class Handlers:
         self, events: list[Event[PostIngested]], now: datetime
     ) -> tuple[dict[str, dict[str, Any]], list[Event[PostIngested]], dict[str, Any], int]:
         """Return scores, which posts the LLM is asked about besides, the run, and how many were flagged."""
-        loaded, threshold = self._live.get(), self._settings.flag_threshold
-        found = scores_of(await loaded.score([event.data.post.text for event in events]), threshold)
+        loaded = self._live.get()
+        thresholds = await self._speaking.thresholds(loaded)
+        found = scores_of(await loaded.score([event.data.post.text for event in events]), thresholds)
         run = run_row("live", loaded.name, loaded.version, now)
-        besides, reasons = self._asking.besides(events, found, thresholds(threshold)) if self._asking else ([], {})
+        besides, reasons = self._asking.besides(events, found, thresholds) if self._asking else ([], {})
         rows = {
             event.id: score_row(
                 event.data.post,
@@ -147,7 +166,7 @@ class Handlers:
                 cause=event.id,
                 model=loaded.name,
                 version=loaded.version,
-                threshold=threshold,
+                thresholds=thresholds,
                 run_id=run["id"],
                 now=now,
                 data_hash=loaded.model.facts.get("data_hash"),
@@ -164,10 +183,14 @@ class Handlers:
         return [Done(erase=gone.get(_author_of(event.data), ())) for event in events]
 
     async def on_post_corrected(self, events: list[Event[PostCorrected]]) -> Sequence[Outcome]:
-        """Note a person's verdict beside the score."""
+        """Note a person's verdict beside the score, and say every post with that text again as it counts now."""
         await self._store.review([event.data for event in events])
+        said = await self._correcting.feel(events, utcnow())
         gone = await self._store.erased_among({event.data.post_id for event in events if event.data.post_id})
-        return [Done(erase=[event.data.post_id] if event.data.post_id in gone else ()) for event in events]
+        return [
+            Done(said.get(event.id, ()), erase=[event.data.post_id] if event.data.post_id in gone else ())
+            for event in events
+        ]
 
     async def on_model_promoted(self, events: list[Event[ModelPromoted]]) -> Sequence[Outcome]:
         """Put the model in force and ask for new scores of older posts."""

@@ -78,6 +78,11 @@ class LiveModel:
         return self._loaded
 
     @property
+    def loaded(self) -> Loaded | None:
+        """Return the model in force, if any."""
+        return self._loaded
+
+    @property
     def version(self) -> str | None:
         """Return the version in force, if any."""
         return self._loaded.version if self._loaded else None

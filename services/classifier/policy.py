@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import islice
 
+from shared.thresholds import threshold_of
 from shared.vocabulary import CATEGORIES, ScoreSource
 
 LOOKED_AT = 2_000
@@ -32,11 +33,6 @@ class Fallback(StrEnum):
     BREAKER = "breaker"
     REFUSED = "refused"
     FAILED = "failed"
-
-
-def threshold_of(category: str, thresholds: Mapping[str, float]) -> float:
-    """Return the threshold of a category; one without its own follows `overall`."""
-    return thresholds.get(category, thresholds.get("overall", 0.5))
 
 
 def margin(scores: Mapping[str, float], thresholds: Mapping[str, float]) -> float:

@@ -6,13 +6,19 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
+from services.classifier.overrides import Corrected, fingerprint
 from services.classifier.policy import Combined
-from services.classifier.scoring import Score, score_from_row, thresholds
-from shared.events import Post, PostScored
+from services.classifier.scoring import Score, score_from_row
+from services.classifier.spans import carriers, utf16
+from shared.events import Carried, Ngram, Post, PostScored, Span
 from shared.ids import digest, stable_id
+from shared.model.explain import Explanation
+from shared.thresholds import OVERALL, decisive, over
 from shared.vocabulary import CATEGORIES, ScoreSource
 
 UNKNOWN = dict.fromkeys(CATEGORIES)
+NGRAMS = 5
+"""Heaviest pieces said of a flagged post."""
 
 
 def post_row(post: Post, now: datetime) -> dict[str, Any]:
@@ -22,6 +28,7 @@ def post_row(post: Post, now: datetime) -> dict[str, Any]:
         "platform": post.platform,
         "external_id": post.external_id,
         "text": post.text,
+        "text_key": fingerprint(post.text),
         "revision": post.revision,
         "language": post.language,
         "author": post.author,
@@ -57,7 +64,7 @@ def score_row(
     cause: str,
     model: str,
     version: str,
-    threshold: float,
+    thresholds: Mapping[str, float],
     run_id: str,
     now: datetime,
     data_hash: str | None = None,
@@ -75,9 +82,9 @@ def score_row(
         **score.scores,
         "flagged": score.flagged,
         "model": model,
-        "threshold": threshold,
+        "threshold": decisive(score.scores, thresholds),
         "prompt_hash": None,
-        "thresholds_hash": thresholds_hash(thresholds(threshold)),
+        "thresholds_hash": thresholds_hash(thresholds),
         "data_hash": data_hash,
         "fallback": fallback,
         "run_id": run_id,
@@ -99,9 +106,36 @@ def _hash_of(pairs: tuple[tuple[str, float], ...]) -> str:
     return digest(json.dumps(pairs).encode())
 
 
-def scored(row: Mapping[str, Any], post: Post) -> PostScored:
-    """Return what is said about a stored score."""
-    score = score_from_row(row)
+def thresholds_of(row: Mapping[str, Any], known: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
+    """Return the thresholds of a stored score; `known` is by hash. A row from before they were kept has one for all."""
+    return dict(known.get(row["thresholds_hash"] or "", {OVERALL: row["threshold"]}))
+
+
+def carried(text: str, category: str, explanation: Explanation) -> Carried:
+    """Return what carried the score of a category, as it is said."""
+    place = utf16(text)
+    places = tuple(
+        Span.model_construct(begin=begin, end=end, utf16_begin=place(begin), utf16_end=place(end))
+        for begin, end in carriers(explanation.words)
+    )
+    ngrams = tuple(
+        Ngram.model_construct(token=token, weight=round(weight, 3))
+        for token, weight in explanation.ngrams[:NGRAMS]
+        if weight > 0
+    )
+    return Carried.model_construct(category=category, places=places, ngrams=ngrams)
+
+
+def scored(
+    row: Mapping[str, Any],
+    post: Post,
+    thresholds: Mapping[str, float],
+    corrected: Corrected | None = None,
+    spans: Carried | None = None,
+    moment: datetime | None = None,
+) -> PostScored:
+    """Return what is said about a stored score: its thresholds, and people's words in it if there are any."""
+    score = corrected.score if corrected else score_from_row(row)
     return PostScored.model_construct(
         post=post,
         scores=score.scores,
@@ -109,11 +143,13 @@ def scored(row: Mapping[str, Any], post: Post) -> PostScored:
         flagged=score.flagged,
         model=row["model"],
         model_version=row["model_version"],
-        thresholds=thresholds(row["threshold"]),
+        thresholds=dict(thresholds),
         source=ScoreSource(row["source"]),
         cost_usd=row["cost_usd"],
         fallback=row["fallback"],
-        scored_at=row["scored_at"],
+        corrected=(corrected.provenance or None) if corrected else None,
+        spans=spans,
+        scored_at=moment or row["scored_at"],
     )
 
 
@@ -124,15 +160,15 @@ def llm_score_row(
     model: str,
     version: str,
     prompt_hash: str,
-    threshold: float,
+    thresholds: Mapping[str, float],
     run_id: str,
     cost_usd: float,
     now: datetime,
 ) -> dict[str, Any]:
     """Return what the LLM said of a post, alone or joined with the local model, as a row of toxicity_scores."""
     overall = max(joined.scores.values(), default=0.0)
-    score = Score(joined.scores, overall, overall >= threshold)
-    row = score_row(post, score, cause="", model=model, version=version, threshold=threshold, run_id=run_id, now=now)
+    score = Score(joined.scores, overall, bool(over(joined.scores, thresholds)))
+    row = score_row(post, score, cause="", model=model, version=version, thresholds=thresholds, run_id=run_id, now=now)
     return row | {"source": joined.source.value, "prompt_hash": prompt_hash, "cost_usd": cost_usd}
 
 

@@ -11,9 +11,10 @@ from typing import Any
 import structlog
 
 from services.classifier.live_model import LiveModel, Loaded
-from services.classifier.records import post_of, run_row, score_row, scored
+from services.classifier.records import post_of, run_row, score_row
 from services.classifier.scoring import scores_of
 from services.classifier.settings import ClassifierSettings
+from services.classifier.speaking import Speaking
 from services.classifier.store import Store
 from shared.bus.publisher import Publisher
 from shared.clock import utcnow
@@ -29,9 +30,12 @@ PAGES = 20
 class Rescoring:
     """Follows the promoted model: swaps it in, then works through what it has not scored."""
 
-    def __init__(self, store: Store, live: LiveModel, publisher: Publisher, settings: ClassifierSettings) -> None:
+    def __init__(
+        self, store: Store, live: LiveModel, speaking: Speaking, publisher: Publisher, settings: ClassifierSettings
+    ) -> None:
         self._store = store
         self._live = live
+        self._speaking = speaking
         self._publisher = publisher
         self._settings = settings
         self._before: datetime | None = None
@@ -74,31 +78,35 @@ class Rescoring:
                 return
 
     async def _score(self, page: Sequence[dict[str, Any]], loaded: Loaded) -> None:
-        now, threshold = utcnow(), self._settings.flag_threshold
+        now, thresholds = utcnow(), await self._speaking.thresholds(loaded)
         posts = [post_of(row) for row in page]
-        found = scores_of(await loaded.score([post.text for post in posts]), threshold)
+        found = scores_of(await loaded.score([post.text for post in posts]), thresholds)
         reviews = await self._store.reviews([post.post_id for post in posts])
         run = run_row("rescore", loaded.name, loaded.version, now)
-        rows, events = [], []
-        for post, score in zip(posts, found, strict=True):
-            cause = f"{post.post_id}|{post.revision}|{loaded.version}"
-            row = score_row(
+        rows = [
+            score_row(
                 post,
                 score,
                 cause="",
                 model=loaded.name,
                 version=loaded.version,
-                threshold=threshold,
+                thresholds=thresholds,
                 run_id=run["id"],
                 now=now,
                 data_hash=loaded.model.facts.get("data_hash"),
             )
-            event = said(scored(row, post), by="classifier", cause=cause)
+            for post, score in zip(posts, found, strict=True)
+        ]
+        payloads = await self._speaking.say(list(zip(rows, posts, strict=True)))
+        events = [
+            said(payload, by="classifier", cause=f"{post.post_id}|{post.revision}|{loaded.version}")
+            for payload, post in zip(payloads, posts, strict=True)
+        ]
+        for row, post, event in zip(rows, posts, events, strict=True):
+            row["cause_id"] = event.id
             review = reviews.get(post.post_id)
             if review is not None:
                 row |= {"human_reviewed": True, "review_status": review.verdict, "reviewed_at": review.corrected_at}
-            rows.append(row | {"cause_id": event.id})
-            events.append(event)
         await self._publisher.publish_once(events)
         async with self._store.begin() as at:
             await self._store.save(at, [], rows)

@@ -1,6 +1,7 @@
 """From a model's probabilities to a score. Pure.
 
-Invariant: overall is the maximum of the known categories; an unknown category is absent, never 0.
+Invariant: overall is the maximum of the known categories, and a known category at or over its own threshold flags; an
+unknown category is absent, never 0, and flags nothing.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.thresholds import OVERALL, threshold_of
 from shared.vocabulary import CATEGORIES
 
 DIGITS = 4
@@ -18,33 +20,35 @@ DIGITS = 4
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """Twelve probabilities at most, their maximum, and whether that flags the post."""
+    """Twelve probabilities at most, their maximum, and whether one of them flags the post."""
 
     scores: dict[str, float]
     overall: float
     flagged: bool
 
 
-def scores_of(probabilities: NDArray[np.float64], threshold: float) -> list[Score]:
+def scores_of(probabilities: NDArray[np.float64], thresholds: Mapping[str, float]) -> list[Score]:
     """Return one score per row of a (posts, 12) array in which NaN is unknown."""
     rounded = np.round(probabilities, DIGITS)
     columns = [at for at in range(len(CATEGORIES)) if not np.isnan(rounded[:, at]).all()]
     names = [CATEGORIES[at] for at in columns]
     known = rounded[:, columns].tolist()
+    limits = np.array([threshold_of(name, thresholds) for name in names])
+    over: NDArray[np.bool_] = rounded[:, columns] >= limits  # NaN is over nothing
+    flags: list[bool] = np.any(over, axis=1).tolist()
     if np.isnan(rounded[:, columns]).any():
         rows = [{name: value for name, value in zip(names, row, strict=True) if value == value} for row in known]
     else:
         rows = [dict(zip(names, row, strict=True)) for row in known]
-    found = []
-    for scores in rows:
-        overall = max(scores.values(), default=0.0)
-        found.append(Score(scores, overall, overall >= threshold))
-    return found
+    return [
+        Score(scores, max(scores.values(), default=0.0), flagged) for scores, flagged in zip(rows, flags, strict=True)
+    ]
 
 
-def thresholds(threshold: float) -> dict[str, float]:
-    """Return the thresholds in force: one for overall; a category without its own follows it."""
-    return {"overall": threshold}
+def in_force(model: Mapping[str, float], overall: float | None, own: Mapping[str, float]) -> dict[str, float]:
+    """Return the thresholds that count: the model's, or one for all that the operator set; `own` ones before both."""
+    chosen = {**(model if overall is None else {OVERALL: overall}), **own}
+    return {name: round(value, DIGITS) for name, value in chosen.items()}
 
 
 def newest(revisions: Sequence[tuple[str, int]]) -> set[int]:

@@ -14,6 +14,7 @@ from pydantic_settings import SettingsConfigDict
 from services.classifier.policy import Mode
 from services.classifier.pricing import Prices
 from shared.settings import ServiceSettings, service_config
+from shared.vocabulary import CATEGORIES
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -33,7 +34,22 @@ class ClassifierSettings(ServiceSettings):
         validation_alias=AliasChoices("OMBUD_CLASSIFIER", "OMBUD_CLASSIFIER_MODE"),
         description="Who scores: `local`, `llm`, or `cascade` (local, and the LLM where that is unsure).",
     )
-    flag_threshold: float = Field(0.5, ge=0, le=1, description="Overall score from which a post is flagged.")
+    flag_threshold: float | None = Field(
+        None, ge=0, le=1, description="One threshold for every category in place of the model's own; none: the model's."
+    )
+    thresholds: dict[str, Share] = Field(
+        {}, description='Thresholds of single categories, before all others, as JSON: `{"insult": 0.7}`.'
+    )
+    explain_flagged: bool = Field(True, description="Say in `posts.scored` which words carried a flag.")
+    near_duplicates: bool = Field(
+        True, description="Let a correction count for posts of the same platform that are nearly the same, too."
+    )
+    near_cosine: float = Field(
+        0.85, ge=0.5, le=1, description="How near that is: cosine of what the model sees of both texts."
+    )
+    near_texts: int = Field(
+        10_000, ge=1, le=50_000, description="Corrected texts, the newest, that a process compares posts with."
+    )
     swap_every_s: float = Field(1.0, gt=0, description="How often a process looks whether another model was promoted.")
     rescore_limit: int = Field(100_000, ge=0, description="Most posts, newest first, scored again after a promotion.")
     rescore_page: int = Field(200, ge=1, le=1000, description="Posts of one rescoring step.")
@@ -94,7 +110,7 @@ class ClassifierSettings(ServiceSettings):
         ge=0,
         le=1,
         validation_alias=_known("ANALYZER_FLAG_THRESHOLD"),
-        description="Overall score of the LLM from which a post is flagged.",
+        description="Threshold of every category of a score in which the LLM had a say.",
     )
     analyzer_limit: int = Field(
         0, ge=0, validation_alias=_known("ANALYZER_LIMIT"), description="Posts of one `ombud analyze`; 0: no limit."
@@ -160,6 +176,13 @@ class ClassifierSettings(ServiceSettings):
     cascade_llm_error: float = Field(
         0.1, ge=0, le=0.5, description="How often the LLM is taken to be wrong; the local model keeps what is surer."
     )
+
+    @field_validator("thresholds")
+    @classmethod
+    def _of_categories(cls, value: dict[str, float]) -> dict[str, float]:
+        if unknown := sorted(value.keys() - set(CATEGORIES)):
+            raise ValueError(f"no category of ours: {', '.join(unknown)}")
+        return value
 
     @field_validator("openai_api_key", mode="before")
     @classmethod

@@ -9,12 +9,24 @@ from typing import Any
 from sqlalchemy import Row, and_, exists, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.classifier.tables import corrections, models, posts, questions, retractions, runs, scores, tombstones
+from services.classifier.override_store import touch
+from services.classifier.overrides import fingerprint
+from services.classifier.tables import (
+    corrections,
+    models,
+    posts,
+    questions,
+    retractions,
+    runs,
+    scores,
+    thresholds,
+    tombstones,
+)
 from shared.bus.erasures import author_subject
 from shared.db import Database, chunks, insert_new, upsert
 from shared.events import PostCorrected, PostDeleted
 
-ERASED = {"text": None, "author": None, "url": None, "reply_to": None}
+ERASED = {"text": None, "text_key": None, "author": None, "url": None, "reply_to": None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +44,7 @@ class Store:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._thresholds: dict[str, dict[str, float]] = {}
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[AsyncConnection]:
@@ -74,6 +87,37 @@ class Store:
         kept = ("human_reviewed", "review_status", "reviewed_at")
         await upsert(at, scores, score_rows, newer="revision", keep=kept)
 
+    async def note_thresholds(self, name: str, values: Mapping[str, float]) -> None:
+        """Keep the thresholds that scores name by this hash; once per process, whoever else did it before."""
+        if name not in self._thresholds:
+            async with self.begin() as at:
+                await insert_new(at, thresholds, [{"thresholds_hash": name, "thresholds": dict(values)}])
+            self._thresholds[name] = dict(values)
+
+    async def thresholds(self, names: Collection[str | None]) -> Mapping[str, Mapping[str, float]]:
+        """Return hash -> thresholds of those that are kept; equal hashes are equal thresholds, so each is read once."""
+        missing = [name for name in set(names) if name is not None and name not in self._thresholds]
+        if missing:
+            async with self._database.read() as connection:
+                question = select(thresholds).where(thresholds.c.thresholds_hash.in_(missing))
+                for row in (await connection.execute(question)).all():
+                    self._thresholds[row.thresholds_hash] = row.thresholds
+        return self._thresholds
+
+    async def fill_keys(self, limit: int) -> int:
+        """Give posts of an older release the key of their text; return how many got one."""
+        async with self.begin() as at:
+            lacking = posts.c.text_key.is_(None) & posts.c.text.is_not(None)
+            rows = (await at.execute(select(posts.c.post_id, posts.c.text).where(lacking).limit(limit))).all()
+            for row in rows:
+                values = {"text_key": fingerprint(row.text)}
+                await at.execute(update(posts).where(posts.c.post_id == row.post_id).values(values))
+            return len(rows)
+
+    async def touch(self, at: AsyncConnection, post_ids: Sequence[str]) -> None:
+        """Let every process look again at what was corrected of these posts: they say something else now."""
+        await touch(at, post_ids)
+
     async def count(self, at: AsyncConnection, run: Mapping[str, Any], scored: int, flagged: int) -> None:
         """Add to an analysis run, which is made if it is missing."""
         await insert_new(at, runs, [run])
@@ -112,6 +156,7 @@ class Store:
         because = author_subject(platform, author)
         await insert_new(at, tombstones, [{"subject": each, "deleted_at": when, "because": because} for each in ids])
         await at.execute(update(posts).where(whose).values(ERASED))
+        await touch(at, ids)
 
     async def _gone_with(self, at: AsyncConnection, subjects: Sequence[str]) -> dict[str, list[str]]:
         gone: dict[str, list[str]] = {}
@@ -129,12 +174,16 @@ class Store:
     async def _erase_posts(self, at: AsyncConnection, post_ids: Sequence[str]) -> None:
         for some in chunks(post_ids):
             await at.execute(update(posts).where(posts.c.post_id.in_(some)).values(ERASED))
+        await touch(at, post_ids)
 
     async def mop(self) -> int:
         """Erase what a write that ran beside its erasure left; return how many posts that were."""
         doomed = posts.c.text.is_not(None) & posts.c.post_id.in_(select(tombstones.c.subject))
         async with self.begin() as at:
-            return int((await at.execute(update(posts).where(doomed).values(ERASED))).rowcount)
+            mopped = await at.execute(update(posts).where(doomed).values(ERASED).returning(posts.c.post_id))
+            ids = list(mopped.scalars())
+            await touch(at, ids)
+            return len(ids)
 
     async def review(self, said: Sequence[PostCorrected]) -> None:
         """Mark the scores of corrected posts with the newest verdict that was not taken back."""

@@ -1,6 +1,6 @@
 """What the classifier keeps on disk. `toxicity_scores` and `analysis_runs` keep the names their users know."""
 
-from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, MetaData, String, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, LargeBinary, MetaData, String, Table, Text
 
 from shared.db import Json, Moment
 from shared.vocabulary import CATEGORIES
@@ -14,6 +14,7 @@ posts = Table(
     Column("platform", String(64), nullable=False),
     Column("external_id", String(512), nullable=False),
     Column("text", Text),
+    Column("text_key", LargeBinary(16)),  # the same for equal texts: services.classifier.overrides.fingerprint
     Column("revision", BigInteger, nullable=False),
     Column("language", String(35)),
     Column("author", String(64)),
@@ -24,6 +25,7 @@ posts = Table(
     Column("seen_at", Moment, nullable=False),
     Index("classifier_posts_seen", "seen_at", "post_id"),
     Index("classifier_posts_author", "platform", "author"),
+    Index("classifier_posts_text_key", "text_key"),
 )
 
 tombstones = Table(
@@ -47,7 +49,7 @@ scores = Table(
     *(Column(category, Float) for category in CATEGORIES),
     Column("flagged", Boolean, nullable=False),
     Column("model", String(64), nullable=False),
-    Column("threshold", Float, nullable=False),
+    Column("threshold", Float, nullable=False),  # the one that decided; all of them: thresholds_hash
     Column("prompt_hash", String(64)),
     Column("thresholds_hash", String(64)),
     Column("data_hash", String(64)),
@@ -61,6 +63,14 @@ scores = Table(
     Index("toxicity_scores_cause", "cause_id"),
 )
 
+thresholds = Table(
+    "classifier_thresholds",
+    metadata,
+    Column("thresholds_hash", String(64), primary_key=True),
+    Column("thresholds", Json, nullable=False),
+    comment="what scores were judged by; scores name it by its hash",
+)
+
 corrections = Table(
     "classifier_corrections",
     metadata,
@@ -68,6 +78,28 @@ corrections = Table(
     Column("post_id", String(64), index=True),
     Column("verdict", String(10)),
     Column("corrected_at", Moment),
+)
+
+overrides = Table(
+    "classifier_overrides",
+    metadata,
+    Column("correction_id", String(64), primary_key=True),
+    Column("text_key", LargeBinary(16), index=True),
+    Column("post_id", String(64), index=True),
+    Column("labels", Json, nullable=False),
+    Column("corrected_at", Moment, nullable=False),
+    Column("felt_at", Moment, nullable=False),
+    Column("retracted_at", Moment),
+    Column("sequence", BigInteger, nullable=False),
+    Index("classifier_overrides_sequence", "sequence", "correction_id"),
+    comment="what people said of texts, each known by its fingerprint only",
+)
+
+counters = Table(
+    "classifier_counters",
+    metadata,
+    Column("name", String(32), primary_key=True),
+    Column("value", BigInteger, nullable=False),
 )
 
 retractions = Table(

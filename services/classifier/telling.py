@@ -12,30 +12,40 @@ from redis.asyncio import Redis
 from services.classifier.live_model import LiveModel
 from services.classifier.llm_store import DEAD, REFUSED, SCORED, LlmStore
 from services.classifier.policy import Fallback
-from services.classifier.records import post_of, run_row, score_row, scored
+from services.classifier.records import post_of, run_row, score_row
 from services.classifier.scoring import scores_of
-from services.classifier.settings import ClassifierSettings
+from services.classifier.speaking import Speaking
 from services.classifier.store import Store
 from shared.bus.erasures import ask_erasure
 from shared.bus.publisher import Publisher
 from shared.clock import utcnow
 from shared.errors import Unavailable
 from shared.events import Event, Post, PostIngested, PostScored, said
+from shared.ids import stable_id
 
 AT_ONCE = 200
 Row = Mapping[str, Any]
 
 
-def score_event(row: Row, score: Row, post: Post) -> Event[PostScored]:
-    """Return what is said of a score of the LLM; one post, revision, model and prompt has one id."""
-    cause = f"{post.post_id}|{post.revision}|llm|{score['model']}|{score['prompt_hash']}|{row['asked_at'].isoformat()}"
+def cause_of(row: Row, score: Row, post: Post) -> str:
+    """Return the cause of what is said of a score of the LLM; one post, revision, model and prompt has one."""
+    return f"{post.post_id}|{post.revision}|llm|{score['model']}|{score['prompt_hash']}|{row['asked_at'].isoformat()}"
+
+
+def score_event(row: Row, cause: str, payload: PostScored) -> Event[PostScored]:
+    """Return what is said of a question, in the trace of the post that led to it."""
     return said(
-        scored(score, post),
+        payload,
         by="classifier",
         cause=cause,
         correlation_id=row["correlation_id"],
         traceparent=row["traceparent"],
     )
+
+
+def event_id(cause: str) -> str:
+    """Return the id of the event that `score_event` makes of a cause."""
+    return stable_id(cause, PostScored.event_type(), 0)
 
 
 class Telling:
@@ -46,16 +56,20 @@ class Telling:
         llm_store: LlmStore,
         store: Store,
         live: LiveModel,
+        speaking: Speaking,
         publisher: Publisher,
         redis: Redis,
-        settings: ClassifierSettings,
     ) -> None:
         self._questions = llm_store
         self._store = store
         self._live = live
         self._publisher = publisher
         self._redis = redis
-        self._settings = settings
+        self._speaking = speaking
+
+    async def llm_thresholds(self) -> dict[str, float]:
+        """Return what scores of the LLM are judged by."""
+        return await self._speaking.llm_thresholds()
 
     async def tell(self, ids: Collection[str] | None = None) -> int:
         """Announce the named questions, or those that whoever settled them left unannounced; return how many."""
@@ -76,7 +90,12 @@ class Telling:
             return
         keys = [(row["post_id"], row["source"], row["model_version"]) for row in rows]
         found = await self._questions.scores_of(keys)
-        events = [score_event(row, found[row["post_id"]], post_of(row)) for row in rows if row["post_id"] in found]
+        there = [(row, found[row["post_id"]], post_of(row)) for row in rows if row["post_id"] in found]
+        payloads = await self._speaking.say([(score, post) for _, score, post in there])
+        events = [
+            score_event(row, cause_of(row, score, post), payload)
+            for (row, score, post), payload in zip(there, payloads, strict=True)
+        ]
         if events:
             await self._publisher.publish_once(events)
 
@@ -108,39 +127,37 @@ class Telling:
         if not rows:
             return
         loaded, now = self._live.get(), utcnow()
+        thresholds = await self._speaking.thresholds(loaded)
         posts = [post_of(row) for row in rows]
-        found = scores_of(await loaded.score([post.text for post in posts]), self._settings.flag_threshold)
+        found = scores_of(await loaded.score([post.text for post in posts]), thresholds)
         reviews = await self._store.reviews([post.post_id for post in posts])
         run = run_row("live", loaded.name, loaded.version, now)
-        stored, events = [], []
-        for row, post, score in zip(rows, posts, found, strict=True):
-            local = score_row(
+        stored = [
+            score_row(
                 post,
                 score,
                 cause=row["cause_id"],
                 model=loaded.name,
                 version=loaded.version,
-                threshold=self._settings.flag_threshold,
+                thresholds=thresholds,
                 run_id=run["id"],
                 now=now,
                 data_hash=loaded.model.facts.get("data_hash"),
                 fallback=reason,
             )
-            cause = f"{post.post_id}|{post.revision}|{reason}|{loaded.version}|{row['asked_at'].isoformat()}"
-            events.append(
-                said(
-                    scored(local, post),
-                    by="classifier",
-                    cause=cause,
-                    correlation_id=row["correlation_id"],
-                    traceparent=row["traceparent"],
-                )
-            )
-            stored.append(local | reviewed(reviews.get(post.post_id)))
+            | reviewed(reviews.get(post.post_id))
+            for row, post, score in zip(rows, posts, found, strict=True)
+        ]
         async with self._store.begin() as at:
             await self._store.save(at, [], stored)
             fresh = [score for row, score in zip(rows, found, strict=True) if not row["scored_locally"]]
             await self._store.count(at, run, len(fresh), sum(score.flagged for score in fresh))
+        payloads = await self._speaking.say(list(zip(stored, posts, strict=True)))
+        causes = [
+            f"{post.post_id}|{post.revision}|{reason}|{loaded.version}|{row['asked_at'].isoformat()}"
+            for row, post in zip(rows, posts, strict=True)
+        ]
+        events = [score_event(*each) for each in zip(rows, causes, payloads, strict=True)]
         await self._publisher.publish_once(events)
 
 

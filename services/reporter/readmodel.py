@@ -9,11 +9,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from shared.events import ModelPromoted, ModelTrained, PostCorrected, PostDeleted, PostScored, PostStatusChanged
+from shared.thresholds import decisive, over
 from shared.vocabulary import CATEGORIES, Visibility
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
-DEFAULT_THRESHOLD = 0.5
 BITS = tuple((category, 1 << bit) for bit, category in enumerate(CATEGORIES))
 Row = dict[str, Any]
 
@@ -40,23 +40,13 @@ def score_rank(revision: int, scored_at: datetime) -> str:
 
 def flagged_mask(scores: Mapping[str, float], thresholds: Mapping[str, float]) -> int:
     """Return the categories at or over their threshold, bit n for category n."""
-    return sum(
-        bit
-        for category, bit in BITS
-        if category in scores and scores[category] >= thresholds.get(category, DEFAULT_THRESHOLD)
-    )
+    flagged = over(scores, thresholds)
+    return sum(bit for category, bit in BITS if category in flagged)
 
 
 def categories_of(mask: int | None) -> list[str]:
     """Return the categories of a mask."""
     return [category for category, bit in BITS if mask and mask & bit]
-
-
-def _threshold(said: PostScored) -> float:
-    if (overall := said.thresholds.get("overall")) is not None:
-        return overall
-    top = max(said.scores, key=said.scores.__getitem__, default="")
-    return said.thresholds.get(top, DEFAULT_THRESHOLD)
 
 
 def newest_scores(said: Iterable[PostScored]) -> dict[str, tuple[str, PostScored]]:
@@ -103,7 +93,7 @@ def score_row(
         "overall": said.overall,
         "flagged": said.flagged,
         "flagged_mask": flagged_mask(said.scores, said.thresholds),
-        "threshold": _threshold(said),
+        "threshold": decisive(said.scores, said.thresholds),
         "scores": said.scores,
         "model": said.model,
         "model_version": said.model_version,

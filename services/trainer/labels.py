@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from shared.vocabulary import CATEGORIES, FeedbackType, Verdict
+from shared import corrections as rule
+from shared.vocabulary import FeedbackType, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,17 +41,10 @@ class Lesson:
 
 
 def labels_of(correction: Correction) -> dict[str, int]:
-    """Return the labels a correction gives by itself, empty if it teaches nothing.
-
-    Judged is what the person spoke about, or else what they named; 1 if they expect the category. Whoever says
-    that a score was correct expects what it said.
-    """
-    if correction.verdict is Verdict.UNSURE or correction.retracts is not None:
+    """Return the labels a correction gives by itself (shared.corrections), empty if it teaches nothing."""
+    if correction.retracts is not None:
         return {}
-    right = correction.verdict is Verdict.CORRECT
-    expected = {*correction.expected, *(correction.actual if right else ())}
-    judged = {*(correction.spoke_about or (*correction.expected, *correction.actual))}
-    return {category: int(category in expected) for category in CATEGORIES if category in judged}
+    return rule.labels_of(correction.verdict, correction.expected, correction.actual, correction.spoke_about)
 
 
 def text_of(correction: Correction) -> str | None:

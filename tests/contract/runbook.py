@@ -42,6 +42,17 @@ WHEN_OFF = {
     "ombud_bus_trimmed_events_total": (
         "Stands still for a day while posts come in: a group without progress, or an unknown one, holds everything."
     ),
+    "ombud_classifier_compared_texts": (
+        "0 while people correct: `OMBUD_CLASSIFIER_NEAR_DUPLICATES` is off, or the loop `overrides` fails. "
+        "At `OMBUD_CLASSIFIER_NEAR_TEXTS`: older corrections count for equal texts only."
+    ),
+    "ombud_classifier_overridden_texts_total": (
+        '`layer="near"` above a few per cent of all posts: look at what was corrected; raise '
+        "`OMBUD_CLASSIFIER_NEAR_COSINE`."
+    ),
+    "ombud_classifier_overrides": (
+        "Other processes hold more: this one does not keep up with corrections; its log says why."
+    ),
     "ombud_classifier_call_texts": (
         "Mostly at `OMBUD_CLASSIFIER_GATHER_TEXTS`: more texts come in than one process scores; start another."
     ),

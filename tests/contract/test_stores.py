@@ -9,28 +9,22 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from services.classifier.handlers import Handlers
-from services.classifier.live_model import LiveModel
 from services.classifier.records import run_row
 from services.classifier.rescoring import Rescoring
-from services.classifier.settings import ClassifierSettings
-from services.classifier.store import Store as ClassifierStore
 from services.classifier.tables import tombstones
 from services.ingest.store import Store as IngestStore
-from shared.artifacts import ArtifactStore
 from shared.auth import hash_key
-from shared.bus.commit import Again, Dead, Done, Outcome
+from shared.bus.commit import Again, Dead, Done
 from shared.bus.erasures import author_subject
 from shared.bus.publisher import Publisher, connect
-from shared.db import Database
-from shared.events import Event, PostIngested, PostScored
+from shared.events import Event
 from shared.model import dump
 from shared.settings import BusSettings
 from shared.vocabulary import Scope, Verdict
 from tests.contract import speech
 from tests.contract.conftest import Migrated
 from tests.contract.speech import at, corrected, deleted, erased, hidden, ingested, post, promoted, retracted
-from tests.support.databases import contents
+from tests.support.classifier import VERSION, Classifier
 from tests.support.kit import entries
 from tests.support.servers import Broker
 from tests.support.small_model import small_model
@@ -91,38 +85,6 @@ async def test_the_first_salt_stays_for_good(keys: IngestStore) -> None:
 
 
 # -- classifier ---------------------------------------------------------------------------------------------
-
-VERSION = "m-0001-aaaaaaaa"
-
-
-class Classifier:
-    """The classifier's handlers on one database, with a real artifact."""
-
-    def __init__(self, database: Database, folder: Path) -> None:
-        self.database = database
-        self.store = ClassifierStore(database)
-        self.artifacts = ArtifactStore(folder)
-        self.artifact = self.artifacts.put(dump(small_model(data_hash="d")))
-        self.settings = ClassifierSettings()
-        self.live = LiveModel(self.artifacts)
-        self.handlers = Handlers(self.store, self.live, self.settings)
-
-    async def hear(self, *events: Event[Any]) -> list[Outcome]:
-        """Handle events of one stream."""
-        names = {"PostIngested": "post_ingested", "PostDeleted": "post_deleted", "PostCorrected": "post_corrected"}
-        kind = type(events[0].data).__name__
-        handle = getattr(self.handlers, f"on_{names.get(kind, 'model_promoted')}")
-        return list(await handle(list(events)))
-
-    async def says(self, *events: Event[PostIngested]) -> list[PostScored | None]:
-        """Handle posts and return what is said about each."""
-        outcomes = await self.hear(*events)
-        assert all(isinstance(outcome, Done) for outcome in outcomes)
-        return [next((event.data for event in outcome.says), None) for outcome in outcomes]  # type: ignore[union-attr]
-
-    async def rows(self, table: str) -> list[dict[str, Any]]:
-        """Every row of a table."""
-        return (await contents(self.database))[table]
 
 
 @pytest.fixture
@@ -333,7 +295,7 @@ async def test_rescoring_keeps_the_old_scores_and_the_reviews(classifier: Classi
     better = classifier.artifacts.put(dump(small_model(data_hash="e")))
     await classifier.hear(promoted("m-0002-bbbbbbbb", better, minute=40))
     publisher = Publisher(redis, BusSettings())
-    await Rescoring(classifier.store, classifier.live, publisher, classifier.settings).step()
+    await Rescoring(classifier.store, classifier.live, classifier.speaking, publisher, classifier.settings).step()
     rows = await classifier.rows("toxicity_scores")
     assert {(row["post_id"], row["model_version"]) for row in rows} == {
         (post(n).post_id, version) for n in range(3) for version in (VERSION, "m-0002-bbbbbbbb")

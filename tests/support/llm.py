@@ -13,14 +13,18 @@ from services.classifier.analysis import Analysis
 from services.classifier.asking import Asking
 from services.classifier.backfill import Backfill
 from services.classifier.bulk import Bulk
+from services.classifier.correcting import Correcting
+from services.classifier.felt import Felt
 from services.classifier.handlers import Handlers
 from services.classifier.live_model import LiveModel
 from services.classifier.llm import Analyst
 from services.classifier.llm_store import LlmStore
+from services.classifier.override_store import OverrideStore
 from services.classifier.policy import Mode
 from services.classifier.pricing import BATCH_DISCOUNT
 from services.classifier.rescoring import Rescoring
 from services.classifier.settings import ClassifierSettings
+from services.classifier.speaking import Speaking
 from services.classifier.store import Store
 from services.classifier.tables import calls, days, metadata, questions, runs, scores
 from services.classifier.telling import Telling
@@ -68,11 +72,15 @@ class Asker:
         self.artifact = artifacts.put(dump(small_model(data_hash="d")))
         self.live = LiveModel(artifacts)
         self.store, self.llm_store = Store(database), LlmStore(database)
-        self.telling = Telling(self.llm_store, self.store, self.live, self.publisher, redis, settings)
+        overrides = OverrideStore(database)
+        self.felt = Felt(overrides, self.live, settings)
+        speaking = Speaking(self.store, self.live, self.felt, settings)
+        self.telling = Telling(self.llm_store, self.store, self.live, speaking, self.publisher, redis)
         self.analysis = Analysis(self.llm_store, self.store, self.telling, Analyst(settings), settings)
         asking = Asking(settings, self.analysis, self.llm_store) if settings.asks is not Mode.LOCAL else None
-        self.handlers = Handlers(self.store, self.live, settings, asking)
-        self.rescoring = Rescoring(self.store, self.live, self.publisher, settings)
+        correcting = Correcting(self.store, overrides, speaking)
+        self.handlers = Handlers(self.store, self.live, speaking, self.felt, correcting, asking)
+        self.rescoring = Rescoring(self.store, self.live, speaking, self.publisher, settings)
         half = Analyst(settings, prices=settings.prices.times(BATCH_DISCOUNT))
         self.bulk = Bulk(self.llm_store, self.telling, self.analysis, half, settings)
         self.backfill = Backfill(self.llm_store, self.telling, self.analysis, self.bulk, settings)

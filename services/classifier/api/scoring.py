@@ -200,7 +200,7 @@ def build_router(
                     name=name,
                     description=DESCRIPTIONS[name],
                     threshold=thresholds.get(name),
-                    masked=name not in thresholds,
+                    masked=name not in loaded.model.categories,
                 )
                 for name in CATEGORIES
             ],

@@ -14,7 +14,7 @@ EVEN = dict.fromkeys(WORDS, 0.5)
 
 def answer() -> Answer:
     model = small_model()
-    return Answer(scores_of(model.score([TEXT]), 0.5), Loaded("ombud-scorer", "m-1", "", model), EVEN)
+    return Answer(scores_of(model.score([TEXT]), EVEN), Loaded("ombud-scorer", "m-1", "", model), EVEN)
 
 
 async def test_words_that_carried_a_score_are_shown_in_both_ways_of_counting() -> None:

@@ -11,10 +11,14 @@ from numpy.typing import NDArray
 from prometheus_client import REGISTRY
 
 from services.classifier.answering import Answering
+from services.classifier.felt import Felt
 from services.classifier.gathering import Gathering
 from services.classifier.live_model import SLICE, SLICE_CHARACTERS, LiveModel, Loaded, slices
+from services.classifier.override_store import OverrideStore
 from services.classifier.settings import ClassifierSettings
+from services.classifier.tables import metadata
 from shared.artifacts import ArtifactStore
+from shared.db import Database
 from shared.errors import Problem, Unavailable
 from shared.model import dump
 from shared.vocabulary import CATEGORIES
@@ -133,8 +137,10 @@ async def test_without_a_model_nobody_waits(tmp_path: Path) -> None:
         await Gathering(LiveModel(ArtifactStore(tmp_path)), settings()).one("a")
 
 
-async def test_every_door_judges_a_text_alike(live: LiveModel) -> None:
-    answering = Answering(live, settings(flag_threshold=0.4))
+async def test_every_door_judges_a_text_alike(live: LiveModel, tmp_path: Path) -> None:
+    known = settings(flag_threshold=0.4)
+    database = Database(f"sqlite+aiosqlite:///{tmp_path}/unasked", metadata)  # the doors know by memory
+    answering = Answering(live, Felt(OverrideStore(database), live, known), known)
     one, many = await answering.one(WORDS["insult"]), await answering.many([WORDS["insult"]])
     assert one.scores == many.scores
     assert one.thresholds == dict.fromkeys(WORDS, 0.4) == answering.thresholds(live.get())

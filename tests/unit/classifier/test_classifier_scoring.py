@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as some
 from hypothesis.extra.numpy import arrays
 
-from services.classifier.records import post_of, post_row, run_row, score_row, scored
-from services.classifier.scoring import DIGITS, Score, newest, score_from_row, scores_of, thresholds
+from services.classifier.records import post_of, post_row, run_row, score_row, scored, thresholds_of
+from services.classifier.scoring import DIGITS, Score, in_force, newest, score_from_row, scores_of
+from services.classifier.settings import ClassifierSettings
 from shared.events import Event, Post, PostScored, said
 from shared.vocabulary import CATEGORIES, ScoreSource
 
@@ -39,34 +40,54 @@ def row_of(**known: float) -> list[float]:
     return [known.get(category, NAN) for category in CATEGORIES]
 
 
-@given(matrices, some.floats(0, 1))
-def test_overall_is_the_highest_known_category_and_decides_the_flag(matrix: Any, threshold: float) -> None:
-    found = scores_of(matrix, threshold)
+limits = some.dictionaries(some.sampled_from([*CATEGORIES, "overall"]), some.floats(0, 1))
+
+
+@given(matrices, limits)
+def test_a_known_category_at_or_over_its_own_threshold_flags_and_nothing_else(
+    matrix: Any, thresholds: dict[str, float]
+) -> None:
+    found = scores_of(matrix, thresholds)
     assert len(found) == len(matrix)
     for score, row in zip(found, matrix, strict=True):
         assert set(score.scores) == {name for name, value in zip(CATEGORIES, row, strict=True) if not np.isnan(value)}
         assert score.overall == max(score.scores.values(), default=0.0)
-        assert score.flagged == (score.overall >= threshold)
+        assert score.overall == max(score.scores.values(), default=0.0)
+        assert score.flagged == any(
+            value >= thresholds.get(name, thresholds.get("overall", 0.5)) for name, value in score.scores.items()
+        )
         assert all(abs(score.scores[name] - row[CATEGORIES.index(name)]) <= 0.5 * 10**-DIGITS for name in score.scores)
 
 
 def test_an_unknown_category_is_absent_and_never_zero() -> None:
-    (score,) = scores_of(np.array([row_of(toxic=0.2, insult=0.0)]), 0.5)
+    (score,) = scores_of(np.array([row_of(toxic=0.2, insult=0.0)]), {})
     assert score == Score({"toxic": 0.2, "insult": 0.0}, 0.2, False)
 
 
 def test_where_nothing_is_known_nothing_is_flagged() -> None:
-    (score,) = scores_of(np.array([row_of()]), 0.5)
+    (score,) = scores_of(np.array([row_of()]), {"overall": 0.0, "toxic": 0.0})
     assert score == Score({}, 0.0, False)
 
 
 def test_at_the_threshold_is_flagged_after_rounding() -> None:
-    flags = [scores_of(np.array([row_of(toxic=value)]), 0.5)[0].flagged for value in (0.5, 0.49996, 0.4999, 0.49)]
+    flags = [
+        scores_of(np.array([row_of(toxic=value)]), {"toxic": 0.5})[0].flagged for value in (0.5, 0.49996, 0.4999, 0.49)
+    ]
     assert flags == [True, True, False, False]
 
 
-def test_the_threshold_in_force_is_told_once() -> None:
-    assert thresholds(0.4) == {"overall": 0.4}
+def test_the_models_thresholds_count_until_the_operator_sets_others() -> None:
+    model = {"toxic": 0.47001, "insult": 0.63}
+    assert in_force(model, None, {}) == {"toxic": 0.47, "insult": 0.63}
+    assert in_force(model, None, {"insult": 0.8}) == {"toxic": 0.47, "insult": 0.8}
+    assert in_force(model, 0.4, {"insult": 0.8}) == {"overall": 0.4, "insult": 0.8}
+
+
+def test_thresholds_of_single_categories_are_those_of_ours() -> None:
+    assert ClassifierSettings(thresholds={"insult": 0.7}).thresholds == {"insult": 0.7}
+    for wrong in ({"rudeness": 0.7}, {"insult": 1.7}):
+        with pytest.raises(ValueError, match="thresholds"):
+            ClassifierSettings(thresholds=wrong)
 
 
 # -- newest -------------------------------------------------------------------------------------------------
@@ -89,12 +110,15 @@ def test_one_position_per_post_is_kept_and_nothing_is_newer(revisions: list[tupl
 
 # -- records ------------------------------------------------------------------------------------------------
 
+HALF = {"overall": 0.5}
 known = some.dictionaries(some.sampled_from(CATEGORIES), some.floats(0, 1).map(lambda value: round(value, DIGITS)))
 
 
 def stored(score: Score) -> dict[str, Any]:
     """A score as a row of toxicity_scores."""
-    return score_row(POST, score, cause="c", model="ombud-scorer", version="m-0001", threshold=0.5, run_id="r", now=NOW)
+    return score_row(
+        POST, score, cause="c", model="ombud-scorer", version="m-0001", thresholds=HALF, run_id="r", now=NOW
+    )
 
 
 @given(known)
@@ -112,13 +136,15 @@ def test_a_post_comes_back_from_its_row_as_it_was() -> None:
         row = post_row(post, NOW)
         assert post_of(row) == post
         assert row["seen_at"] == NOW
-    assert set(post_row(POST, NOW)) == {*Post.model_fields, "seen_at"}
+    assert set(post_row(POST, NOW)) == {*Post.model_fields, "seen_at", "text_key"}
 
 
 def test_what_is_said_comes_from_the_row_and_passes_the_schema() -> None:
-    row = stored(Score({"toxic": 0.75}, 0.75, True)) | {"threshold": 0.4, "scored_at": NOW}
-    data = scored(row, POST)
-    assert (data.scores, data.overall, data.flagged, data.thresholds) == ({"toxic": 0.75}, 0.75, True, thresholds(0.4))
+    row = stored(Score({"toxic": 0.75}, 0.75, True)) | {"scored_at": NOW}
+    thresholds = thresholds_of(row, {row["thresholds_hash"]: {"toxic": 0.4}})
+    data = scored(row, POST, thresholds)
+    assert (data.scores, data.overall, data.flagged, data.thresholds) == ({"toxic": 0.75}, 0.75, True, {"toxic": 0.4})
+    assert (data.corrected, data.spans) == (None, None)
     assert (data.model, data.model_version, data.source, data.scored_at) == (
         "ombud-scorer",
         "m-0001",
@@ -127,6 +153,11 @@ def test_what_is_said_comes_from_the_row_and_passes_the_schema() -> None:
     )
     wire = said(data, by="classifier", cause="c").wire()
     assert Event[PostScored].model_validate_json(wire).data == data
+
+
+def test_a_row_of_an_older_release_has_one_threshold_for_all() -> None:
+    row = stored(Score({"toxic": 0.75}, 0.75, True)) | {"threshold": 0.4}
+    assert thresholds_of(row, {}) == thresholds_of(row | {"thresholds_hash": None}, {}) == {"overall": 0.4}
 
 
 def test_a_fresh_row_is_not_reviewed() -> None:
