@@ -95,6 +95,15 @@ async def test_a_correction_is_felt_at_once_and_until_it_is_taken_back(
             return dict((await http.post("/predict", json={"inputs": TEXT})).raise_for_status().json())
 
         await eventually(lambda: _no(door), 10)
+        tried = (await http.post("/try", json={"text": TEXT})).raise_for_status().json()
+        for answer in (await door(), tried):
+            assert answer["corrected"].keys() == set(over)
+            assert {word["layer"] for word in answer["corrected"].values()} == {"same"}
+        near = {"id": "n", "text": f"{TEXT} mate"}
+        asked = {"posts": [near, near | {"platform": "forum"}, near | {"platform": "elsewhere"}]}
+        scored = (await http.post("/api/v1/score", json=asked)).raise_for_status().json()["posts"]
+        assert [bool(each["corrected"]) for each in scored] == [False, True, False]
+        assert {word["layer"] for word in scored[1]["corrected"].values()} == {"near"}
         # the read model and the status follow; the history says that a person did it
         post = before["post"]["post_id"]
         status = await eventually(lambda: _status(http, post, "cleared"), 20)

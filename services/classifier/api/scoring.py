@@ -13,6 +13,7 @@ from services.classifier.settings import ClassifierSettings
 from services.classifier.store import Store
 from shared.auth import require
 from shared.errors import Problem
+from shared.events import Provenance
 from shared.ids import NO_NUL
 from shared.runtime import Platform
 from shared.vocabulary import CATEGORIES, Scope
@@ -34,6 +35,7 @@ class Prediction(BaseModel):
     scores: dict[str, float]
     overall: float
     flagged: bool
+    corrected: dict[str, Provenance] = Field({}, description="Categories whose value is a reviewer's word, and whose.")
     model: str
     data_hash: str | None
 
@@ -47,6 +49,9 @@ class PostToScore(BaseModel):
     text: Annotated[str, Field(min_length=1)]
     language: Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$")] | None = Field(
         None, description="Taken and handed back; the local model reads every language alike."
+    )
+    platform: Annotated[str, Field(min_length=1, max_length=64, pattern=NO_NUL)] | None = Field(
+        None, description="With it, corrections of nearly the same text there count, too."
     )
 
 
@@ -66,6 +71,7 @@ class PostScore(BaseModel):
     scores: dict[str, float]
     overall: float
     flagged: bool
+    corrected: dict[str, Provenance] = Field({}, description="Categories whose value is a reviewer's word, and whose.")
 
 
 class Scores(BaseModel):
@@ -159,6 +165,7 @@ def build_router(
             scores=score.scores,
             overall=score.overall,
             flagged=score.flagged,
+            corrected=dict(answer.corrected[0]),
             model=answer.version,
             data_hash=answer.data_hash,
         )
@@ -170,7 +177,7 @@ def build_router(
             raise Problem(422, "too_long", f"Send at most {settings.posts_per_request} posts.", field="posts")
         for at, post in enumerate(wanted.posts):
             check_text(post.text, limit, f"posts.{at}.text")
-        answer = await answering.many([post.text for post in wanted.posts])
+        answer = await answering.many([post.text for post in wanted.posts], [post.platform for post in wanted.posts])
         return Scores(
             model=answer.version,
             data_hash=answer.data_hash,
@@ -182,8 +189,9 @@ def build_router(
                     scores=score.scores,
                     overall=score.overall,
                     flagged=score.flagged,
+                    corrected=dict(corrected),
                 )
-                for post, score in zip(wanted.posts, answer.scores, strict=True)
+                for post, score, corrected in zip(wanted.posts, answer.scores, answer.corrected, strict=True)
             ],
         )
 

@@ -10,6 +10,7 @@ from services.classifier.api.metering import Metered
 from services.classifier.api.scoring import check_text
 from services.classifier.spans import carriers, utf16
 from shared.auth import require
+from shared.events import Provenance
 from shared.language import detect
 from shared.runtime import Platform
 from shared.vocabulary import CATEGORIES, Scope
@@ -65,6 +66,7 @@ class Tried(BaseModel):
     flagged: bool
     flagged_categories: list[str]
     thresholds: dict[str, float]
+    corrected: dict[str, Provenance] = Field({}, description="Categories whose value is a reviewer's word, and whose.")
     language: str | None = Field(description="As detected; null when the text cannot tell.")
     model: str
     data_hash: str | None
@@ -110,6 +112,7 @@ def build_router(platform: Platform, answering: Answering, meter: Metered) -> AP
             flagged=score.flagged,
             flagged_categories=over,
             thresholds=dict(answer.thresholds),
+            corrected=dict(answer.corrected[0]),
             language=detect(text),
             model=answer.version,
             data_hash=answer.data_hash,
