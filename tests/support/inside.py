@@ -96,7 +96,7 @@ def columns_with(file: Path, word: str) -> Iterator[str]:
     """Yield every column that holds a word, whatever its type."""
     for table, columns in tables_of(file).items():
         for column in columns:
-            found = query(file, f"SELECT count(*) FROM {table} WHERE CAST({column} AS TEXT) LIKE '%{word}%'")  # noqa: S608
+            found = query(file, f"SELECT count(*) FROM {table} WHERE CAST(\"{column}\" AS TEXT) LIKE '%{word}%'")  # noqa: S608
             if found[0][0]:
                 yield f"{file.name}: {table}.{column}"
 
