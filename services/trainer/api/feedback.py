@@ -86,6 +86,6 @@ def build_router(store: Store, keys: KeyRing) -> APIRouter:
 
 def _position(cursor: str | None) -> Position | None:
     try:
-        return from_cursor(cursor) if cursor else None
+        return None if cursor is None else from_cursor(cursor)
     except ValueError:
         raise Problem(422, "cursor_invalid", "This is no cursor of ours.", field="cursor") from None
