@@ -26,7 +26,7 @@ PLAIN = 4
 """Most rows of a pattern without any."""
 WORD = "w"
 """The slot of a frame."""
-FRAMES = 4
+FRAMES = 6
 """Hateful frames a word goes into, and as many harmless ones."""
 SIDES: Mapping[str, Split] = {"# held back": "dev", "# taught": "train"}
 

@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 
 from services.trainer import own_rows
-from services.trainer.own_patterns import PROFILES, BadPattern, Group, Pattern, expand, framed, parse, wheel
+from services.trainer.own_patterns import FRAMES, PROFILES, BadPattern, Group, Pattern, expand, framed, parse, wheel
 from services.trainer.rows import IDENTITIES, Row
 from shared.vocabulary import CATEGORIES
 
@@ -242,7 +242,7 @@ def test_a_word_meets_hateful_and_harmless_frames_of_its_kind() -> None:
         (word, each.profile) for each in found for word in ("grim", "sour", "cold", "never") if word in each.text
     )
     assert met == {
-        (word, profile): n for word in ("grim", "sour", "cold") for profile, n in (("hate", 4), ("harsh-other", 2))
+        (word, profile): n for word in ("grim", "sour", "cold") for profile, n in (("hate", FRAMES), ("harsh-other", 2))
     }
     used = Counter(each.text.partition(" ")[2][-1] for each in found if each.profile == "hate")
     assert max(used.values()) - min(used.values()) <= 1
