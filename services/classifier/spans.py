@@ -4,18 +4,17 @@ Invariant: offsets are code points of the raw text, end exclusive, until `utf16`
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+
+from shared.model.explain import Span, carriers
+
+__all__ = ["Span", "carriers", "sentences", "utf16"]
 
 WORD = re.compile(r"\S+")
 CLOSING = "\"'\u201d\u2019»)]*_"
 ENDS = frozenset(".!?\u2026\u3002\uff01\uff1f")
 MOST_SENTENCES = 100
 """More sentences than that share the last span: each one costs a look of the model."""
-LEAST_WEIGHT, LEAST_SHARE = 0.2, 0.7
-"""A word carried a score from this weight on the logit, and this share of the heaviest word's: learning.md section 6;
-chosen on tsd_trial, character F1 0.604 on tsd_test."""
-
-Span = tuple[int, int]
 
 
 def sentences(text: str) -> list[Span]:
@@ -34,22 +33,6 @@ def sentences(text: str) -> list[Span]:
         found.append((begin, end))
     if len(found) > MOST_SENTENCES:
         found[MOST_SENTENCES - 1 :] = [(found[MOST_SENTENCES - 1][0], found[-1][1])]
-    return found
-
-
-def carriers(words: Sequence[tuple[int, int, float]]) -> list[Span]:
-    """Return where the words stand that carried a score, neighbours joined; `words` are (begin, end, weight)."""
-    least = max(LEAST_WEIGHT, LEAST_SHARE * max((weight for _, _, weight in words), default=0.0))
-    found: list[Span] = []
-    before = -2
-    for at, (begin, end, weight) in enumerate(words):
-        if weight < least:
-            continue
-        if at == before + 1:
-            found[-1] = (found[-1][0], end)
-        else:
-            found.append((begin, end))
-        before = at
     return found
 
 

@@ -1,5 +1,6 @@
 """Why a linear model says what it says: what each word and each token of a text adds to the logit. Pure."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -8,6 +9,13 @@ from numpy.typing import NDArray
 
 from shared.model.aligned import align
 from shared.model.text import tokens_of_word, words
+
+LEAST_WEIGHT, LEAST_SHARE = 0.2, 0.7
+"""A word carried a score from this weight on the logit, and this share of the heaviest word's: learning.md section 6;
+chosen on tsd_trial, character F1 0.604 on tsd_test."""
+
+Span = tuple[int, int]
+"""Where a stretch of the raw text begins and ends, in code points."""
 
 
 class Word(NamedTuple):
@@ -50,3 +58,19 @@ def explained(raw: str, weights: NDArray[np.float32], intercept: float) -> Expla
         before, at = word, at + len(names)
     ordered = sorted(ngrams.items(), key=lambda each: (-each[1], each[0]))
     return Explanation(tuple(found), tuple(ordered), intercept)
+
+
+def carriers(words: Sequence[tuple[int, int, float]]) -> list[Span]:
+    """Return where the words stand that carried a score, neighbours joined; `words` are (begin, end, weight)."""
+    least = max(LEAST_WEIGHT, LEAST_SHARE * max((weight for _, _, weight in words), default=0.0))
+    found: list[Span] = []
+    before = -2
+    for at, (begin, end, weight) in enumerate(words):
+        if weight < least:
+            continue
+        if at == before + 1:
+            found[-1] = (found[-1][0], end)
+        else:
+            found.append((begin, end))
+        before = at
+    return found

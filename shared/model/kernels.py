@@ -48,7 +48,7 @@ def _is_digit(sign: int) -> bool:
 
 @compiled
 def _is_name(sign: int) -> bool:
-    return 97 <= sign <= 122 or 48 <= sign <= 57 or sign == 95
+    return 97 <= sign <= 122 or 48 <= sign <= 57 or sign == 95 or sign >= 128
 
 
 @compiled
@@ -118,7 +118,7 @@ def _name(text: np.ndarray, at: int, end: int) -> int:
 @compiled
 def _spaced(text: np.ndarray, at: int, end: int) -> int:
     """Return where four or more single letters that begin here end, or `at` if none do."""
-    if not _is_letter(text[at]) or (at > 0 and (_is_letter(text[at - 1]) or _is_digit(text[at - 1]))):
+    if not _is_letter(text[at]) or (at > 0 and text[at - 1] != 95 and _is_name(text[at - 1])):
         return at
     last, count = at, 1
     while last + 2 < end and _is_letter(text[last + 2]):
@@ -126,7 +126,7 @@ def _spaced(text: np.ndarray, at: int, end: int) -> int:
         if not (between == 32 or between == 46 or between == 45 or between == 95 or between == 42):
             break
         last, count = last + 2, count + 1
-    if last + 1 < end and (_is_letter(text[last + 1]) or _is_digit(text[last + 1])):
+    if last + 1 < end and text[last + 1] != 95 and _is_name(text[last + 1]):
         last, count = last - 2, count - 1
     return last + 1 if count >= 4 else at
 
@@ -165,12 +165,16 @@ def _plainly(text: np.ndarray, at: int, stop: int, into: np.ndarray, to: int) ->
 
 
 @compiled
-def normalise_ascii(source: np.ndarray, one: np.ndarray, two: np.ndarray) -> int:
-    """Write the normalised form of ASCII text without `&` into `one`; return its length."""
+def normalise_simple(source: np.ndarray, one: np.ndarray, two: np.ndarray) -> int:
+    """Write the normalised form of simple text (shared.model.paths.SIMPLE, UTF-8) into `one`; return its length.
+
+    Beyond ASCII there are only Latin letters of two bytes, the first of them 0xC3.
+    """
     end = len(source)
     for i in range(end):
         sign = source[i]
-        two[i] = sign + 32 if 65 <= sign <= 90 else sign
+        upper = 65 <= sign <= 90 or (128 <= sign <= 158 and i > 0 and source[i - 1] == 195)
+        two[i] = sign + 32 if upper else sign
     at = to = 0
     while at < end:  # addresses
         stop = _address(two, at, end)
@@ -189,6 +193,14 @@ def normalise_ascii(source: np.ndarray, one: np.ndarray, two: np.ndarray) -> int
             to, at = to + 1, at + 1
     end, at, to = to, 0, 0
     while at < end:  # runs of equal signs
+        if two[at] == 195:
+            same = at >= 4 and two[at - 2] == 195 and two[at - 4] == 195
+            if not (same and two[at + 1] == two[at - 1] and two[at + 1] == two[at - 3]):
+                one[to] = two[at]
+                one[to + 1] = two[at + 1]
+                to += 2
+            at += 2
+            continue
         if not (at >= 2 and two[at] == two[at - 1] and two[at] == two[at - 2]):
             one[to] = two[at]
             to += 1
@@ -225,24 +237,45 @@ def normalise_ascii(source: np.ndarray, one: np.ndarray, two: np.ndarray) -> int
 
 
 @compiled
-def _bucket(token: np.ndarray, begin: int, end: int) -> int:
-    """Return the bucket of a token as HashingVectorizer counts it: absolute MurmurHash3-32 of seed 0."""
-    c1, c2 = np.uint32(0xCC9E2D51), np.uint32(0x1B873593)
+def _scrambled(k: Any) -> Any:
+    """Return four bytes of a token as MurmurHash3 mixes them in."""
+    k = np.uint32(k * np.uint32(0xCC9E2D51))
+    k = np.uint32((k << np.uint32(15)) | (k >> np.uint32(17)))
+    return np.uint32(k * np.uint32(0x1B873593))
+
+
+@compiled
+def _after_block(h: Any, k: Any) -> Any:
+    """Return the state after four more bytes."""
+    h = np.uint32(h ^ _scrambled(k))
+    h = np.uint32((h << np.uint32(13)) | (h >> np.uint32(19)))
+    return np.uint32(np.uint32(h * np.uint32(5)) + np.uint32(0xE6546B64))
+
+
+@compiled
+def _ended(h: Any, length: int) -> Any:
+    """Return the bucket of a finished hash as HashingVectorizer counts it: the absolute value, by the modulus."""
+    h = np.uint32(h ^ np.uint32(length))
+    h = np.uint32((h ^ (h >> np.uint32(16))) * np.uint32(0x85EBCA6B))
+    h = np.uint32((h ^ (h >> np.uint32(13))) * np.uint32(0xC2B2AE35))
+    h = np.uint32(h ^ (h >> np.uint32(16)))
+    if h == np.uint32(0x80000000):  # -2**31 has no absolute value; scikit-learn sends it here
+        return np.int32((2147483647 - (BUCKETS - 1)) % BUCKETS)
+    if h > np.uint32(0x80000000):
+        h = np.uint32(~h + np.uint32(1))
+    return np.int32(h & np.uint32(BUCKETS - 1))
+
+
+@compiled
+def _bucket(token: np.ndarray, begin: int, end: int) -> Any:
+    """Return the bucket of a token of any length."""
     h = np.uint32(0)
     length = end - begin
     at = begin
     while at + 4 <= end:
-        k = (
-            np.uint32(token[at])
-            | (np.uint32(token[at + 1]) << np.uint32(8))
-            | (np.uint32(token[at + 2]) << np.uint32(16))
-            | (np.uint32(token[at + 3]) << np.uint32(24))
-        )
-        k = np.uint32(k * c1)
-        k = np.uint32((k << np.uint32(15)) | (k >> np.uint32(17)))
-        h = np.uint32(h ^ np.uint32(k * c2))
-        h = np.uint32((h << np.uint32(13)) | (h >> np.uint32(19)))
-        h = np.uint32(np.uint32(h * np.uint32(5)) + np.uint32(0xE6546B64))
+        low = np.uint32(token[at]) | (np.uint32(token[at + 1]) << np.uint32(8))
+        high = np.uint32(token[at + 2]) | (np.uint32(token[at + 3]) << np.uint32(8))
+        h = _after_block(h, low | (high << np.uint32(16)))
         at += 4
     k = np.uint32(0)
     left = end - at
@@ -251,19 +284,33 @@ def _bucket(token: np.ndarray, begin: int, end: int) -> int:
     if left >= 2:
         k = np.uint32(k | (np.uint32(token[at + 1]) << np.uint32(8)))
     if left >= 1:
-        k = np.uint32(k | np.uint32(token[at]))
-        k = np.uint32(k * c1)
-        k = np.uint32((k << np.uint32(15)) | (k >> np.uint32(17)))
-        h = np.uint32(h ^ np.uint32(k * c2))
-    h = np.uint32(h ^ np.uint32(length))
-    h = np.uint32((h ^ (h >> np.uint32(16))) * np.uint32(0x85EBCA6B))
-    h = np.uint32((h ^ (h >> np.uint32(13))) * np.uint32(0xC2B2AE35))
-    h = np.uint32(h ^ (h >> np.uint32(16)))
-    # abs() of the signed hash; -2**31 has none and scikit-learn sends it where the modulus would
-    signed = np.int64(h) if h < np.uint32(0x80000000) else np.int64(h) - np.int64(0x100000000)
-    if signed == -2147483648:
-        return (2147483647 - (BUCKETS - 1)) % BUCKETS
-    return int(abs(signed) % BUCKETS)
+        h = np.uint32(h ^ _scrambled(np.uint32(k | np.uint32(token[at]))))
+    return _ended(h, length)
+
+
+@compiled
+def _pieces_of_ascii(work: np.ndarray, size: int, found: np.ndarray, count: int) -> int:
+    """Write the buckets of the 2 to 5 byte pieces of a framed word whose signs are one byte each."""
+    zero = np.uint32(0)
+    for i in range(size - 1):
+        at = np.uintp(i)
+        k = np.uint32(work[at]) | (np.uint32(work[at + np.uintp(1)]) << np.uint32(8))
+        found[count] = _ended(_scrambled(k), 2)
+        count += 1
+        if i + 2 >= size:
+            break
+        k |= np.uint32(work[at + np.uintp(2)]) << np.uint32(16)
+        found[count] = _ended(_scrambled(k), 3)
+        count += 1
+        if i + 3 >= size:
+            continue
+        h = _after_block(zero, k | (np.uint32(work[at + np.uintp(3)]) << np.uint32(24)))
+        found[count] = _ended(h, 4)
+        count += 1
+        if i + 4 < size:
+            found[count] = _ended(np.uint32(h ^ _scrambled(np.uint32(work[at + np.uintp(4)]))), 5)
+            count += 1
+    return count
 
 
 @compiled
@@ -304,10 +351,13 @@ def buckets(text: np.ndarray, end: int, work: np.ndarray, starts: np.ndarray, fo
         starts[points + 1] = 1 + size
         starts[points + 2] = 2 + size
         count += 1
-        for length in range(2, 6):
-            for first in range(points + 2 - length + 1):
-                found[count] = _bucket(work, starts[first], starts[first + length])
-                count += 1
+        if size == points:
+            count = _pieces_of_ascii(work, size + 2, found, count)
+        else:
+            for first in range(points + 1):
+                for length in range(2, min(5, points + 2 - first) + 1):
+                    found[count] = _bucket(work, starts[first], starts[first + length])
+                    count += 1
         work[0] = 43
         to = 1
         for i in range(before, before_end):
@@ -347,7 +397,7 @@ def score(
             size = ends[row] - begin
             one[:size] = source[begin : ends[row]]
         else:
-            size = normalise_ascii(source[begin : ends[row]], one, two)
+            size = normalise_simple(source[begin : ends[row]], one, two)
         count = buckets(one, size, work, starts, found)
         total[:] = 0.0
         for i in range(count):
@@ -379,7 +429,7 @@ def hashed(source: np.ndarray, ends: np.ndarray, ready: np.ndarray) -> tuple[np.
             size = ends[row] - begin
             one[:size] = source[begin : ends[row]]
         else:
-            size = normalise_ascii(source[begin : ends[row]], one, two)
+            size = normalise_simple(source[begin : ends[row]], one, two)
         count = buckets(one, size, work, starts, found)
         if filled + count > len(all_found):
             larger = np.empty(2 * (filled + count), np.int32)
@@ -394,6 +444,6 @@ def hashed(source: np.ndarray, ends: np.ndarray, ready: np.ndarray) -> tuple[np.
 
 @compiled
 def normalised(source: np.ndarray) -> np.ndarray:
-    """Return the normalised bytes of ASCII text without `&`; for tests and for whoever wants to look."""
+    """Return the normalised bytes of simple text; for tests and for whoever wants to look."""
     one, two = np.empty(ROOM * len(source) + 8, np.uint8), np.empty(ROOM * len(source) + 8, np.uint8)
-    return one[: normalise_ascii(source, one, two)].copy()
+    return one[: normalise_simple(source, one, two)].copy()

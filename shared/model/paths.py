@@ -1,5 +1,6 @@
 """Two ways to the same logits: compiled code where numba is there, scikit-learn's own hashing where it is not."""
 
+import re
 from collections.abc import Sequence
 from importlib.util import find_spec
 from itertools import accumulate
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.model.text import normalise, tokens
+from shared.model.text import folded, normalise, tokens, unified
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -17,6 +18,8 @@ BUCKETS = 2**18
 LANES = 16
 """Columns of the table in memory; the first are the known categories."""
 CACHE_LINE = 64
+SIMPLE = re.compile("[\x00-\x7f\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u00ff]*").fullmatch
+"""Unified texts the compiled normaliser takes: ASCII, and Latin letters that Unicode normalisation leaves alone."""
 
 Floats = NDArray[np.float32]
 
@@ -95,10 +98,14 @@ class Plain:
 
 def _packed(texts: Sequence[str]) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.bool_]]:
     """Return the texts' bytes one after the other, where each ends, and which are normalised already."""
-    plain = [text.isascii() and "&" not in text for text in texts]
-    parts = [(text if simple else normalise(text)).encode() for text, simple in zip(texts, plain, strict=True)]
+    parts, ready = [], []
+    for text in texts:
+        left = text if SIMPLE(text) and "&" not in text else unified(text)
+        done = not SIMPLE(left)
+        parts.append((folded(left) if done else left).encode())
+        ready.append(done)
     ends = np.fromiter(accumulate(map(len, parts)), np.int64, len(parts))
-    return np.frombuffer(b"".join(parts), np.uint8), ends, ~np.array(plain, np.bool_)
+    return np.frombuffer(b"".join(parts), np.uint8), ends, np.array(ready, np.bool_)
 
 
 def best() -> Path:

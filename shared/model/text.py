@@ -72,11 +72,21 @@ STEPS: tuple[Step, ...] = (
 
 def normalise(text: str) -> str:
     """Return a text as the tokens see it: lower case, one space between words, links, names and disguises replaced."""
+    return folded(unified(text))
+
+
+def unified(text: str) -> str:
+    """Return a text with entities, compatibility forms and symbols in plain words: what only some texts need."""
     if "&" in text:
         text = ENTITY.sub(lambda match: html.unescape(match.group()), text)
     if not text.isascii():
         for pattern, change in UNICODE_STEPS:
             text = pattern.sub(lambda match, change=change: change(match.group()), text)  # type: ignore[misc]
+    return text
+
+
+def folded(text: str) -> str:
+    """Return a unified text after the steps that every text goes through."""
     text = text.lower()
     text = ADDRESS.sub(" urlx ", text)
     text = NAME.sub(" userx ", text)
@@ -97,8 +107,8 @@ def tokens_of_word(word: str, before: str) -> list[str]:
     framed = f" {word} "
     pieces = [
         framed[at : at + length]
-        for length in range(SHORTEST_PIECE, LONGEST_PIECE + 1)
-        for at in range(len(framed) - length + 1)
+        for at in range(len(framed) - 1)
+        for length in range(SHORTEST_PIECE, min(LONGEST_PIECE, len(framed) - at) + 1)
     ]
     return [f"={word}", *pieces, f"+{before} {word}"]
 

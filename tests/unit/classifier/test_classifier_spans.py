@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from services.classifier.spans import LEAST_WEIGHT, MOST_SENTENCES, carriers, sentences, utf16
+from services.classifier.spans import MOST_SENTENCES, carriers, sentences, utf16
+from shared.model.explain import LEAST_WEIGHT
 
 texts = some.text(some.characters(codec="utf-8"), max_size=200) | some.text("ab .!?\n\"'😀", max_size=200)
 
