@@ -7,7 +7,7 @@ export OMP_NUM_THREADS := 1
 export OPENBLAS_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 
-.PHONY: run test check format lock bench clean
+.PHONY: run test check format lock bench model clean
 
 run: $(VENV)/.run ## start everything on this machine and show it
 	@$(BIN)/ombud up $(ARGS)
@@ -51,6 +51,9 @@ lock: $(VENV)/.dev ## compile the lock files again; they name no index
 	$(UV_COMPILE) --extra fast -o requirements.lock
 	$(UV_COMPILE) --extra fast --extra postgres --extra otel -c requirements.lock -o requirements-postgres.lock
 	$(UV_COMPILE) --extra fast --extra dev -c requirements-postgres.lock -o requirements-dev.lock
+
+model: $(VENV)/.dev ## make the shipped model, its facts and its card again: make model DATA=FOLDER
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m services.trainer.ship $(DATA)
 
 clean: ## remove what running and testing left behind, but not your data
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -35,6 +35,12 @@ def threshold(probabilities: Numbers, labels: Numbers) -> float:
     return float(steps[best[len(best) // 2]])
 
 
+def rare(probabilities: Numbers, share: float) -> float:
+    """Return the threshold that at most `share` of these probabilities reach, in hundredths, 0.05 to 0.95."""
+    limit = float(np.quantile(probabilities, 1 - share))
+    return min(max(float(np.ceil(limit * 100 + 1e-9) / 100), LEAST), MOST)
+
+
 def calibration_error(probabilities: Numbers, labels: Numbers, weights: Numbers | None = None) -> float:
     """Return the expected calibration error: 15 equal-width bins weighted by count (or by the weights given)."""
     weight = np.ones(len(labels)) if weights is None else weights
