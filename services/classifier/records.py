@@ -120,7 +120,7 @@ def carried(text: str, category: str, explanation: Explanation) -> Carried:
     )
     ngrams = tuple(
         Ngram.model_construct(token=token, weight=round(weight, 3))
-        for token, weight in explanation.ngrams[:NGRAMS]
+        for token, weight in explanation.ngrams(NGRAMS)
         if weight > 0
     )
     return Carried.model_construct(category=category, places=places, ngrams=ngrams)

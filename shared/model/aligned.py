@@ -42,15 +42,17 @@ def align(raw: str) -> Aligned:
 
 
 def _changed(now: Aligned, pattern: re.Pattern[str], change: Callable[[str], str]) -> Aligned:
+    found = [(match.span(), match.group(), change(match.group())) for match in pattern.finditer(now.text)]
+    found = [each for each in found if each[1] != each[2]]  # most words change nothing
+    if not found:
+        return now
     text: list[str] = []
     places: list[Place] = []
     done = 0
-    for match in pattern.finditer(now.text):
-        begin, end = match.span()
-        new = change(match.group())
+    for (begin, end), old, new in found:
         text += now.text[done:begin], new
         places += now.places[done:begin]
-        places += _places(now.places[begin:end], match.group(), new, pattern)
+        places += _places(now.places[begin:end], old, new, pattern)
         done = end
     text.append(now.text[done:])
     places += now.places[done:]
@@ -81,5 +83,7 @@ def _compose(found: str) -> str:
 
 
 def _lower(now: Aligned) -> Aligned:
+    if now.text.isascii():
+        return Aligned(now.text.lower(), now.places)
     places = [place for sign, place in zip(now.text, now.places, strict=True) for _ in sign.lower()]
     return Aligned(now.text.lower(), places)

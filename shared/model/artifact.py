@@ -88,7 +88,7 @@ class Model:
         """
         head = self.categories.index(category)
         found, _ = self.path.buckets([text])
-        return explained(text, self.weights[found, head], float(self.intercepts[head]))
+        return explained(text, found, self.weights[found, head], float(self.intercepts[head]))
 
 
 def dump(model: Model) -> bytes:

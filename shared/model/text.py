@@ -113,6 +113,12 @@ def tokens_of_word(word: str, before: str) -> list[str]:
     return [f"={word}", *pieces, f"+{before} {word}"]
 
 
+def tokens_in(length: int) -> int:
+    """Return how many tokens a word of so many code points has: itself, the pair, and its pieces."""
+    framed = length + 2
+    return 2 + sum(max(framed - size + 1, 0) for size in range(SHORTEST_PIECE, LONGEST_PIECE + 1))
+
+
 def tokens(normalised: str) -> list[str]:
     """Return all tokens of a normalised text: what scikit-learn's HashingVectorizer takes as its analyzer."""
     found: list[str] = []

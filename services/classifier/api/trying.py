@@ -84,7 +84,7 @@ async def _carried(text: str, answer: Answer, categories: list[str]) -> dict[str
         category: Carried(
             spans=[Span(**where(begin, end)) for begin, end in carriers(found[category].words)],
             words=[Word(**where(begin, end), weight=weight) for begin, end, weight in found[category].words],
-            ngrams=[Ngram(token=token, weight=weight) for token, weight in found[category].ngrams[:NGRAMS]],
+            ngrams=[Ngram(token=token, weight=weight) for token, weight in found[category].ngrams(NGRAMS)],
         )
         if category in found
         else Carried(spans=[], words=[], ngrams=[])

@@ -116,8 +116,23 @@ def test_words_and_intercept_add_up_to_the_logit(text: str) -> None:
     for head, category in enumerate(model().categories):
         explanation = model().explain(text, category)
         assert explanation.logit == pytest.approx(model().logits([text])[0, head], abs=1e-3)
-        total = explanation.intercept + sum(weight for _, weight in explanation.ngrams)
+        total = explanation.intercept + sum(weight for _, weight in explanation.ngrams(10**6))
         assert total == pytest.approx(explanation.logit, abs=1e-6)
+
+
+def test_the_strongest_tokens_come_first_and_go_by_their_names() -> None:
+    text = "you absolute fool, you fool"
+    explanation = model().explain(text, "insult")
+    every = explanation.ngrams(10**6)
+    assert set(dict(every)) <= set(tokens(normalise(text)))
+    assert explanation.ngrams(3) == every[:3]
+    assert [value for _, value in every] == sorted((value for _, value in every), reverse=True)
+    assert dict(every)["=fool"] == pytest.approx(
+        2
+        * model().weights[Fast().buckets(["fool"])[0][0], model().categories.index("insult")]
+        / len(tokens(text)) ** 0.5,
+        abs=1e-3,
+    )
 
 
 @pytest.mark.parametrize(
