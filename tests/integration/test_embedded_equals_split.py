@@ -87,7 +87,7 @@ def rows_of(file: Path, table: str, names: dict[str, str]) -> list[dict[str, Any
         row |= {column: None for column in ("metrics",) if column in row and table == "reporter_models"} | {
             column: bool(row[column]) for column in ("run_id",) if column in row
         }
-    return sorted(rows, key=lambda row: orjson.dumps(row, option=orjson.OPT_SORT_KEYS))
+    return sorted(rows, key=lambda row: orjson.dumps(row, bytes.hex, orjson.OPT_SORT_KEYS))
 
 
 async def test_one_process_and_five_give_equal_read_models(tmp_path: Path) -> None:
