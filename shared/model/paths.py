@@ -100,8 +100,9 @@ def _packed(texts: Sequence[str]) -> tuple[NDArray[np.uint8], NDArray[np.int64],
     """Return the texts' bytes one after the other, where each ends, and which are normalised already."""
     parts, ready = [], []
     for text in texts:
-        left = text if SIMPLE(text) and "&" not in text else unified(text)
-        done = not SIMPLE(left)
+        plain = "&" not in text and (text.isascii() or SIMPLE(text) is not None)
+        left = text if plain else unified(text)
+        done = not (plain or SIMPLE(left))
         parts.append((folded(left) if done else left).encode())
         ready.append(done)
     ends = np.fromiter(accumulate(map(len, parts)), np.int64, len(parts))
