@@ -135,7 +135,7 @@ def train(job: Job) -> Result:
         model=model.NAME,
         artifact=artifact,
         data_hash=fingerprint,
-        examples=len(training),
+        examples=int(made.facts["examples"]),
         corrections=int((training["source"] == dataset.CORRECTION).sum()),
         held_out=len(held_out),
         metrics=asdict(candidate),
