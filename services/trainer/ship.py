@@ -80,7 +80,7 @@ def made_with(mix: str, data_hash: str) -> dict[str, Any]:
         "data_hash": data_hash,
         "seed": HYPER.pace.seed,
         "hyper": f"{HYPER.pace.epochs} epochs, rate {HYPER.pace.rate}, l2 {HYPER.pace.l2:g}, own rows weigh "
-        f"{HYPER.own_weight:g} and tweet sets {HYPER.tweet_weight:g}, weights below {HYPER.least_weight:g} are dropped",
+        f"{HYPER.own_weight:g} and tweet sets {HYPER.tweet_weight:g}",
         "normaliser": NORMALISER,
         "numpy": np.__version__,
         "scikit_learn": version("scikit-learn"),

@@ -40,7 +40,6 @@ class Hyper:
     """What a run of the shipped recipe is made with; every number is in the card."""
 
     pace: Pace = Pace()
-    least_weight: float = 0.0
     own_weight: float = 1.0
     tweet_weight: float = 0.6
 
@@ -75,9 +74,7 @@ def learned(train: pd.DataFrame, hyper: Hyper, facts: Mapping[str, Any]) -> Mode
     """Return the model of the training rows before it is calibrated."""
     masked = train.assign(**dict.fromkeys(UNTRAINED, np.nan))
     weights = weighed_down(train, hyper.tweet_weight)
-    raw = fit("hashed", masked, facts=facts, pace=hyper.pace, weights=weights)
-    table = np.where(np.abs(raw.weights) < hyper.least_weight, 0.0, raw.weights).astype(np.float32)
-    return replace(raw, weights=table)
+    return fit("hashed", masked, facts=facts, pace=hyper.pace, weights=weights)
 
 
 def strong(rows: pd.DataFrame, category: str) -> NDArray[np.bool_]:
