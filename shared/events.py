@@ -219,7 +219,10 @@ class PostRated(Payload):
 
 
 class ModelTrained(Payload):
-    """A run ended with a model. `artifact` is the SHA-256 of its bytes in the artifact store."""
+    """A run ended with a model. `artifact` is the SHA-256 of its bytes in the artifact store.
+
+    `stage` says how far it is: candidate, shadow, champion, retired or refused. It is said again when that changes.
+    """
 
     run_id: str
     kind: ModelKind = ModelKind.GLOBAL
@@ -231,6 +234,7 @@ class ModelTrained(Payload):
     examples: int = 0
     corrections: int = 0
     trained_at: AwareDatetime
+    stage: str | None = None
 
     def subject(self) -> str:
         """Return the id of what the fact is about."""
@@ -238,7 +242,7 @@ class ModelTrained(Payload):
 
 
 class ModelPromoted(Payload):
-    """The gate passed: this version scores from now on."""
+    """The gate passed: this version scores from now on. `layer` says why: replay, refit, rollback or start."""
 
     run_id: str
     kind: ModelKind = ModelKind.GLOBAL
@@ -248,6 +252,7 @@ class ModelPromoted(Payload):
     replaces: str | None = None
     reasons: tuple[str, ...] = ()
     promoted_at: AwareDatetime
+    layer: str | None = None
 
     def subject(self) -> str:
         """Return the id of what the fact is about."""

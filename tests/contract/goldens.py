@@ -8,7 +8,13 @@ import orjson
 from shared.events import Payload
 
 GOLDEN = Path(__file__).parents[1] / "golden"
-FURTHER = {"PostCorrected": ("weak",), "PostDeleted": ("hidden",), "PostScored": ("fallback", "corrected")}
+FURTHER = {
+    "ModelPromoted": ("layered",),
+    "ModelTrained": ("staged",),
+    "PostCorrected": ("weak",),
+    "PostDeleted": ("hidden",),
+    "PostScored": ("fallback", "corrected"),
+}
 """Further examples by event: what its first full example, which nobody edits, has no field for."""
 
 

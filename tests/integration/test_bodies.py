@@ -44,7 +44,7 @@ async def ask(
     while sent < most and not answer.done():
         writer.write(b"%x\r\n%s\r\n" % (len(piece), piece))
         sent += len(piece)
-        await asyncio.sleep(0)  # a server that reads on fills no buffer here: without a pause its answer is never looked at
+        await asyncio.sleep(0)  # a server that reads on fills no buffer: without a pause its answer is not looked at
         while writer.transport.get_write_buffer_size() > len(piece) and not answer.done():
             await asyncio.sleep(0.002)
     lines = (await asyncio.wait_for(answer, 10)).decode().split("\r\n")
