@@ -160,5 +160,6 @@ def correction_row(corrected: PostCorrected, erased: Mapping[str, datetime]) -> 
         "reviewer": corrected.reviewer,
         "standing": corrected.standing.value,
         "retracts": corrected.retracts,
+        "weak": corrected.weak,
         "corrected_at": corrected.corrected_at,
     }

@@ -331,7 +331,7 @@ def _standing() -> tuple[ColumnElement[bool], ...]:
 
 
 def _known() -> Select[Any]:
-    known = posts.c.text.label("post_text"), posts.c.language.label("post_language"), posts.c.revision
+    known = posts.c.text.label("post_text"), posts.c.language.label("post_language"), posts.c.revision, posts.c.platform
     joined = corrections.outerjoin(posts, posts.c.post_id == corrections.c.post_id)
     return select(corrections, *known).select_from(joined)
 
@@ -369,4 +369,7 @@ def _correction(row: Row[Any]) -> Correction:
         post_language=row.post_language,
         post_revision=row.revision or 0,
         feedback_type=FeedbackType(row.feedback_type),
+        weak=bool(row.weak),
+        reviewer=row.reviewer,
+        platform=row.platform,
     )

@@ -42,6 +42,7 @@ corrections = Table(
     Column("reviewer", String),
     Column("standing", String, nullable=False),
     Column("retracts", String),
+    Column("weak", Boolean),
     Column("corrected_at", Moment, nullable=False),
     Column("first_run_id", String(36)),
     Column("learned_by", String),

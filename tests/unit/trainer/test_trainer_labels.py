@@ -75,3 +75,10 @@ def test_a_post_edited_after_the_correction_lends_it_no_text() -> None:
     given = word("a", text=None, post_id="p", expected=("insult",), post_text="new words", post_revision=edited)
     assert taught(given) == {}
     assert taught(word("a", minute=1, text=None, expected=("insult",), post_text="new", post_revision=edited))
+
+
+def test_a_lesson_knows_who_said_it_where_and_whether_it_is_a_guess() -> None:
+    given = word("a", expected=("insult",), reviewer="r", platform="forum", weak=True, post_language="nl")
+    (lesson,) = lessons([given])
+    assert (lesson.person, lesson.community, lesson.language) == ("r", "forum", "nl")
+    assert (lesson.weak, lesson.said_at) == (True, NOON)

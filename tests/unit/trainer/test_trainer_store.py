@@ -105,6 +105,16 @@ async def test_a_snapshot_joins_corrections_with_their_posts(store, handlers) ->
     }
 
 
+async def test_a_snapshot_says_who_guessed_and_where(store, handlers) -> None:
+    await handlers.on_post_scored([scored("p")])
+    await handlers.on_post_corrected([corrected("a", "p", weak=True, reviewer="r"), corrected("b", "p")])
+    _, material = await store.snapshot(await claimed(store))
+    assert {(each.weak, each.reviewer, each.platform) for each in material} == {
+        (True, "r", "test"),
+        (False, None, "test"),
+    }
+
+
 async def test_the_first_model_that_learned_from_a_correction_stays_its_model(store, handlers, rows) -> None:
     await handlers.on_post_corrected([corrected("a", "p"), corrected("b", "q")])
     first = await claimed(store)
