@@ -49,8 +49,10 @@ UV_COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --gener
 
 lock: $(VENV)/.dev ## compile the lock files again; they name no index
 	$(UV_COMPILE) --extra fast -o requirements.lock
-	$(UV_COMPILE) --extra fast --extra postgres --extra otel -c requirements.lock -o requirements-postgres.lock
+	$(UV_COMPILE) --extra fast --extra postgres --extra otel --extra mlflow -c requirements.lock -o requirements-postgres.lock
 	$(UV_COMPILE) --extra fast --extra dev -c requirements-postgres.lock -o requirements-dev.lock
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
+		--group pyproject.toml:mlflow-server -c requirements-postgres.lock -o requirements-mlflow.lock
 
 model: $(VENV)/.dev ## make the shipped model, its facts and its card again: make model DATA=FOLDER
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m services.trainer.ship $(DATA)
