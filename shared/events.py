@@ -206,22 +206,70 @@ class PostCorrected(Payload):
 
 
 class PostRated(Payload):
-    """One person's own judgement of a post: 0 (fine) to 4 (very toxic), or None for unsure."""
+    """One person's own judgement of a post: 0 (fine) to 4 (very toxic), or None for unsure.
+
+    `model` is the opaque id of one of the person's named models; absent: the model everybody has.
+    """
 
     post_id: str
     rater: str
     rating: Annotated[int, Field(ge=0, le=4)] | None = None
     rated_at: AwareDatetime
+    model: str | None = None
 
     def subject(self) -> str:
         """Return the id of what the fact is about."""
         return self.post_id
 
 
+class Offset(BaseModel):
+    """How much higher one person rates the posts of one topic than their own model says: mean and standard deviation.
+
+    `labels` counts the ratings of that topic; without any there is no offset.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    topic: int
+    labels: int
+    mean: float
+    sd: float
+
+
+class Posterior(BaseModel):
+    """One person's judgement as a distribution over weights: rating = features x weights + noise.
+
+    `model` is the opaque id of a named model, absent for the one everybody has; of several versions the highest counts.
+    `basis` says what the features are: those of the population artefact `population`, or, before there is one, a one
+    and the system's own score on the scale 0-4. `covariance` is the lower triangle, row by row; `noise` the variance
+    of one rating. `errors` and `baselines` are figures over the person's own ratings, each left out in turn.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    rater: str
+    model: str | None = None
+    version: int
+    basis: Literal["population", "system"] = "population"
+    population: str | None = None
+    weights: tuple[float, ...]
+    covariance: tuple[float, ...]
+    noise: float
+    labels: int
+    unsure: int = 0
+    status: str
+    errors: dict[str, float] = {}
+    baselines: dict[str, float] = {}
+    offsets: tuple[Offset, ...] = ()
+
+
 class ModelTrained(Payload):
     """A run ended with a model. `artifact` is the SHA-256 of its bytes in the artifact store.
 
     `stage` says how far it is: candidate, shadow, champion, retired or refused. It is said again when that changes.
+    A personal model needs no run: `run_id` is its own id then, and `posterior` is all there is of it. `foundation` says
+    that the artifact judges nothing by itself: it is what personal models stand on (`population`, kind personal), or
+    what topic models stand on (`topics`, kind topic).
     """
 
     run_id: str
@@ -235,6 +283,8 @@ class ModelTrained(Payload):
     corrections: int = 0
     trained_at: AwareDatetime
     stage: str | None = None
+    posterior: Posterior | None = None
+    foundation: Literal["population", "topics"] | None = None
 
     def subject(self) -> str:
         """Return the id of what the fact is about."""

@@ -82,12 +82,16 @@ class LineIn(BaseModel):
 
 
 class RatingIn(BaseModel):
-    """One person's own judgement of a post: 0 (fine) to 4 (very toxic); null is unsure."""
+    """One person's own judgement of a post: 0 (fine) to 4 (very toxic); null is unsure.
+
+    `model` is an opaque id that the person chose for one more model of their judgement; without it, the one everybody has.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
     post_id: Name
     rating: Annotated[int, Field(ge=0, le=4, strict=True)] | None
+    model: Annotated[str, Field(pattern="^[A-Za-z0-9_-]{1,64}$")] | None = None
     timestamp: Moment | None = None
 
 
@@ -145,4 +149,10 @@ def corrected(feedback: FeedbackIn, *, correction_id: str, reviewer: str, now: d
 
 def rated(rating: RatingIn, *, rater: str, now: datetime) -> PostRated:
     """Return one person's judgement."""
-    return PostRated(post_id=rating.post_id, rater=rater, rating=rating.rating, rated_at=aware(rating.timestamp, now))
+    return PostRated(
+        post_id=rating.post_id,
+        rater=rater,
+        rating=rating.rating,
+        rated_at=aware(rating.timestamp, now),
+        model=rating.model,
+    )

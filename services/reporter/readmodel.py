@@ -10,7 +10,7 @@ from typing import Any
 
 from shared.events import ModelPromoted, ModelTrained, PostCorrected, PostDeleted, PostScored, PostStatusChanged
 from shared.thresholds import decisive, over
-from shared.vocabulary import CATEGORIES, Visibility
+from shared.vocabulary import CATEGORIES, ModelKind, Visibility
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
@@ -189,7 +189,10 @@ def hidings(said: Iterable[PostDeleted]) -> dict[tuple[str, str], Row]:
 
 
 def trained_rows(said: Iterable[ModelTrained]) -> list[Row]:
-    """Return the columns that training fills, one row per version."""
+    """Return the columns that training fills, one row per version of a model for all.
+
+    A person's own model has a version per rating, and is nobody else's to read.
+    """
     rows = {
         each.model_version: {
             "version": each.model_version,
@@ -202,6 +205,7 @@ def trained_rows(said: Iterable[ModelTrained]) -> list[Row]:
             "trained_at": each.trained_at,
         }
         for each in said
+        if each.kind is ModelKind.GLOBAL
     }
     return [rows[key] for key in sorted(rows)]
 

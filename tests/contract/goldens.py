@@ -10,9 +10,10 @@ from shared.events import Payload
 GOLDEN = Path(__file__).parents[1] / "golden"
 FURTHER = {
     "ModelPromoted": ("layered",),
-    "ModelTrained": ("staged",),
+    "ModelTrained": ("staged", "personal", "population"),
     "PostCorrected": ("weak",),
     "PostDeleted": ("hidden",),
+    "PostRated": ("named",),
     "PostScored": ("fallback", "corrected"),
 }
 """Further examples by event: what its first full example, which nobody edits, has no field for."""

@@ -10,7 +10,7 @@ import pytest
 from services.reporter.readmodel import categories_of, flagged_mask, score_rank
 from services.reporter.tables import metadata
 from shared.db import Database
-from shared.vocabulary import CATEGORIES, Status, Verdict
+from shared.vocabulary import CATEGORIES, ModelKind, Status, Verdict
 from tests.unit.reporter.conftest import Reporter, Say, minute
 
 
@@ -126,6 +126,14 @@ async def test_a_model_is_known_whichever_word_of_it_comes_first(reporter: Repor
         live = await reporter.store.live_model(connection)
     assert live is not None
     assert (live.version, live.metrics, live.promoted_at) == ("v2", {"auc": 0.91}, minute(5))
+
+
+async def test_a_persons_own_model_is_not_kept_here(reporter: Reporter, say: Say) -> None:
+    theirs = say.trained("v3")
+    await reporter.hear(theirs.model_copy(update={"data": theirs.data.model_copy(update={"kind": ModelKind.PERSONAL})}))
+    await reporter.hear(say.trained("v4"))
+    everything = await reporter.everything()
+    assert "'v4'" in everything and "'v3'" not in everything
 
 
 async def test_going_back_to_an_older_model_makes_it_live_again(reporter: Reporter, say: Say) -> None:
