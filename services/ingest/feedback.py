@@ -84,7 +84,7 @@ class LineIn(BaseModel):
 class RatingIn(BaseModel):
     """One person's own judgement of a post: 0 (fine) to 4 (very toxic); null is unsure.
 
-    `model` is an opaque id that the person chose for one more model of their judgement; without it, the one everybody has.
+    `model` is an opaque id the person chose for one more model of their judgement; without it, the one everybody has.
     """
 
     model_config = ConfigDict(extra="forbid")
