@@ -52,6 +52,10 @@ class Learned:
     squares: NDArray[np.float32]
 
 
+Watch = Callable[[int, Learned], None]
+"""Sees, after each epoch (from 0), what is known by then; it changes nothing and may raise to end the learning."""
+
+
 def nothing(buckets: int, heads: int) -> Learned:
     """Return what is known before the first row."""
     shape = (buckets, heads)
@@ -60,8 +64,8 @@ def nothing(buckets: int, heads: int) -> Learned:
     )
 
 
-def learn(start: Learned, material: Material, pace: Pace) -> Learned:
-    """Return what is known after learning; what is given stays as it is."""
+def learn(start: Learned, material: Material, pace: Pace, watch: Watch | None = None) -> Learned:
+    """Return what is known after learning; what is given stays as it is. `watch` sees every epoch's end."""
     table, intercepts, squares = (np.array(each, np.float32) for each in (start.table, start.intercepts, start.squares))
     intercept_squares = np.full(intercepts.shape, FIRST_STEP_INTERCEPTS, np.float32)
     order = np.random.default_rng(pace.seed).permutation(len(material.labels))
@@ -82,6 +86,8 @@ def learn(start: Learned, material: Material, pace: Pace) -> Learned:
             np.float32(pace.l2),
             pace.intercepts,
         )
+        if watch is not None:
+            watch(turn, Learned(table, intercepts, squares))
     return Learned(table, intercepts, squares)
 
 

@@ -1,7 +1,8 @@
 """Recipes by name, and how examples become a model. The same examples and seed give the same scores.
 
-There is one recipe, `hashed`: the table of shared.model learned by AdaGrad. A model is made from nothing (`fit`: what
-the shipped one comes from) or goes on from another one (`replay`: what corrections do).
+`hashed` is the table of shared.model learned by AdaGrad; `sgd` and `logistic` are scikit-learn's heads on the same
+vectors, to compare with. A model is made from nothing (`fit`: what the shipped one comes from) or goes on from another
+one (`replay`: what corrections do).
 """
 
 from collections.abc import Mapping
@@ -11,7 +12,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from services.trainer.learning import Learned, Pace, learn, material, nothing
+from services.trainer.heads import fit_heads
+from services.trainer.hyper import HYPER, Hyper
+from services.trainer.learning import Learned, Pace, Watch, learn, material, nothing
 from services.trainer.runs import RecipeName
 from shared.model import Model
 from shared.model.paths import BUCKETS, Path, best, vectors
@@ -39,29 +42,34 @@ def fit(
     table: pd.DataFrame,
     *,
     facts: Mapping[str, Any],
-    pace: Pace | None = None,
+    hyper: Hyper = HYPER,
     weights: NDArray[np.float64] | None = None,
     path: Path | None = None,
+    watch: Watch | None = None,
 ) -> Model:
     """Return a model of the examples in `table`, uncalibrated; categories without five of each class stay unknown.
 
-    `weights` (rows, 12) overrides the table's one weight per row. Raises TooLittleData if there is no such category.
+    `weights` (rows, 12) overrides the table's one weight per row; `watch` sees the epochs of a recipe that has any.
+    Raises TooLittleData if there is no such category.
     """
-    path, pace = path or best(), pace or Pace()
+    path = path or best()
     taught = [category for category in CATEGORIES if _enough(table[category])]
     if not taught:
         raise TooLittleData(f"no category has {FEWEST} examples of both classes")
     columns = [CATEGORIES.index(category) for category in taught]
     each = _weights(table) if weights is None else weights
-    rows = material(vectors(path, table["text"].tolist()), table[taught].to_numpy(float), each[:, columns])
-    learned = learn(nothing(BUCKETS, len(taught)), rows, pace)
+    seen, labels, mine = vectors(path, table["text"].tolist()), table[taught].to_numpy(float), each[:, columns]
+    if name == "hashed":
+        learned = learn(nothing(BUCKETS, len(taught)), material(seen, labels, mine), hyper.pace, watch)
+    else:
+        learned = fit_heads(name, seen, labels, mine, hyper)
     return Model(
         tuple(taught),
         learned.table,
         learned.intercepts,
         np.tile(AS_IT_IS, (len(taught), 1)),
         dict.fromkeys(taught, FLAGGED_AT),
-        {"recipe": name, "seed": pace.seed, **facts},
+        {"recipe": name, "seed": hyper.pace.seed, **facts},
         np.median(learned.squares, axis=1),
         path,
     )
@@ -115,6 +123,9 @@ def _widened(start: Model, heads: int) -> Learned:
 
 
 def _weights(table: pd.DataFrame) -> NDArray[np.float64]:
+    names = [f"weight_{category}" for category in CATEGORIES]
+    if names[0] in table:
+        return table[names].to_numpy(float)
     return np.tile(table["weight"].to_numpy(float)[:, None], (1, len(CATEGORIES)))
 
 

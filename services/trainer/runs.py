@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from services.trainer.labels import Correction
 
-RecipeName = Literal["hashed"]
+RecipeName = Literal["hashed", "sgd", "logistic"]
 
 MOST_ATTEMPTS = 3
 OWNER_GONE_S = 30.0

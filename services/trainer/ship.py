@@ -21,11 +21,12 @@ from services.trainer import own_patterns
 from services.trainer.calibration import calibration_error
 from services.trainer.card import SOURCES, card
 from services.trainer.figures import judged
+from services.trainer.hyper import HYPER, Hyper
 from services.trainer.judging.checks import checks
 from services.trainer.sets.fingerprints import data_hashes
 from services.trainer.sets.folder import MixName
 from services.trainer.sets.mix import load_mix
-from services.trainer.shipping import BASE_RATE, ENOUGH, HYPER, Hyper, learned, made, strong
+from services.trainer.shipping import BASE_RATE, ENOUGH, learned, made, strong
 from shared.ids import digest
 from shared.model import Model, dump, load
 from shared.model.text import NORMALISER
@@ -49,7 +50,7 @@ def ship(
     quick: Annotated[bool, typer.Option(help="Only the artifact: no baseline, no left-out figures, no card.")] = False,
 ) -> None:
     """Train, calibrate and judge the shipped model; print its digest."""
-    table = load_mix(data, mix, own_weight=HYPER.own_weight, held_out=held_out or ())  # type: ignore[arg-type]
+    table = load_mix(data, mix, own_weight=1.0, held_out=held_out or ())  # type: ignore[arg-type]
     train, dev = table[table["split"] == "train"], table[table["split"] == "dev"]
     hashes = data_hashes(table)
     model = made(train, dev, HYPER, {"data_hash": hashes["all"], "mix": mix, "examples": len(train)})
