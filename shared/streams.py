@@ -35,7 +35,7 @@ FLOW: Mapping[str, Stream] = {
             holds_text=True,
         ),
         Stream("posts.rated", events.PostRated, "ingest", ("trainer",)),
-        Stream("models.trained", events.ModelTrained, "trainer", ("reporter",)),
+        Stream("models.trained", events.ModelTrained, "trainer", ("classifier", "reporter")),
         Stream("models.promoted", events.ModelPromoted, "trainer", ("classifier", "reporter")),
         Stream("posts.status_changed", events.PostStatusChanged, "auditor", ("reporter",)),
         Stream("reports.completed", events.ReportCompleted, "reporter", ("reporter",)),

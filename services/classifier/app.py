@@ -7,7 +7,7 @@ import structlog
 
 from services.classifier.analysis import Analysis
 from services.classifier.answering import Answering
-from services.classifier.api import moderations, perspective, scoring, trying
+from services.classifier.api import moderations, perspective, scoring, trying, watching
 from services.classifier.api.metering import metered
 from services.classifier.asking import Asking
 from services.classifier.backfill import Backfill
@@ -23,6 +23,8 @@ from services.classifier.policy import Mode
 from services.classifier.pricing import BATCH_DISCOUNT
 from services.classifier.rescoring import Rescoring
 from services.classifier.settings import ClassifierSettings
+from services.classifier.shadow_store import ShadowStore
+from services.classifier.shadowing import Shadowing
 from services.classifier.speaking import Speaking
 from services.classifier.store import Store
 from services.classifier.tables import metadata
@@ -53,7 +55,10 @@ def build(platform: Platform) -> Service:
     analysis = Analysis(questions, store, telling, Analyst(settings), settings)
     asks = settings.asks is not Mode.LOCAL
     asking = Asking(settings, analysis, questions) if asks else None
-    handlers = Handlers(store, live, speaking, felt, Correcting(store, override_store, speaking), asking)
+    shadows = ShadowStore(database)
+    correcting = Correcting(store, override_store, speaking)
+    handlers = Handlers(store, live, speaking, felt, correcting, shadows, settings, asking)
+    shadowing = Shadowing(shadows, live, platform.artifacts, settings)
     rescoring = Rescoring(store, live, speaking, platform.publisher, settings)
     answering, meter = Answering(live, felt, settings), metered(settings)
     bulk = Bulk(questions, telling, analysis, Analyst(settings, prices=settings.prices.times(BATCH_DISCOUNT)), settings)
@@ -94,11 +99,13 @@ def build(platform: Platform) -> Service:
             trying.build_router(platform, answering, meter),
             perspective.build_router(platform, settings, answering, meter),
             moderations.build_router(platform, answering, meter),
+            watching.build_router(platform, shadows),
         ],
         hears={
             "posts.ingested": handlers.on_post_ingested,
             "posts.deleted": handlers.on_post_deleted,
             "posts.corrected": handlers.on_post_corrected,
+            "models.trained": handlers.on_model_trained,
             "models.promoted": handlers.on_model_promoted,
         },
         settings=settings,
@@ -106,6 +113,7 @@ def build(platform: Platform) -> Service:
         loops=[
             Loop("live_model", settings.swap_every_s, rescoring.follow),
             Loop("rescoring", settings.swap_every_s, rescoring.step),
+            Loop("shadow", settings.swap_every_s, shadowing.step),
             Loop("overrides", settings.swap_every_s, felt.follow),
             Loop("text_keys", 30.0, filling),
             Loop("tombstones", 30.0, store.mop),

@@ -43,9 +43,15 @@ class Correcting:
             return {}
         # 2. the posts with these texts, as they are stored now, but for those that are erased by now
         first = {event.data.post_id for event in events if event.data.post_id}
-        rows = await self._overrides.posts_with(speaker, first)
-        scores = await self._overrides.newest_scores([row["post_id"] for row in rows])
-        found = [(row["text_key"], scores[row["post_id"]], post_of(row)) for row in rows if row["post_id"] in scores]
+        rows = {row["post_id"]: row for row in await self._overrides.posts_with(speaker, first)}
+        because = {name: row["text_key"] for name, row in rows.items()}
+        # and those that were nearly the same as a text whose word is taken back
+        taken = {event.data.retracts for event in events if event.data.retracts} & touched.keys()
+        for correction, row in await self._overrides.posts_near(taken) if taken else ():
+            if row["post_id"] not in rows:
+                rows[row["post_id"]], because[row["post_id"]] = row, touched[correction][0]
+        scores = await self._overrides.newest_scores(list(rows))
+        found = [(because[name], scores[name], post_of(row)) for name, row in rows.items() if name in scores]
         erased = await self._store.erased_among({name for *_, post in found for name in _subjects(post)})
         found = [each for each in found if not erased.keys() & _subjects(each[2])]
         # 3. speak

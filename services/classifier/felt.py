@@ -16,7 +16,7 @@ from prometheus_client import Counter, Gauge
 from services.classifier.live_model import LiveModel
 from services.classifier.near import LONGEST, Near, Seen, seen
 from services.classifier.override_store import OverrideStore, Place
-from services.classifier.overrides import SAME, Override, Words, as_near, fingerprint, is_about, standing
+from services.classifier.overrides import NEAR, SAME, Override, Words, as_near, fingerprint, is_about, standing
 from services.classifier.settings import ClassifierSettings
 from shared.events import Post
 from shared.model import Model
@@ -91,7 +91,13 @@ class Felt:
         for each in near:
             if each.key is not None and each.key not in keys:
                 by_key.setdefault(each.key, []).append(each)
-        return self._joined(same, self._near(pairs, communities, by_key))
+        joined = self._joined(same, self._near(pairs, communities, by_key))
+        pairs_of_words = zip(posts, joined, strict=True)
+        near_by = {
+            (w.correction_id, post.post_id) for post, words in pairs_of_words for w in words.values() if w.layer == NEAR
+        }
+        await self._store.note_near(near_by)  # whoever takes the word back asks for them
+        return joined
 
     def words_on(self, texts: Sequence[str], communities: Sequence[str | None] | None = None) -> list[Words]:
         """Return whose word stands on texts of nobody's, from memory; without a community only on equal texts."""

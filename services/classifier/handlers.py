@@ -10,15 +10,17 @@ from services.classifier.asking import Asking
 from services.classifier.correcting import Correcting
 from services.classifier.felt import Felt
 from services.classifier.live_model import LiveModel
-from services.classifier.records import post_of, post_row, run_row, score_row
+from services.classifier.records import REPLAY, post_of, post_row, rescore_row, run_row, score_row
 from services.classifier.scoring import newest, scores_of
+from services.classifier.settings import ClassifierSettings
+from services.classifier.shadow_store import ShadowStore
 from services.classifier.speaking import Speaking
 from services.classifier.store import Known, Store
 from shared.artifacts import BadArtifact
 from shared.bus.commit import Again, Dead, Done, Outcome
 from shared.bus.erasures import author_subject
 from shared.clock import utcnow
-from shared.events import Event, ModelPromoted, Post, PostCorrected, PostDeleted, PostIngested, caused
+from shared.events import Event, ModelPromoted, ModelTrained, Post, PostCorrected, PostDeleted, PostIngested, caused
 from shared.vocabulary import ModelKind
 
 SCORED = Counter("ombud_classifier_scored_posts", "Posts scored, by whether they were flagged.", ["flagged"])
@@ -73,6 +75,8 @@ class Handlers:
         speaking: Speaking,
         felt: Felt,
         correcting: Correcting,
+        shadows: ShadowStore,
+        settings: ClassifierSettings,
         asking: Asking | None = None,
     ) -> None:
         self._store = store
@@ -80,6 +84,8 @@ class Handlers:
         self._speaking = speaking
         self._felt = felt
         self._correcting = correcting
+        self._shadows = shadows
+        self._settings = settings
         self._asking = asking
 
     async def on_post_ingested(self, events: list[Event[PostIngested]]) -> Sequence[Outcome]:
@@ -192,11 +198,22 @@ class Handlers:
             for event in events
         ]
 
+    async def on_model_trained(self, events: list[Event[ModelTrained]]) -> Sequence[Outcome]:
+        """Let a model that is to be watched score beside the one in force, and end that for one that is refused."""
+        for trained in (event.data for event in events):
+            if trained.kind is ModelKind.GLOBAL and trained.stage == "shadow" and trained.artifact is not None:
+                name, back = trained.model_version, self._settings.shadow_begins_with
+                await self._shadows.begin(name, trained.model, trained.artifact, utcnow(), back=back)
+            elif trained.kind is ModelKind.GLOBAL and trained.stage in ("refused", "retired"):
+                await self._shadows.end(trained.model_version, trained.stage, utcnow())
+        return [Done()] * len(events)
+
     async def on_model_promoted(self, events: list[Event[ModelPromoted]]) -> Sequence[Outcome]:
         """Put the model in force and ask for new scores of older posts."""
-        return [await self._promote(event.data) for event in events]
+        return [await self._promote(event) for event in events]
 
-    async def _promote(self, promoted: ModelPromoted) -> Outcome:
+    async def _promote(self, event: Event[ModelPromoted]) -> Outcome:
+        promoted = event.data
         if promoted.kind is not ModelKind.GLOBAL:
             return Done()
         row = {
@@ -211,7 +228,10 @@ class Handlers:
             return Again("the artifact is not here yet", "FileNotFoundError")
         except BadArtifact as error:
             return Dead(f"the artifact is no model of ours: {error}", "BadArtifact")
-        await self._store.promote(row, run_row("rescore", promoted.model, promoted.model_version, utcnow()))
+        run = rescore_row(promoted, event.id, utcnow(), self._settings.replay_rescores)
+        await self._store.promote(row, run, goes_on=promoted.layer == REPLAY)
+        if promoted.layer != REPLAY:
+            await self._shadows.end(None, promoted.model_version, utcnow())
         live = await self._store.live_model()
         if live is not None:
             await self._live.swap(live.model, live.model_version, live.artifact)

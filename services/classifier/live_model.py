@@ -70,6 +70,7 @@ class LiveModel:
     def __init__(self, artifacts: ArtifactStore) -> None:
         self._artifacts = artifacts
         self._loaded: Loaded | None = None
+        self._checked: tuple[str, Model] | None = None
 
     def get(self) -> Loaded:
         """Return the model in force. Raises Unavailable until the first one was promoted."""
@@ -88,11 +89,11 @@ class LiveModel:
         return self._loaded.version if self._loaded else None
 
     async def check(self, artifact: str) -> None:
-        """Load an artifact without using it.
+        """Load an artifact without using it; the swap that follows need not load it again.
 
         Raises FileNotFoundError if it is not here yet and BadArtifact if it is not a model of ours.
         """
-        await asyncio.to_thread(lambda: load(self._artifacts.get(artifact)))
+        self._checked = artifact, await self._load(artifact)
 
     async def swap(self, name: str, version: str, artifact: str) -> None:
         """Load an artifact and put it in force.
@@ -100,11 +101,16 @@ class LiveModel:
         Raises FileNotFoundError if it is not here yet and BadArtifact if it is not a model of ours.
         """
         if version == self.version:
+            self._checked = None
             return
-        model = await asyncio.to_thread(lambda: load(self._artifacts.get(artifact)))
+        checked, self._checked = self._checked, None
+        model = checked[1] if checked and checked[0] == artifact else await self._load(artifact)
         await asyncio.to_thread(model.score, [""])  # the first call of a process compiles
         before, self._loaded = self.version, Loaded(name, version, artifact, model)
         if before:
             LIVE.remove(before)
         LIVE.labels(version).set(1)
         log.info("model swapped", version=version, before=before)
+
+    async def _load(self, artifact: str) -> Model:
+        return await asyncio.to_thread(lambda: load(self._artifacts.get(artifact)))

@@ -12,7 +12,7 @@ from sqlalchemy import and_, case, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.classifier.overrides import Override, decides, fingerprint, is_about
-from services.classifier.tables import counters, overrides, posts, retractions, scores
+from services.classifier.tables import counters, near_words, overrides, posts, retractions, scores
 from shared.db import Database, chunks, insert_new
 from shared.events import PostCorrected
 
@@ -114,6 +114,26 @@ class OverrideStore:
         async with self._database.read() as at:
             rows = await at.execute(select(overrides).where(mine, overrides.c.retracted_at.is_(None)))
             return [_override(row) for row in rows.all()]
+
+    async def note_near(self, words: Collection[tuple[str, str]]) -> None:
+        """Remember which (correction, post) pairs a word on a nearly equal text was said for."""
+        if words:
+            async with self._database.begin() as at:
+                rows = [{"correction_id": name, "post_id": post_id} for name, post_id in sorted(words)]
+                await insert_new(at, near_words, rows)
+
+    async def posts_near(self, correction_ids: Collection[str]) -> list[tuple[str, dict[str, Any]]]:
+        """Return (correction, post) pairs: the posts that still have a text of those these words were said for."""
+        question = (
+            select(near_words.c.correction_id, posts)
+            .join(posts, posts.c.post_id == near_words.c.post_id)
+            .where(near_words.c.correction_id.in_(list(correction_ids)), posts.c.text.is_not(None))
+            .order_by(posts.c.seen_at.desc(), posts.c.post_id)
+            .limit(POSTS_AT_ONCE)
+        )
+        async with self._database.read() as at:
+            rows = [dict(row._mapping) for row in (await at.execute(question)).all()]
+        return [(row.pop("correction_id"), row) for row in rows]
 
     async def touched_by(self, correction_ids: Collection[str]) -> dict[str, tuple[bytes, datetime]]:
         """Return correction id -> the key it is about and when its last change was felt, whether it stands or not."""

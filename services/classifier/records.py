@@ -10,7 +10,7 @@ from services.classifier.overrides import Corrected, fingerprint
 from services.classifier.policy import Combined
 from services.classifier.scoring import Score, score_from_row
 from services.classifier.spans import carriers, utf16
-from shared.events import Carried, Ngram, Post, PostScored, Span
+from shared.events import Carried, ModelPromoted, Ngram, Post, PostScored, Span
 from shared.ids import digest, stable_id
 from shared.model.explain import Explanation
 from shared.thresholds import OVERALL, decisive, over
@@ -209,6 +209,10 @@ def llm_version(answered: str, prompt_hash: str) -> str:
     return f"{answered[:50]}@{prompt_hash[:8]}"
 
 
+REPLAY = "replay"
+"""The layer of a model that is its predecessor and some corrections."""
+
+
 def run_row(kind: str, model: str, version: str, now: datetime) -> dict[str, Any]:
     """Return a fresh analysis run; kind and model version make its id, so that there is one of each."""
     return {
@@ -223,3 +227,22 @@ def run_row(kind: str, model: str, version: str, now: datetime) -> dict[str, Any
         "flagged": 0,
         "cost_usd": 0.0,
     }
+
+
+def rescore_row(promoted: ModelPromoted, cause: str, now: datetime, few: int) -> dict[str, Any]:
+    """Return the run that scores older posts again because of a promotion, known by the event that said it.
+
+    A model that only learned some corrections scores `few` posts. `facts.versions` are the models whose scores count
+    as new; of a model that was in force before, only those `facts.since` then.
+    """
+    back = promoted.layer == "rollback"
+    return run_row("rescore", promoted.model, promoted.model_version, now) | {
+        "id": stable_id("analysis_run", "rescore", cause),
+        "limit": few if promoted.layer == REPLAY else None,
+        "facts": {"versions": [promoted.model_version], "since": now.isoformat() if back else None},
+    }
+
+
+def facts_of(run: Any) -> dict[str, Any]:
+    """Return `versions` and `since` of a rescoring run, also of one that an older release began."""
+    return run.facts or {"versions": [run.model_version], "since": None}

@@ -11,13 +11,14 @@ from typing import Any
 import structlog
 
 from services.classifier.live_model import LiveModel, Loaded
-from services.classifier.records import post_of, run_row, score_row
+from services.classifier.records import facts_of, post_of, score_row
 from services.classifier.scoring import scores_of
 from services.classifier.settings import ClassifierSettings
 from services.classifier.speaking import Speaking
 from services.classifier.store import Store
 from shared.bus.publisher import Publisher
 from shared.clock import utcnow
+from shared.db import Stored
 from shared.errors import Unavailable
 from shared.events import said
 
@@ -39,7 +40,7 @@ class Rescoring:
         self._publisher = publisher
         self._settings = settings
         self._before: datetime | None = None
-        self._version: str | None = None
+        self._run: str | None = None
 
     async def follow(self) -> None:
         """Swap in the model promoted last, whichever process heard of it."""
@@ -56,19 +57,21 @@ class Rescoring:
         run = await self._store.rescoring(loaded.version)
         if run is None:
             return
-        if self._version != loaded.version:
-            self._version, self._before = loaded.version, None
-            await self._store.close_other_rescorings(loaded.version, utcnow())
+        if self._run != run.id:
+            self._run, self._before = run.id, None
+            await self._store.close_other_rescorings(run.id, utcnow())
+        facts = facts_of(run)
+        since = datetime.fromisoformat(facts["since"]) if facts["since"] else None
+        limit = self._settings.rescore_limit if run.limit is None else min(run.limit, self._settings.rescore_limit)
         done = run.scored
         for _ in range(PAGES):
             if loaded.version != self._live.version:
                 return
-            room = self._settings.rescore_limit - done
-            page = await self._store.without_score(
-                loaded.version, self._before, min(self._settings.rescore_page, max(room, 0))
-            )
+            room = limit - done
+            size = min(self._settings.rescore_page, max(room, 0))
+            page = await self._store.without_score(facts["versions"], since, self._before, size)
             if page:
-                await self._score(page, loaded)
+                await self._score(page, loaded, run)
                 done, self._before = done + len(page), page[-1]["seen_at"]
             elif self._before is not None and room > 0:
                 self._before = None  # once more from the top: posts that came in with the old model meanwhile
@@ -77,12 +80,11 @@ class Rescoring:
                 log.info("rescoring finished", version=loaded.version, posts=done)
                 return
 
-    async def _score(self, page: Sequence[dict[str, Any]], loaded: Loaded) -> None:
+    async def _score(self, page: Sequence[dict[str, Any]], loaded: Loaded, run: Stored) -> None:
         now, thresholds = utcnow(), await self._speaking.thresholds(loaded)
         posts = [post_of(row) for row in page]
         found = scores_of(await loaded.score([post.text for post in posts]), thresholds)
         reviews = await self._store.reviews([post.post_id for post in posts])
-        run = run_row("rescore", loaded.name, loaded.version, now)
         rows = [
             score_row(
                 post,
@@ -91,7 +93,7 @@ class Rescoring:
                 model=loaded.name,
                 version=loaded.version,
                 thresholds=thresholds,
-                run_id=run["id"],
+                run_id=run.id,
                 now=now,
                 data_hash=loaded.model.facts.get("data_hash"),
             )
@@ -99,7 +101,7 @@ class Rescoring:
         ]
         payloads = await self._speaking.say(list(zip(rows, posts, strict=True)))
         events = [
-            said(payload, by="classifier", cause=f"{post.post_id}|{post.revision}|{loaded.version}")
+            said(payload, by="classifier", cause=f"{post.post_id}|{post.revision}|{run.id}")
             for payload, post in zip(payloads, posts, strict=True)
         ]
         for row, post, event in zip(rows, posts, events, strict=True):
@@ -110,4 +112,4 @@ class Rescoring:
         await self._publisher.publish_once(events)
         async with self._store.begin() as at:
             await self._store.save(at, [], rows)
-            await self._store.count(at, run, len(rows), sum(score.flagged for score in found))
+            await self._store.count(at, dict(run._mapping), len(rows), sum(score.flagged for score in found))

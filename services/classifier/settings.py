@@ -52,6 +52,15 @@ class ClassifierSettings(ServiceSettings):
     )
     swap_every_s: float = Field(1.0, gt=0, description="How often a process looks whether another model was promoted.")
     rescore_limit: int = Field(100_000, ge=0, description="Most posts, newest first, scored again after a promotion.")
+    replay_rescores: int = Field(
+        500, ge=0, description="Most posts, newest first, scored again when a model only learned some corrections."
+    )
+    shadow_begins_with: int = Field(
+        1_000, ge=0, description="Posts, the newest, that a shadow model scores before those that come in."
+    )
+    shadow_posts: int = Field(
+        10_000, ge=0, description="Posts with another decision that are kept of one shadow model; all are counted."
+    )
     rescore_page: int = Field(200, ge=1, le=1000, description="Posts of one rescoring step.")
 
     gather_ms: float = Field(

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, and_, exists, func, or_, select, update
+from sqlalchemy import Row, Select, and_, exists, func, or_, select, true, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.classifier.override_store import touch
 from services.classifier.overrides import fingerprint
+from services.classifier.records import facts_of
 from services.classifier.tables import (
     corrections,
     models,
@@ -238,11 +239,20 @@ class Store:
         async with self._database.read() as connection:
             return {row.post_id: row for row in (await connection.execute(question)).all()}
 
-    async def promote(self, row: Mapping[str, Any], run: Mapping[str, Any]) -> None:
-        """Remember a promoted model and that everything older wants new scores."""
+    async def promote(self, row: Mapping[str, Any], run: Mapping[str, Any], *, goes_on: bool) -> None:
+        """Remember a promoted model and that older posts want new scores.
+
+        A run that `goes_on` takes over what an earlier one has not finished: what that one scored stays.
+        """
         async with self.begin() as at:
-            await upsert(at, models, [row])
-            await insert_new(at, runs, [run])
+            await upsert(at, models, [row], newer="promoted_at")
+            before = (await at.execute(_rescorings().where(runs.c.id != run["id"]).limit(1))).first()
+            wanted = dict(run)
+            if goes_on and before is not None and before.limit is None:
+                facts = facts_of(before)
+                versions = [*facts["versions"], *run["facts"]["versions"]]
+                wanted |= {"limit": None, "scored": before.scored, "facts": {**facts, "versions": versions}}
+            await insert_new(at, runs, [wanted])
 
     async def live_model(self) -> Row[Any] | None:
         """Return the model promoted last, if any."""
@@ -251,19 +261,24 @@ class Store:
             return (await connection.execute(question)).one_or_none()
 
     async def rescoring(self, model_version: str) -> Row[Any] | None:
-        """Return the unfinished rescoring run of a model, if any."""
-        wanted = (runs.c.kind == "rescore") & (runs.c.state == "running") & (runs.c.model_version == model_version)
+        """Return the newest unfinished rescoring run of a model, if any."""
         async with self._database.read() as connection:
-            return (await connection.execute(select(runs).where(wanted).limit(1))).one_or_none()
+            question = _rescorings().where(runs.c.model_version == model_version)
+            row: Row[Any] | None = (await connection.execute(question.limit(1))).one_or_none()
+        return row
 
-    async def without_score(self, model_version: str, before: datetime | None, limit: int) -> Sequence[dict[str, Any]]:
-        """Return posts, newest first, that this model has not scored; `before` continues an earlier page.
+    async def without_score(
+        self, versions: Sequence[str], since: datetime | None, before: datetime | None, limit: int
+    ) -> Sequence[dict[str, Any]]:
+        """Return posts, newest first, that none of these models scored, or not `since` then; `before` goes on there.
 
         What the LLM has scored, or is asked about without a local score beside, is left to the LLM.
         """
+        theirs = scores.c.model_version.in_(list(versions))
+        again = scores.c.scored_at >= since if since is not None else true()
         mine = and_(
             scores.c.post_id == posts.c.post_id,
-            or_(scores.c.model_version == model_version, scores.c.source != "local"),
+            or_(and_(theirs, again), scores.c.source != "local"),
             scores.c.revision >= posts.c.revision,
         )
         waits = (questions.c.post_id == posts.c.post_id) & (questions.c.state == "queued") & ~questions.c.scored_locally
@@ -279,9 +294,9 @@ class Store:
         async with self.begin() as at:
             await at.execute(update(runs).where(runs.c.id == run_id).values(state=state, finished_at=now))
 
-    async def close_other_rescorings(self, model_version: str, now: datetime) -> None:
-        """Close rescoring runs of models that are not in force any more."""
-        old = (runs.c.kind == "rescore") & (runs.c.state == "running") & (runs.c.model_version != model_version)
+    async def close_other_rescorings(self, run_id: str, now: datetime) -> None:
+        """Close every other rescoring run: its model is not in force any more."""
+        old = (runs.c.kind == "rescore") & (runs.c.state == "running") & (runs.c.id != run_id)
         async with self.begin() as at:
             await at.execute(update(runs).where(old).values(state="superseded", finished_at=now))
 
@@ -294,6 +309,12 @@ class Store:
         """Return how many rows toxicity_scores has."""
         async with self._database.read() as connection:
             return int((await connection.execute(select(func.count()).select_from(scores))).scalar_one())
+
+
+def _rescorings() -> Select[Any]:
+    """Return the question for unfinished rescoring runs, the newest first."""
+    unfinished = (runs.c.kind == "rescore") & (runs.c.state == "running")
+    return select(runs).where(unfinished).order_by(runs.c.started_at.desc(), runs.c.id)
 
 
 def _rows(subjects: Mapping[str, datetime]) -> list[dict[str, Any]]:

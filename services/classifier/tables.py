@@ -213,3 +213,55 @@ days = Table(
     Column("spent_nano", BigInteger, nullable=False),
     comment="what the calls of a day (UTC) cost and may still cost",
 )
+
+shadows = Table(
+    "classifier_shadows",
+    metadata,
+    Column("model_version", String(64), primary_key=True),
+    Column("model", String(64), nullable=False),
+    Column("artifact", String(64), nullable=False),
+    Column("began_at", Moment, nullable=False),
+    Column("ended_at", Moment),
+    Column("ended_by", String(100)),
+    Column("seen_at", Moment, nullable=False),  # with post_id: the last post that both models looked at
+    Column("post_id", String(64), nullable=False),
+    Column("posts", BigInteger, nullable=False),
+    comment="models that score beside the one in force; nothing of them is said",
+)
+
+shadow_counts = Table(
+    "classifier_shadow_counts",
+    metadata,
+    Column("shadow_version", String(64), primary_key=True),
+    Column("day", String(10), primary_key=True),
+    Column("category", String(20), primary_key=True),  # or `any`: the whole post
+    Column("posts", BigInteger, nullable=False),
+    Column("champion", BigInteger, nullable=False),  # posts that it flags
+    Column("shadow", BigInteger, nullable=False),
+    Column("gained", BigInteger, nullable=False),
+    Column("lost", BigInteger, nullable=False),
+    Column("difference", Float, nullable=False),  # sum of absolute differences
+    Column("largest", Float, nullable=False),
+)
+
+shadow_posts = Table(
+    "classifier_shadow_posts",
+    metadata,
+    Column("shadow_version", String(64), primary_key=True),
+    Column("post_id", String(64), primary_key=True),
+    Column("champion_version", String(64), nullable=False),
+    Column("gained", Json, nullable=False),
+    Column("lost", Json, nullable=False),
+    Column("difference", Float, nullable=False),
+    Column("seen_at", Moment, nullable=False),
+    Index("classifier_shadow_posts_difference", "shadow_version", "difference"),
+    comment="posts that one of two models flags and the other does not; no text",
+)
+
+near_words = Table(
+    "classifier_near_words",
+    metadata,
+    Column("correction_id", String(64), primary_key=True),
+    Column("post_id", String(64), primary_key=True),
+    comment="posts that a correction of nearly the same text was said for",
+)

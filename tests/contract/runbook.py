@@ -62,6 +62,9 @@ WHEN_OFF = {
     "ombud_classifier_live_model_info": (
         "Two versions for longer than `OMBUD_CLASSIFIER_SWAP_EVERY_S`: a process cannot read the newer artifact."
     ),
+    "ombud_classifier_shadow_posts_total": (
+        "Many `gained` or `lost`: `GET /v1/shadow` names categories and posts; refuse the model or let it take over."
+    ),
     "ombud_classifier_llm_breaker_open": (
         "1: the log line `the LLM is left alone` says why; local scores stand meanwhile (`fallback`)."
     ),

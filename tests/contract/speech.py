@@ -103,16 +103,17 @@ def hidden(author: str, visibility: Visibility = Visibility.HIDDEN, minute: floa
     return said(data, by="ingest", cause=f"forum|{name}|{minute}|{visibility}")
 
 
-def promoted(version: str, artifact: str, minute: float = 20) -> Event[ModelPromoted]:
-    """A model passed the gate."""
+def promoted(version: str, artifact: str, minute: float = 20, layer: str | None = None) -> Event[ModelPromoted]:
+    """A model passed the gate, or is in force again."""
     data = ModelPromoted(
         run_id=f"run of {version}",
         model="ombud-scorer",
         model_version=version,
         artifact=artifact,
         promoted_at=at(minute),
+        layer=layer,
     )
-    return said(data, by="trainer", cause=data.run_id)
+    return said(data, by="trainer", cause=f"{data.run_id} {layer}" if layer else data.run_id)
 
 
 POSTS = 24

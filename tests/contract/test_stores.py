@@ -255,8 +255,8 @@ async def test_a_promotion_swaps_the_model_and_asks_for_new_scores(classifier: C
     run = await classifier.store.rescoring("m-0002-bbbbbbbb")
     assert run is not None
     assert (run.kind, run.state, run.scored) == ("rescore", "running", 0)
-    assert len(await classifier.store.without_score("m-0002-bbbbbbbb", None, 100)) == 5
-    assert await classifier.store.without_score(VERSION, None, 100) == []
+    assert len(await classifier.store.without_score(["m-0002-bbbbbbbb"], None, None, 100)) == 5
+    assert await classifier.store.without_score([VERSION], None, None, 100) == []
 
 
 async def test_an_older_promotion_that_comes_late_does_not_win(classifier: Classifier) -> None:
@@ -280,7 +280,7 @@ async def test_posts_without_a_score_come_newest_first_page_by_page(classifier: 
     await classifier.hear(deleted(3))
     met: list[str] = []
     before = None
-    while page := await classifier.store.without_score("m-0002-bbbbbbbb", before, 3):
+    while page := await classifier.store.without_score(["m-0002-bbbbbbbb"], None, before, 3):
         fresh = [row for row in page if row["external_id"] not in met]
         if not fresh:
             break

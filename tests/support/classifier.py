@@ -1,5 +1,6 @@
 """The classifier's handlers on a database of the test's own, with a real artifact and no broker."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from services.classifier.handlers import Handlers
 from services.classifier.live_model import LiveModel
 from services.classifier.override_store import OverrideStore
 from services.classifier.settings import ClassifierSettings
+from services.classifier.shadow_store import ShadowStore
 from services.classifier.speaking import Speaking
 from services.classifier.store import Store as ClassifierStore
 from shared.artifacts import ArtifactStore
@@ -38,13 +40,15 @@ class Classifier:
         self.speaking = Speaking(self.store, self.live, self.felt, self.settings)
         correcting = Correcting(self.store, overrides, self.speaking)
         self.answering = Answering(self.live, self.felt, self.settings)
-        self.handlers = Handlers(self.store, self.live, self.speaking, self.felt, correcting)
+        self.shadows = ShadowStore(database)
+        self.handlers = Handlers(
+            self.store, self.live, self.speaking, self.felt, correcting, self.shadows, self.settings
+        )
 
     async def hear(self, *events: Event[Any]) -> list[Outcome]:
         """Handle events of one stream."""
-        names = {"PostIngested": "post_ingested", "PostDeleted": "post_deleted", "PostCorrected": "post_corrected"}
-        kind = type(events[0].data).__name__
-        handle = getattr(self.handlers, f"on_{names.get(kind, 'model_promoted')}")
+        kind = re.sub(r"(?<!^)(?=[A-Z])", "_", type(events[0].data).__name__).lower()
+        handle = getattr(self.handlers, f"on_{kind}")
         return list(await handle(list(events)))
 
     async def says(self, *events: Event[PostIngested]) -> list[PostScored | None]:
