@@ -165,75 +165,147 @@ def _plainly(text: np.ndarray, at: int, stop: int, into: np.ndarray, to: int) ->
 
 
 @compiled
-def normalise_simple(source: np.ndarray, one: np.ndarray, two: np.ndarray) -> int:
-    """Write the normalised form of simple text (shared.model.paths.SIMPLE, UTF-8) into `one`; return its length.
-
-    Beyond ASCII there are only Latin letters of two bytes, the first of them 0xC3.
-    """
-    end = len(source)
-    for i in range(end):
+def _lowered(source: np.ndarray, into: np.ndarray) -> None:
+    """Write a text in lower case. Beyond ASCII there are only Latin letters of two bytes, the first of them 0xC3."""
+    before = np.uint8(0)
+    for i in range(len(source)):
         sign = source[i]
-        upper = 65 <= sign <= 90 or (128 <= sign <= 158 and i > 0 and source[i - 1] == 195)
-        two[i] = sign + 32 if upper else sign
+        upper = (65 <= sign <= 90) | ((128 <= sign <= 158) & (before == 195))
+        into[i] = sign + 32 if upper else sign
+        before = sign
+
+
+@compiled
+def _hints(text: np.ndarray, end: int) -> int:
+    """Return what may be in a text: 1 addresses or names, 2 runs of equal signs, 4 spaced letters.
+
+    What is not hinted at is not there, so that its pass can be left out.
+    """
+    hints = 0
+    one = two = three = four = np.uint8(0)  # the signs before
+    for i in range(end):
+        sign = text[i]
+        # `http://`, `@name`, `<user>`, `[user]`, `[url]`; `www.`; `url`
+        marked = sign == 58 or sign == 64 or sign == 91 or sign == 60
+        if marked or (sign == 119 and one == 119) or (sign == 108 and one == 114 and two == 117):
+            hints |= 1
+        if sign == two and (one == sign or four == sign):
+            hints |= 2
+        # a letter, a sign, a letter, a sign
+        parts = not _is_name(sign) or sign == 95
+        if parts and _is_letter(one) and (not _is_name(two) or two == 95) and _is_letter(three):
+            hints |= 4
+        one, two, three, four = sign, one, two, three
+    return hints
+
+
+@compiled
+def _addressed(text: np.ndarray, end: int, into: np.ndarray) -> int:
     at = to = 0
-    while at < end:  # addresses
-        stop = _address(two, at, end)
+    while at < end:
+        stop = _address(text, at, end)
         if stop > at:
-            to, at = _put(one, to, b" urlx "), stop
+            to, at = _put(into, to, b" urlx "), stop
         else:
-            one[to] = two[at]
+            into[to] = text[at]
             to, at = to + 1, at + 1
-    end, at, to = to, 0, 0
-    while at < end:  # names
-        stop = _name(one, at, end)
+    return to
+
+
+@compiled
+def _named(text: np.ndarray, end: int, into: np.ndarray) -> int:
+    at = to = 0
+    while at < end:
+        stop = _name(text, at, end)
         if stop > at:
-            to, at = _put(two, to, b" userx "), stop
+            to, at = _put(into, to, b" userx "), stop
         else:
-            two[to] = one[at]
+            into[to] = text[at]
             to, at = to + 1, at + 1
-    end, at, to = to, 0, 0
-    while at < end:  # runs of equal signs
-        if two[at] == 195:
-            same = at >= 4 and two[at - 2] == 195 and two[at - 4] == 195
-            if not (same and two[at + 1] == two[at - 1] and two[at + 1] == two[at - 3]):
-                one[to] = two[at]
-                one[to + 1] = two[at + 1]
+    return to
+
+
+@compiled
+def _shortened(text: np.ndarray, end: int, into: np.ndarray) -> int:
+    """Leave two of three and more equal signs."""
+    at = to = 0
+    while at < end:
+        if text[at] == 195:
+            same = at >= 4 and text[at - 2] == 195 and text[at - 4] == 195
+            if not (same and text[at + 1] == text[at - 1] and text[at + 1] == text[at - 3]):
+                into[to] = text[at]
+                into[to + 1] = text[at + 1]
                 to += 2
             at += 2
             continue
-        if not (at >= 2 and two[at] == two[at - 1] and two[at] == two[at - 2]):
-            one[to] = two[at]
+        if not (at >= 2 and text[at] == text[at - 1] and text[at] == text[at - 2]):
+            into[to] = text[at]
             to += 1
         at += 1
-    end, at, to = to, 0, 0
-    while at < end:  # spaced letters
-        stop = _spaced(one, at, end)
+    return to
+
+
+@compiled
+def _closed(text: np.ndarray, end: int, into: np.ndarray) -> int:
+    """Join spaced letters."""
+    at = to = 0
+    while at < end:
+        stop = _spaced(text, at, end)
         if stop > at:
             for i in range(at, stop, 2):
-                two[to] = one[i]
+                into[to] = text[i]
                 to += 1
             at = stop
         else:
-            two[to] = one[at]
-            to, at = to + 1, at + 1
-    end, at, to = to, 0, 0
-    while at < end:  # disguises and white space
-        sign = two[at]
-        if _is_white(sign):
-            while at < end and _is_white(two[at]):
-                at += 1
-            if to > 0 and at < end:
-                one[to] = 32
-                to += 1
-        elif _is_letter(sign) or _is_digit(sign) or sign == 64 or sign == 36:
-            stop = at
-            while stop < end and (_is_letter(two[stop]) or _is_digit(two[stop]) or two[stop] == 64 or two[stop] == 36):
-                stop += 1
-            to, at = _plainly(two, at, stop, one, to), stop
-        else:
-            one[to] = sign
+            into[to] = text[at]
             to, at = to + 1, at + 1
     return to
+
+
+@compiled
+def _undisguised(text: np.ndarray, end: int, into: np.ndarray) -> int:
+    """Take words out of their disguise and fold white space."""
+    at = to = 0
+    while at < end:
+        sign = text[at]
+        if _is_letter(sign) or _is_digit(sign) or sign == 64 or sign == 36:
+            begin, plain = at, True
+            while at < end:
+                sign = text[at]
+                if not _is_letter(sign):
+                    if not (_is_digit(sign) or sign == 64 or sign == 36):
+                        break
+                    plain = False
+                into[to + at - begin] = sign
+                at += 1
+            to = to + at - begin if plain else _plainly(text, begin, at, into, to)
+        elif _is_white(sign):
+            while at < end and _is_white(text[at]):
+                at += 1
+            if to > 0 and at < end:
+                into[to] = 32
+                to += 1
+        else:
+            into[to] = sign
+            to, at = to + 1, at + 1
+    return to
+
+
+@compiled
+def normalise_simple(source: np.ndarray, one: np.ndarray, two: np.ndarray) -> int:
+    """Write the normalised form of simple text (shared.model.paths.SIMPLE, UTF-8) into `one`; return its length."""
+    end = len(source)
+    _lowered(source, two)
+    hints = _hints(two, end)
+    if hints & 1:  # what is put in their place may make runs and spaces of its own
+        end = _named(one, _addressed(two, end, one), two)
+        hints = 6
+    if hints & 2:
+        end = _closed(one, _shortened(two, end, one), two)
+    elif hints & 4:
+        end = _closed(two, end, one)
+        two[:end] = one[:end]
+    return _undisguised(two, end, one)
 
 
 @compiled

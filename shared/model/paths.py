@@ -98,15 +98,16 @@ class Plain:
 
 def _packed(texts: Sequence[str]) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.bool_]]:
     """Return the texts' bytes one after the other, where each ends, and which are normalised already."""
-    parts, ready = [], []
-    for text in texts:
-        plain = "&" not in text and (text.isascii() or SIMPLE(text) is not None)
+    parts, sizes = list(texts), [len(text) for text in texts]
+    ready = np.zeros(len(parts), np.bool_)
+    for at in [at for at, text in enumerate(parts) if not text.isascii() or "&" in text]:
+        text = parts[at]
+        plain = "&" not in text and SIMPLE(text) is not None
         left = text if plain else unified(text)
-        done = not (plain or SIMPLE(left))
-        parts.append((folded(left) if done else left).encode())
-        ready.append(done)
-    ends = np.fromiter(accumulate(map(len, parts)), np.int64, len(parts))
-    return np.frombuffer(b"".join(parts), np.uint8), ends, np.array(ready, np.bool_)
+        ready[at] = not (plain or SIMPLE(left))
+        parts[at] = folded(left) if ready[at] else left
+        sizes[at] = len(parts[at].encode())
+    return np.frombuffer("".join(parts).encode(), np.uint8), np.cumsum(sizes, dtype=np.int64), ready
 
 
 def best() -> Path:
