@@ -1,11 +1,13 @@
 """Wiring of the trainer."""
 
+from services.trainer import refits
 from services.trainer.api import feedback, runs
 from services.trainer.handlers import Handlers
 from services.trainer.runner import Runner
+from services.trainer.runs import RunKind
 from services.trainer.settings import TrainerSettings
 from services.trainer.store import Store
-from services.trainer.tables import metadata, models
+from services.trainer.tables import metadata, stages
 from services.trainer.training import Training, events_of
 from shared.announcements import Announcer
 from shared.bus.keys import consumer_name
@@ -18,9 +20,11 @@ def build(platform: Platform) -> Service:
     database = platform.database("trainer", metadata)
     store = Store(database)
     handlers = Handlers(store)
-    runner = Runner(settings.run_timeout_s)
-    training = Training(store, runner, settings, platform.settings.artifacts, consumer_name("trainer"))
-    announcer = Announcer(database, platform.publisher, models, events_of)
+    runner = Runner(settings.run_timeout_s, settings.workers, standby=settings.standby)
+    folders = platform.settings.data_dir / "runs"
+    crafts = {RunKind.REFIT: refits.build_craft(store, settings, platform.settings.artifacts, folders)}
+    training = Training(store, runner, settings, consumer_name("trainer"), crafts)
+    announcer = Announcer(database, platform.publisher, stages, events_of)
     return Service(
         name="trainer",
         routers=[

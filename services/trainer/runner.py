@@ -1,84 +1,156 @@
-"""Trains in a process of its own, so that fitting never holds up an event.
+"""Works in processes of their own, so that fitting never holds up an event.
 
-Parent and child speak JSON over pipes. The job's pipe stays open while the parent lives: when it closes, for
-whatever reason, the child ends, so no worker outlives its service. Nothing is pickled.
+Parent and child speak lines of JSON over pipes: a job in, how far it is and in the end a result out. The job's pipe
+stays open while the parent lives: when it closes, for whatever reason, the child ends, so no worker outlives its
+service. Nothing is pickled. What a worker is, is services.trainer.worker.
 """
 
 import asyncio
 import os
 import sys
-import threading
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from services.trainer.labels import lessons
-from services.trainer.runs import Answer, Job, Result
-from shared.artifacts import ArtifactStore, BadArtifact
-from shared.errors import describe
-from shared.sample import rows
+from services.trainer.jobs import WORK
+from services.trainer.runs import RunKind
+from services.trainer.steps import Progress
+from services.trainer.worker import Answer, Order
 
-JOB: TypeAdapter[Job] = TypeAdapter(Job)
+ORDER: TypeAdapter[Order] = TypeAdapter(Order)
 ANSWER: TypeAdapter[Answer] = TypeAdapter(Answer)
 
-NICE = 10
-"""A worker gives way to the services beside it."""
-ORPHANED = 3
-"""Exit code of a worker whose parent is gone."""
+LONGEST_LINE = 64 * 1024 * 1024
+"""Bytes of one line of a worker: an answer names every correction it learned."""
+
+Heard = Callable[[Progress], Awaitable[None]]
 
 
 class RunFailed(Exception):
-    """A run ended without a model; the message says why in words and quotes no text."""
+    """A run ended without a result; the message says why in words and quotes no text."""
 
 
 class Runner:
-    """Starts workers, one per job."""
+    """Starts workers: one per job, at most `workers` at a time, and one that stands by for urgent kinds."""
 
-    def __init__(self, timeout_s: float) -> None:
+    def __init__(self, timeout_s: float, workers: int = 1, *, standby: bool = False) -> None:
         self._timeout_s = timeout_s
+        self._free = asyncio.Semaphore(workers)
+        self._standby = _Standby() if standby else None
 
-    async def run(self, job: Job) -> Result:
+    def busy(self, kind: RunKind) -> bool:
+        """Return whether a job of this kind would have to wait for a worker."""
+        if self._stands_by(kind) and self._standby is not None:
+            return self._standby.lock.locked()
+        return self._free.locked()
+
+    async def run(self, kind: RunKind, job: Any, heard: Heard | None = None) -> Any:
         """Return what a worker made of the job; on cancellation and at the time limit the worker is killed.
 
-        Raises RunFailed with the reason.
+        `heard` is told how far it is. Raises RunFailed with the reason.
         """
-        command = (sys.executable, "-W", "ignore", "-m", "services.trainer.runner")
-        pipe = asyncio.subprocess.PIPE
-        worker = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, env=_environment())
+        order = _order(kind, job)
         try:
             async with asyncio.timeout(self._timeout_s):
-                said = await _talk(worker, job)
+                if self._stands_by(kind) and self._standby is not None:
+                    return _result(kind, await self._standby.ask(order, heard))
+                async with self._free:
+                    return _result(kind, await _once(order, heard))
         except TimeoutError as error:
             raise RunFailed(f"the worker was ended after {self._timeout_s:g} s") from error
-        finally:
-            if worker.returncode is None:
-                worker.kill()
-                await worker.wait()
-        return _result(said, worker.returncode)
+
+    async def warm(self, kind: RunKind, job: Any) -> None:
+        """Let the worker that stands by get ready for a kind; without one nothing happens. Raises RunFailed."""
+        if self._stands_by(kind) and self._standby is not None:
+            await self._standby.ask(_order(kind, job, warm=True), None)
+
+    async def stop(self) -> None:
+        """End the worker that stands by."""
+        if self._standby is not None:
+            await self._standby.end()
+
+    def _stands_by(self, kind: RunKind) -> bool:
+        return self._standby is not None and WORK[kind].warm is not None
 
 
-async def _talk(worker: asyncio.subprocess.Process, job: Job) -> bytes:
-    """Hand over the job and return all the worker says; its standard input stays open."""
+class _Standby:
+    """One worker that stays for the next job; a new one is started when it is gone."""
+
+    def __init__(self) -> None:
+        self.lock = asyncio.Lock()
+        self._worker: asyncio.subprocess.Process | None = None
+
+    async def ask(self, order: bytes, heard: Heard | None) -> Answer:
+        async with self.lock:
+            if self._worker is None or self._worker.returncode is not None:
+                self._worker = await _started("--stay")
+            try:
+                return await _talk(self._worker, order, heard)
+            except BaseException:  # half an answer may be on its way: this worker is no use any more
+                await self.end()
+                raise
+
+    async def end(self) -> None:
+        if self._worker is not None:
+            await _ended(self._worker)
+            self._worker = None
+
+
+async def _once(order: bytes, heard: Heard | None) -> Answer:
+    worker = await _started()
+    try:
+        return await _talk(worker, order, heard)
+    finally:
+        await _ended(worker)
+
+
+async def _started(*options: str) -> asyncio.subprocess.Process:
+    command = (sys.executable, "-W", "ignore", "-m", "services.trainer.worker", *options)
+    pipe = asyncio.subprocess.PIPE
+    return await asyncio.create_subprocess_exec(
+        *command, stdin=pipe, stdout=pipe, env=_environment(), limit=LONGEST_LINE
+    )
+
+
+async def _ended(worker: asyncio.subprocess.Process) -> None:
+    if worker.returncode is None:
+        with suppress(ProcessLookupError):
+            worker.kill()
+    await worker.wait()
+
+
+async def _talk(worker: asyncio.subprocess.Process, order: bytes, heard: Heard | None) -> Answer:
+    """Hand over an order and return the answer; the worker's standard input stays open."""
     if worker.stdin is None or worker.stdout is None:
         raise RunFailed("the worker has no pipes")
     with suppress(ConnectionError):  # it died at once; its exit code says more
-        worker.stdin.write(JOB.dump_json(job) + b"\n")
+        worker.stdin.write(order + b"\n")
         await worker.stdin.drain()
-    said = await worker.stdout.read()
-    await worker.wait()
-    return said
+    while line := await worker.stdout.readline():
+        try:
+            answer = ANSWER.validate_json(line)
+        except ValidationError:
+            break
+        if answer.progress is None:
+            return answer
+        if heard is not None:
+            await heard(answer.progress)
+    code = await worker.wait() if worker.returncode is None and not line else worker.returncode
+    raise RunFailed(f"the worker ended with code {code} and no answer")
 
 
-def _result(said: bytes, code: int | None) -> Result:
-    try:
-        answer = ANSWER.validate_json(said)
-    except ValidationError as error:
-        raise RunFailed(f"the worker ended with code {code} and no answer") from error
+def _order(kind: RunKind, job: Any, *, warm: bool = False) -> bytes:
+    plain = TypeAdapter(WORK[kind].job).dump_python(job, mode="json")
+    return ORDER.dump_json(Order(kind, plain, warm))
+
+
+def _result(kind: RunKind, answer: Answer) -> Any:
     if answer.result is None:
         raise RunFailed(answer.error or "the worker gave no reason")
-    return answer.result
+    return TypeAdapter(WORK[kind].result).validate_python(answer.result)
 
 
 def _environment() -> dict[str, str]:
@@ -91,82 +163,3 @@ def _environment() -> dict[str, str]:
         "OPENBLAS_NUM_THREADS": "1",
         "MKL_NUM_THREADS": "1",
     }
-
-
-def train(job: Job) -> Result:
-    """Return the model of a job, judged beside the champion on the same held-out rows.
-
-    What is judged is what was stored and loaded again: an artifact that cannot be loaded is never offered.
-    """
-    # only workers load these: a trainer that waits for corrections needs no scikit-learn
-    from services.trainer import dataset, evaluation, recipes
-    from shared import model
-    from shared.vocabulary import CATEGORIES
-
-    artifacts = ArtifactStore(Path(job.artifacts))
-    taught = lessons(job.corrections)
-    table = dataset.examples(rows("train"), taught, correction_weight=job.correction_weight)
-    training, held_out = table[table["split"] == dataset.TRAIN], table[table["split"] == dataset.HELD_OUT]
-
-    def judge(judged: model.Model) -> evaluation.Metrics:
-        scores = judged.score(held_out["text"].tolist())
-        return evaluation.evaluate(scores, held_out[list(CATEGORIES)].to_numpy(float))
-
-    shipped = model.load(model.shipped())
-    start = shipped
-    notes: tuple[str, ...] = ()
-    champion = None
-    if job.champion is not None:
-        try:
-            start = model.load(artifacts.get(job.champion))
-            champion = judge(start)
-        except (FileNotFoundError, BadArtifact):
-            notes = ("the champion's artifact cannot be loaded any more: learning goes on from the shipped model",)
-    if taught:
-        fingerprint = dataset.data_hash(table)
-        facts = {"data_hash": fingerprint, "parent_data_hash": start.facts["data_hash"], "examples": len(training)}
-        made = recipes.replay(start, training, seed=job.seed, facts=facts)
-    else:
-        made, fingerprint = shipped, str(shipped.facts["data_hash"])
-    artifact = artifacts.put(model.dump(made))
-    candidate = judge(model.load(artifacts.get(artifact)))
-    decision = evaluation.decide(candidate, champion, job.gate_tolerance)
-    return Result(
-        model=model.NAME,
-        artifact=artifact,
-        data_hash=fingerprint,
-        examples=int(made.facts["examples"]),
-        corrections=int((training["source"] == dataset.CORRECTION).sum()),
-        held_out=len(held_out),
-        metrics=asdict(candidate),
-        champion_metrics=None if champion is None else asdict(champion),
-        passed=decision.passed,
-        reasons=(*notes, *decision.reasons),
-        taught=tuple(lesson.correction_id for lesson in taught),
-    )
-
-
-def main() -> None:
-    """Do the job on standard input and say the answer on standard output."""
-    answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # whatever a library writes to standard output goes with the errors
-    line = sys.stdin.buffer.readline()
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    os.nice(NICE)
-    try:
-        answer = Answer(result=train(JOB.validate_json(line)))
-    except Exception as error:
-        reason = str(error) if type(error).__name__ == "TooLittleData" else describe(error)
-        answer = Answer(error=reason)
-    with answers:
-        answers.write(ANSWER.dump_json(answer))
-
-
-def _end_with_parent() -> None:
-    while os.read(0, 1):
-        pass
-    os._exit(ORPHANED)
-
-
-if __name__ == "__main__":
-    main()

@@ -15,6 +15,15 @@ OWNER_GONE_S = 30.0
 """A running run without a heartbeat for this long belongs to nobody."""
 
 
+class RunKind(StrEnum):
+    """What a run makes: a model from all there is, a model that goes on from the champion, or something else."""
+
+    REFIT = "refit"
+    REPLAY = "replay"
+    POPULATION = "population"
+    TOPICS = "topics"
+
+
 class RunState(StrEnum):
     """How far a run is."""
 
@@ -29,26 +38,47 @@ class Trigger(StrEnum):
 
     START = "start"
     CORRECTIONS = "corrections"
+    SCHEDULE = "schedule"
     COMMAND = "command"
+    DRIFT = "drift"
 
 
 @dataclass(frozen=True, slots=True)
 class ActiveRun:
-    """The one run that is queued or running."""
+    """A run that is queued or running; of each kind and recipe there is one at most."""
 
     run_id: str
     state: RunState
     attempt: int
     heartbeat_at: datetime | None
+    kind: RunKind = RunKind.REFIT
 
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """What decides whether to queue a run: the active one, how many models there are, new corrections."""
+    """What decides whether to queue a refit: what is active, how many models there are, new corrections.
 
-    active: ActiveRun | None
+    `news` is how many corrections and retractions no refit has seen, `last_refit_at` when one was asked for last.
+    """
+
+    active: tuple[ActiveRun, ...]
     models: int
     waiting: int
+    news: int = 0
+    last_refit_at: datetime | None = None
+
+    def of(self, kind: RunKind) -> ActiveRun | None:
+        """Return the active run of a kind."""
+        return next((run for run in self.active if run.kind is kind), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A run that has to be queued."""
+
+    kind: RunKind
+    trigger: Trigger
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,19 +89,26 @@ class Claim:
     recipe: RecipeName
     attempt: int
     owner: str
+    kind: RunKind = RunKind.REFIT
+    options: Mapping[str, Any] = field(default_factory=dict)
+    trigger: Trigger = Trigger.COMMAND
 
 
 @dataclass(frozen=True, slots=True)
 class Champion:
-    """The model that scores now."""
+    """The model that scores now; `root` is the refit its lineage began with."""
 
     version: str
     artifact: str
+    root: str | None = None
 
 
 @dataclass(frozen=True)
 class Job:
-    """Everything the worker process needs; it travels as JSON over its standard input."""
+    """Everything the worker of a refit needs; it travels as JSON over its standard input.
+
+    `folder` keeps what steps leave, `kept` names what earlier attempts left there: step -> name -> SHA-256.
+    """
 
     recipe: RecipeName
     seed: int
@@ -80,13 +117,26 @@ class Job:
     artifacts: str
     champion: str | None
     corrections: tuple[Correction, ...]
+    folder: str = ""
+    kept: dict[str, dict[str, str]] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What learning one correction did to the score of its text: category spoken about -> probability."""
+
+    correction_id: str
+    before: dict[str, float]
+    after: dict[str, float]
 
 
 @dataclass(frozen=True)
 class Result:
     """What the worker made: a durable artifact, its figures, what the gate said, and who taught it.
 
-    `examples` and `corrections` count rows that trained, `taught` names the corrections behind them.
+    `examples` and `corrections` count rows that trained, `taught` names the corrections behind them, `looked_at` those
+    that said nothing new, `effects` what became of their scores. `checks` are the gate's, as they are shown.
     """
 
     model: str
@@ -100,26 +150,34 @@ class Result:
     passed: bool
     reasons: tuple[str, ...]
     taught: tuple[str, ...]
+    looked_at: tuple[str, ...] = ()
+    effects: tuple[Effect, ...] = ()
+    checks: tuple[dict[str, Any], ...] = ()
 
 
-@dataclass(frozen=True)
-class Answer:
-    """The one line a worker says: a result, or why there is none."""
-
-    result: Result | None = None
-    error: str | None = field(default=None)
+def slot_of(kind: RunKind, recipe: str) -> str:
+    """Return what at most one active run may hold."""
+    return f"{kind.value}:{recipe}"
 
 
-def due(outlook: Outlook, *, corrections_per_run: int, start_rests: bool) -> Trigger | None:
-    """Return why a run has to be queued now, if one has to.
+def due(
+    outlook: Outlook, *, corrections_per_run: int, start_rests: bool, scheduled_at: datetime | None = None
+) -> Trigger | None:
+    """Return why a refit has to be queued now, if one has to.
 
-    Without any model one is made; after a start that failed the next one waits (`start_rests`).
+    Without any model one is made; after a start that failed the next one waits (`start_rests`). `scheduled_at` is the
+    last moment the schedule named: it counts once, and only if there is something new to learn.
     """
-    if outlook.active is not None:
+    if outlook.of(RunKind.REFIT) is not None:
         return None
     if outlook.models == 0 and not start_rests:
         return Trigger.START
-    return Trigger.CORRECTIONS if outlook.waiting >= corrections_per_run else None
+    if outlook.waiting >= corrections_per_run:
+        return Trigger.CORRECTIONS
+    last = outlook.last_refit_at
+    if scheduled_at is not None and outlook.news and last is not None and last < scheduled_at:
+        return Trigger.SCHEDULE
+    return None
 
 
 def is_lost(run: ActiveRun, now: datetime) -> bool:

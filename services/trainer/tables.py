@@ -1,6 +1,7 @@
 """What the trainer keeps: posts, corrections and ratings to learn from, and the runs and models that came of them.
 
-Invariant: at most one run is active; `active` is 1 while it is queued or running, NULL afterwards, and unique.
+Invariant: of each kind and recipe at most one run is active; `slot` is `kind:recipe` while it is queued or running,
+NULL afterwards, and unique.
 """
 
 from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, MetaData, String, Table, Text
@@ -77,6 +78,10 @@ runs = Table(
     Column("recipe", String, nullable=False),
     Column("state", String, nullable=False),
     Column("active", Integer, unique=True),
+    Column("kind", String, nullable=False, server_default="refit"),
+    Column("slot", String),
+    Column("options", Json),
+    Column("champion", String),
     Column("attempt", Integer, nullable=False),
     Column("owner", String),
     Column("requested_by", String),
@@ -93,7 +98,23 @@ runs = Table(
     Column("model_version", String),
     Column("error", Text),
 )
+"""`active` is what an earlier version kept instead of `slot`; `champion` is the version in force at the snapshot."""
 Index("ix_trainer_runs_requested_at", runs.c.requested_at)
+Index("ix_trainer_runs_slot", runs.c.slot, unique=True)
+
+steps = Table(
+    "trainer_steps",
+    metadata,
+    Column("run_id", String(36), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("name", String, nullable=False),
+    Column("status", String, nullable=False),
+    Column("started_at", Moment),
+    Column("finished_at", Moment),
+    Column("log", Json, nullable=False),
+    Column("artifacts", Json, nullable=False),
+)
+"""`log` is a list of {at, line}, the newest of them; `artifacts` names what a step left by its SHA-256."""
 
 models = Table(
     "trainer_models",
@@ -114,4 +135,54 @@ models = Table(
     Column("trained_at", Moment, nullable=False),
     Column("promoted_at", Moment),
     Column("announced_at", Moment),
+    Column("stage", String, nullable=False, server_default="candidate"),
+    Column("layer", String, nullable=False, server_default="refit"),
+    Column("parent", String),
+    Column("root", String),
+    Column("checks", Json),
 )
+"""`parent`: the model a replay went on from; `root`: the refit its lineage began with (itself for a refit).
+
+`announced_at` is what an earlier version kept; what is said about a model is in `trainer_stages` now.
+"""
+Index("ix_trainer_models_root", models.c.root)
+
+stages = Table(
+    "trainer_stages",
+    metadata,
+    Column("sequence", Integer, primary_key=True),
+    Column("version", String, nullable=False),
+    Column("stage", String, nullable=False),
+    Column("layer", String),
+    Column("by", String),
+    Column("reasons", Json, nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("cause", String, nullable=False),
+    Column("trained", Json),
+    Column("promoted", Json),
+    Column("announced_at", Moment),
+)
+"""The history of every model, append-only; `trained` and `promoted` are what is said about a step of it."""
+Index("ix_trainer_stages_version", stages.c.version)
+
+champions = Table(
+    "trainer_champions",
+    metadata,
+    Column("kind", String, primary_key=True),
+    Column("version", String),
+)
+"""Which model is in force. It changes by compare-and-set only, so of two promotions at once one is refused."""
+
+lessons = Table(
+    "trainer_lessons",
+    metadata,
+    Column("correction_id", String, primary_key=True),
+    Column("version", String, primary_key=True),
+    Column("layer", String, nullable=False),
+    Column("taught", Boolean, nullable=False),
+    Column("before", Json, nullable=False),
+    Column("after", Json, nullable=False),
+    Column("learned_at", Moment, nullable=False),
+)
+"""Which corrections a model looked at; not `taught` are those that said nothing new. Scores are by category."""
+Index("ix_trainer_lessons_version", lessons.c.version)

@@ -1,21 +1,24 @@
-"""The loop that decides when to train, trains, and records what came of it; and what is said about a model.
+"""The loop that decides what is due, lets workers do it, and records what came of it; and what is said about a model.
 
 Invariant: a model exists for others only after its artifact is durable and its row is committed; a process that
-dies at any moment leaves a run that the next one takes over.
+dies at any moment leaves runs that the next one takes up where they stopped.
 """
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
 from prometheus_client import Counter, Gauge, Histogram
 
+from services.trainer.jobs import WORK
 from services.trainer.runner import RunFailed, Runner
-from services.trainer.runs import Champion, Claim, Job, Result, RunState, due, flat, is_lost
+from services.trainer.runs import ActiveRun, Claim, Due, RunKind, RunState, due, is_lost
+from services.trainer.schedule import last_moment, parse
 from services.trainer.settings import TrainerSettings
+from services.trainer.steps import Progress
 from services.trainer.store import Store
 from shared.clock import monotonic, utcnow
 from shared.db import Stored
@@ -27,7 +30,6 @@ log = structlog.get_logger("ombud.trainer")
 RUNS = Counter("ombud_trainer_runs", "Runs this process ended, by outcome.", ["outcome"])
 RUN_SECONDS = Histogram("ombud_trainer_run_seconds", "Time of one run.", buckets=(1, 2, 5, 10, 30, 60, 300, 600))
 WAITING = Gauge("ombud_trainer_waiting_corrections", "Corrections that no run has seen yet.")
-MACRO_AUC = Gauge("ombud_trainer_macro_auc", "Macro AUC of the newest model on held-out rows.")
 
 HEARTBEAT_S = 2.0
 START_PAUSE_S = 60.0
@@ -38,50 +40,100 @@ class Lost(Exception):
     """The run is no longer ours: cancelled, or taken over."""
 
 
-class Training:
-    """Queues runs when they are due and works on one at a time."""
+@dataclass(frozen=True)
+class Craft:
+    """How the runs of one kind are prepared and what becomes of their results.
 
-    def __init__(self, store: Store, runner: Runner, settings: TrainerSettings, artifacts: Path, owner: str) -> None:
+    `job` makes what the worker gets; `record` writes down what it gave in one transaction and returns one word for the
+    metric. Either raises Lost if the run is not ours any more.
+    """
+
+    job: Callable[[Claim], Awaitable[Any]]
+    record: Callable[[Claim, Any], Awaitable[str]]
+
+
+Ask = Callable[[], Awaitable[Sequence[Due]]]
+"""What else may make a run due: it is asked at every round."""
+
+
+class Training:
+    """Queues runs when they are due and works on one of each kind at a time."""
+
+    def __init__(
+        self,
+        store: Store,
+        runner: Runner,
+        settings: TrainerSettings,
+        owner: str,
+        crafts: Mapping[RunKind, Craft],
+        asks: Sequence[Ask] = (),
+    ) -> None:
         self._store = store
         self._runner = runner
         self._settings = settings
-        self._artifacts = artifacts
         self._owner = owner
+        self._crafts = crafts
+        self._asks = asks
+        self._schedule = parse(settings.schedule)
         self._start_queued_at = float("-inf")
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: dict[RunKind, asyncio.Task[None]] = {}
 
     async def __call__(self) -> None:
         """Go round once: recover what was lost, queue what is due, start what is queued."""
         outlook = await self._store.outlook()
         WAITING.set(outlook.waiting)
-        active = outlook.active
-        rests = monotonic() - self._start_queued_at < START_PAUSE_S
-        trigger = due(outlook, corrections_per_run=self._settings.corrections_per_run, start_rests=rests)
-        if active is not None and is_lost(active, utcnow()):
+        if any(is_lost(run, utcnow()) for run in outlook.active):
             await self._store.recover_lost(utcnow())
-        elif trigger is not None:
-            run_id, _ = await self._store.queue_run(trigger, self._settings.recipe, utcnow())
-            self._start_queued_at = monotonic()
-            log.info("run queued", run_id=run_id, trigger=trigger.value)
-        elif active is not None and active.state is RunState.QUEUED and not self._busy():
-            claim = await self._store.claim(active.run_id, self._owner, utcnow())
-            if claim is not None:
-                self._task = asyncio.create_task(self._work(claim), name=f"run {claim.run_id}")
+            return
+        rests = monotonic() - self._start_queued_at < START_PAUSE_S
+        trigger = due(
+            outlook,
+            corrections_per_run=self._settings.corrections_per_run,
+            start_rests=rests,
+            scheduled_at=last_moment(self._schedule, utcnow()),
+        )
+        wanted = [] if trigger is None else [Due(RunKind.REFIT, trigger)]
+        for ask in self._asks:
+            wanted += await ask()
+        for each in wanted:
+            await self._queue(each)
+        for run in outlook.active:
+            await self._begin(run)
 
     async def stop(self) -> None:
-        """End the worker, if one is at it; its run goes back into the queue."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        """End the workers, if any are at it; their runs go back into the queue."""
+        for task in self._tasks.values():
+            task.cancel()
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        await self._runner.stop()
 
-    def _busy(self) -> bool:
-        return self._task is not None and not self._task.done()
+    async def _queue(self, due: Due) -> None:
+        recipe = self._settings.recipe
+        run_id, mine = await self._store.queue_run(due.trigger, recipe, utcnow(), kind=due.kind, options=due.options)
+        if due.kind is RunKind.REFIT:
+            self._start_queued_at = monotonic()
+        if mine:
+            log.info("run queued", run_id=run_id, kind=due.kind.value, trigger=due.trigger.value)
+
+    async def _begin(self, run: ActiveRun) -> None:
+        if run.state is not RunState.QUEUED or run.kind not in self._crafts or self._busy(run.kind):
+            return
+        claim = await self._store.claim(run.run_id, self._owner, utcnow())
+        if claim is not None:
+            self._tasks[run.kind] = asyncio.create_task(self._work(claim), name=f"run {claim.run_id}")
+
+    def _busy(self, kind: RunKind) -> bool:
+        task = self._tasks.get(kind)
+        return (task is not None and not task.done()) or self._runner.busy(kind)
 
     async def _work(self, claim: Claim) -> None:
         started = monotonic()
         outcome = "lost"
+        craft = self._crafts[claim.kind]
         try:
-            outcome = await self._train(claim)
+            job = await craft.job(claim)
+            result = await self._alive(claim, self._runner.run(claim.kind, job, self._hears(claim)))
+            outcome = await craft.record(claim, result)
         except RunFailed as error:
             outcome = "failed"
             await self._fail(claim, str(error))
@@ -100,39 +152,16 @@ class Training:
             RUNS.labels(outcome).inc()
             RUN_SECONDS.observe(monotonic() - started)
 
-    async def _train(self, claim: Claim) -> str:
-        champion, material = await self._store.snapshot(claim)
-        job = Job(
-            recipe=claim.recipe,
-            seed=self._settings.seed,
-            correction_weight=self._settings.correction_weight,
-            gate_tolerance=self._settings.gate_tolerance,
-            artifacts=str(self._artifacts.resolve()),
-            champion=champion.artifact if champion else None,
-            corrections=material,
-        )
-        result = await self._alive(claim, self._runner.run(job))
-        return await self._record(claim, result, champion)
+    def _hears(self, claim: Claim) -> Callable[[Progress], Awaitable[None]]:
+        """Return what writes down how far a run is; a kind without steps has nothing to write."""
 
-    async def _record(self, claim: Claim, result: Result, champion: Champion | None) -> str:
-        version = await self._store.finish(claim, result, champion, utcnow())
-        if version is None:
-            raise Lost
-        auc = result.metrics["macro"]["auc"]
-        if auc is not None:
-            MACRO_AUC.set(auc)
-        log.info(
-            "model trained",
-            run_id=claim.run_id,
-            version=version,
-            promoted=result.passed,
-            examples=result.examples,
-            corrections=result.corrections,
-            reasons=list(result.reasons),
-        )
-        return "promoted" if result.passed else "refused"
+        async def heard(said: Progress) -> None:
+            if said.step in WORK[claim.kind].steps and not await self._store.progress(claim, said, utcnow()):
+                raise Lost
 
-    async def _alive(self, claim: Claim, work: Coroutine[Any, Any, Result]) -> Result:
+        return heard
+
+    async def _alive(self, claim: Claim, work: Coroutine[Any, Any, Any]) -> Any:
         """Return what `work` gives, with a heartbeat meanwhile. Raises Lost once the run is not ours any more."""
         task = asyncio.create_task(work)
         try:
@@ -152,34 +181,20 @@ class Training:
             return True  # nobody else can take it over either while the database is away
 
     async def _fail(self, claim: Claim, reason: str) -> None:
-        log.warning("run failed", run_id=claim.run_id, reason=reason)
+        log.warning("run failed", run_id=claim.run_id, kind=claim.kind.value, reason=reason)
         with suppress(Unavailable):
             await self._store.fail(claim, reason, utcnow())
 
 
 def events_of(row: Stored) -> list[Event[Any]]:
-    """Return what is said about a model: that it was trained, and then, if the gate passed, that it scores now."""
-    trained = ModelTrained(
-        run_id=row.run_id,
-        model=row.model,
-        model_version=row.version,
-        artifact=row.artifact,
-        data_hash=row.data_hash,
-        metrics=flat(row.metrics),
-        examples=row.examples,
-        corrections=row.corrections,
-        trained_at=row.trained_at,
-    )
-    events: list[Event[Any]] = [said(trained, by="trainer", cause=row.run_id, correlation_id=row.run_id)]
-    if row.promoted:
-        promoted = ModelPromoted(
-            run_id=row.run_id,
-            model=row.model,
-            model_version=row.version,
-            artifact=row.artifact,
-            replaces=row.replaces,
-            reasons=tuple(row.reasons),
-            promoted_at=row.promoted_at,
-        )
-        events.append(said(promoted, by="trainer", cause=row.run_id, correlation_id=row.run_id))
+    """Return what is said about a step of a model's life: that it was trained, that it scores from now on."""
+    events: list[Event[Any]] = []
+    if row.trained is not None:
+        events.append(_said(ModelTrained.model_validate(row.trained), row.cause))
+    if row.promoted is not None:
+        events.append(_said(ModelPromoted.model_validate(row.promoted), row.cause))
     return events
+
+
+def _said(data: ModelTrained | ModelPromoted, cause: str) -> Event[Any]:
+    return said(data, by="trainer", cause=cause, correlation_id=data.run_id)

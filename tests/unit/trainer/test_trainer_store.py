@@ -3,7 +3,7 @@
 import asyncio
 
 from services.trainer.runs import Claim, Result, RunState, Trigger
-from services.trainer.tables import corrections, models
+from services.trainer.tables import corrections, models, stages
 from services.trainer.training import events_of
 from shared.vocabulary import Verdict
 from tests.unit.trainer.spoken import NOON, at, corrected, scored
@@ -35,7 +35,7 @@ async def test_a_finished_run_has_a_model_and_makes_room_for_the_next(store, row
     row = (await rows(models))[0]
     assert (row.version, row.run_id, row.promoted, row.announced_at) == (version, claim.run_id, True, None)
     run = await store.run(claim.run_id)
-    assert (run.state, run.model_version, run.active) == ("finished", version, None)
+    assert (run.state, run.model_version, run.slot) == ("finished", version, None)
     assert (await store.queue_run(Trigger.COMMAND, "hashed", at(2)))[1]
 
 
@@ -54,7 +54,7 @@ async def test_a_run_whose_owner_lives_is_not_taken_away(store) -> None:
     claim = await claimed(store)
     assert await store.beat(claim, at(1))
     await store.recover_lost(at(1.4))
-    assert (await store.outlook()).active.state is RunState.RUNNING
+    assert (await store.outlook()).active[0].state is RunState.RUNNING
 
 
 async def test_after_three_lost_attempts_a_run_has_failed(store) -> None:
@@ -65,13 +65,13 @@ async def test_after_three_lost_attempts_a_run_has_failed(store) -> None:
     await store.recover_lost(at(3))
     run = await store.run(claim.run_id)
     assert (run.state, run.attempt, run.error) == ("failed", 3, "its process went away 3 times")
-    assert (await store.outlook()).active is None
+    assert (await store.outlook()).active == ()
 
 
 async def test_a_run_given_back_counts_as_no_attempt(store) -> None:
     claim = await claimed(store)
     await store.give_back(claim)
-    active = (await store.outlook()).active
+    (active,) = (await store.outlook()).active
     assert (active.state, active.attempt) == (RunState.QUEUED, 0)
 
 
@@ -139,7 +139,7 @@ async def test_a_refused_model_does_not_become_champion(store) -> None:
 async def test_a_model_is_announced_first_as_trained_and_only_then_as_promoted(store, rows) -> None:
     await store.finish(await claimed(store), result(), None, at(1))
     await store.finish(await claimed(store, minute=2), result("b" * 64, passed=False), None, at(3))
-    promoted, refused = await rows(models)
+    promoted, refused = await rows(stages)
     assert [event.type for event in events_of(promoted)] == ["ombud.ModelTrained.v1", "ombud.ModelPromoted.v1"]
     assert [event.type for event in events_of(refused)] == ["ombud.ModelTrained.v1"]
     assert [event.id for event in events_of(promoted)] == [event.id for event in events_of(promoted)]

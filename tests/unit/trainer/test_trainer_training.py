@@ -7,13 +7,16 @@ import sys
 from pathlib import Path
 
 import pytest
+from pydantic import TypeAdapter
 
 from services.trainer.labels import Correction
-from services.trainer.runner import JOB, ORPHANED, RunFailed, Runner
-from services.trainer.runs import Job, RunState, Trigger
+from services.trainer.refits import build_craft
+from services.trainer.runner import RunFailed, Runner
+from services.trainer.runs import Job, RunKind, RunState, Trigger
 from services.trainer.settings import TrainerSettings
 from services.trainer.tables import corrections, models
 from services.trainer.training import Training
+from services.trainer.worker import ORDER, ORPHANED, Order
 from shared.artifacts import ArtifactStore
 from shared.model import load
 from shared.vocabulary import CATEGORIES, Verdict
@@ -25,12 +28,13 @@ TRAM = "the tram was late again today"
 
 
 def job(folder: Path, champion: str | None = None, *told: Correction) -> Job:
-    return Job("hashed", 0, 3.0, 0.01, str(folder), champion, told)
+    return Job("hashed", 0, 3.0, 0.01, str(folder), champion, told, str(folder / "run"))
 
 
 def training(store, folder: Path, timeout_s: float = PATIENCE_S) -> Training:
     settings = TrainerSettings(corrections_per_run=2, gate_tolerance=1.0)
-    return Training(store, Runner(timeout_s), settings, folder, "me")
+    crafts = {RunKind.REFIT: build_craft(store, settings, folder, folder / "runs")}
+    return Training(store, Runner(timeout_s), settings, "me", crafts)
 
 
 async def until(store, work: Training, *states: RunState):
@@ -85,7 +89,7 @@ async def test_a_run_that_takes_too_long_has_failed_with_the_reason(store, tmp_p
 
 async def test_a_champion_that_is_gone_is_said_and_does_not_stop_the_run(tmp_path) -> None:
     told = Correction("a", Verdict.INCORRECT, NOON, text="the tram was late again today", expected=("insult",))
-    result = await Runner(PATIENCE_S).run(job(tmp_path, "0" * 64, told))
+    result = await Runner(PATIENCE_S).run(RunKind.REFIT, job(tmp_path, "0" * 64, told))
     assert result.passed
     assert result.reasons[0].startswith("the champion's artifact cannot be loaded any more")
     assert result.taught == ("a",)
@@ -96,13 +100,14 @@ async def test_a_champion_that_is_gone_is_said_and_does_not_stop_the_run(tmp_pat
 async def test_a_worker_that_cannot_work_says_why(tmp_path) -> None:
     (tmp_path / "file").write_text("not a folder")
     with pytest.raises(RunFailed, match="NotADirectoryError"):
-        await Runner(PATIENCE_S).run(job(tmp_path / "file"))
+        await Runner(PATIENCE_S).run(RunKind.REFIT, job(tmp_path / "file"))
 
 
 def test_a_worker_ends_when_its_parent_is_gone(tmp_path) -> None:
-    command = [sys.executable, "-m", "services.trainer.runner"]
+    command = [sys.executable, "-m", "services.trainer.worker"]
     worker = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT)
-    worker.stdin.write(JOB.dump_json(job(tmp_path)) + b"\n")
+    plain = TypeAdapter(Job).dump_python(job(tmp_path), mode="json")
+    worker.stdin.write(ORDER.dump_json(Order(RunKind.REFIT, plain)) + b"\n")
     worker.stdin.close()
     assert worker.wait(timeout=20) == ORPHANED
     assert worker.stdout.read() == b""
@@ -118,6 +123,6 @@ def _workers() -> list[int]:
             line = (entry / "cmdline").read_text()
         except OSError:
             continue
-        if parent == os.getpid() and "services.trainer.runner" in line:
+        if parent == os.getpid() and "services.trainer.worker" in line:
             found.append(int(entry.name))
     return found

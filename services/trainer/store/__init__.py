@@ -1,0 +1,21 @@
+"""Every question the trainer asks its tables, by what it is about: what there is to learn from, runs, models."""
+
+from contextlib import AbstractAsyncContextManager
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.trainer.store.learning import Learning
+from services.trainer.store.models import Models
+from services.trainer.store.runs import Runs
+from shared.db import Database
+
+
+class Store(Learning, Runs, Models):
+    """The trainer's tables."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def begin(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        """Return one transaction."""
+        return self._database.begin()
