@@ -182,7 +182,7 @@ def _hints(text: np.ndarray, end: int) -> int:
     What is not hinted at is not there, so that its pass can be left out.
     """
     hints = 0
-    one = two = three = four = np.uint8(0)  # the signs before
+    one = two = three = four = 0  # the signs before
     for i in range(end):
         sign = text[i]
         # `http://`, `@name`, `<user>`, `[user]`, `[url]`; `www.`; `url`
