@@ -222,15 +222,29 @@ class PostRated(Payload):
         return self.post_id
 
 
+class Offset(BaseModel):
+    """How much higher one person rates posts of a topic than their model says: mean and standard deviation.
+
+    `labels` counts the ratings of that topic; a topic without any has no offset.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    topic: int
+    labels: int
+    mean: float
+    sd: float
+
+
 class Posterior(BaseModel):
     """One person's judgement as a distribution over weights: rating = features x weights + noise.
 
     `model` is the opaque id of a named model, absent for the one everybody has; of several versions the highest counts.
     `basis` says what the features are: those of the population artefact `population`, or, before there is one, a one
     and the system's own score on the scale 0-4. `covariance` is the lower triangle, row by row; `noise` the variance
-    of one rating. `labels` taught it; `unsure`, and the `unknown` whose post has no features, did not. With `topic` it
-    is for posts of that topic, tuned with `tuned` ratings. `errors` and `baselines` are figures over the person's own
-    ratings, each left out in turn: `loo_mae` is the model's, `crowd_mae` the crowd's, and so on.
+    of one rating. `labels` taught it; `unsure`, and the `unknown` whose post has no features, did not. `offsets` are
+    added on posts of their topics. `errors` and `baselines` are figures over the person's own ratings, each left out in
+    turn: `loo_mae` is the model's, `crowd_mae` the crowd's, and so on.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -247,10 +261,9 @@ class Posterior(BaseModel):
     unsure: int = 0
     unknown: int = 0
     status: str
-    topic: int | None = None
-    tuned: int = 0
     errors: dict[str, float] = {}
     baselines: dict[str, float] = {}
+    offsets: tuple[Offset, ...] = ()
 
 
 class ModelTrained(Payload):
