@@ -1,24 +1,145 @@
-"""From sample rows and corrections to examples: one table with masked labels, NaN where nobody knows.
+"""The examples a run starts from: our own sentences, the sample, the operator's training sets; and what people said.
 
-Invariant: the same text, by its key, never stands on both sides of the split, and a correction always trains.
+Invariant: the same text, by its key, never stands on both sides of the split, and what equals a held-out text is in no
+table. Reading and expanding takes ten seconds and more, so the table is kept in a file named after all it comes from.
 """
 
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from hashlib import file_digest
+from itertools import chain
+from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any
+from zipfile import BadZipFile
 
 import orjson
 import pandas as pd
 
+from services.trainer import table_file
+from services.trainer.corrected import with_corrections
 from services.trainer.labels import Lesson
+from services.trainer.own_rows import own_rows
+from services.trainer.rows import Mark, Row, Split, with_implied
+from services.trainer.sets import files, leaks
+from services.trainer.sets.folder import TWEETS, dutch_words
+from services.trainer.sets.lines import training_rows
+from services.trainer.sets.merging import merged
+from services.trainer.sets.mix import copies, folder_rows, table_of
+from shared import sample
 from shared.ids import digest
 from shared.sample import SampleRow
 from shared.text_key import key_of
 from shared.vocabulary import CATEGORIES
 
+__all__ = ["CORRECTION", "HELD_OUT", "TRAIN", "Allowed", "allowed", "base", "data_hash", "examples", "with_corrections"]
+
 TRAIN, HELD_OUT = "train", "held_out"
 SAMPLE, CORRECTION = "sample", "correction"
 ONE_IN = 5
-"""One text in five is held out."""
+"""One text of the sample in five is held out: it is small."""
+FORMAT = b"1"
+"""Raised when the same sources make another table."""
+KEPT = 3
+"""Tables that are kept: of the sources as they are, and as they were before the last changes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """Lessons that may teach, and which may not because their texts are held out: correction ids."""
+
+    lessons: tuple[Lesson, ...]
+    held_out: tuple[str, ...]
+
+
+def base(
+    training_sets: Sequence[Path] = (), *, held_out: Sequence[Path] = (), cache: Path | None = None
+) -> pd.DataFrame:
+    """Return the examples before corrections, in the shape that `services.trainer.sets.mix.load_mix` describes.
+
+    A training set is a file of training lines (`ombud merge` writes them) or a folder of public sets. Raises
+    `leaks.Leak` if a row equals a text of the held-out files, `BadLine` or OSError for a set that cannot be read.
+    """
+    if cache is None:
+        return _made(training_sets, held_out)
+    path = cache / f"base-{_name(training_sets, held_out)}.npz"
+    with suppress(FileNotFoundError, ValueError, KeyError, BadZipFile):
+        table = table_file.load(path.read_bytes())
+        os.utime(path)
+        return table
+    table = _made(training_sets, held_out)
+    _keep(path, table_file.dump(table))
+    return table
+
+
+def allowed(taught: Iterable[Lesson], held_out: Sequence[Path]) -> Allowed:
+    """Return lessons without those about a text of the held-out files."""
+    pool = leaks.pool(held_out)
+    lessons = tuple(taught)
+    rows = [Row("correction", "", number, lesson.text, {}) for number, lesson in enumerate(lessons)]
+    out = {hit.number for hit in leaks.hits(rows, pool)} if pool else set()
+    kept = tuple(lesson for number, lesson in enumerate(lessons) if number not in out)
+    return Allowed(kept, tuple(lessons[number].correction_id for number in sorted(out)))
+
+
+def _made(training_sets: Sequence[Path], held_out: Sequence[Path]) -> pd.DataFrame:
+    pool = leaks.pool(held_out)
+    rows = [*own_rows(), *_sample(), *chain.from_iterable(map(_rows, training_sets))]
+    leaks.refuse(rows, pool)
+    by_key = dict(merged(map(with_implied, rows)))
+    for folder in filter(Path.is_dir, training_sets):
+        by_key |= copies(by_key, dutch_words(folder), pool)
+    return table_of(by_key)
+
+
+def _rows(path: Path) -> Iterable[Row]:
+    if path.is_dir():
+        return folder_rows(path, "wide" if all((path / name).is_dir() for name in TWEETS) else "base")
+    return training_rows(path.name, enumerate(files.objects(path), 1))
+
+
+def _sample() -> Iterator[Row]:
+    for number, row in enumerate(sample.rows("train"), 1):
+        marks = {category: Mark(label) for category, label in row.labels.items()}
+        split: Split = "dev" if held_out(key_of(row.text)) else "train"
+        yield Row(SAMPLE, "corpus.jsonl", number, row.text, marks, row.language, split)
+
+
+def _name(training_sets: Sequence[Path], held_out: Sequence[Path]) -> str:
+    """Return a digest of every byte that a table comes from, and of the code that makes it."""
+    here, theirs = Path(__file__).parent, Path(sample.__file__).parent
+    code = [
+        *here.glob("own_*.py"),
+        here / "rows.py",
+        *here.glob("sets/*.py"),
+        *theirs.glob("*.py"),
+        theirs.parent / "text_key.py",
+    ]
+    data = [*here.glob("own/**/*.tsv"), *theirs.glob("*.jsonl")]
+    given = [each for path in training_sets for each in (sorted(path.rglob("*")) if path.is_dir() else [path])]
+    parts = [FORMAT, str(len(training_sets)).encode()]
+    for group in (sorted(code), sorted(data), given, held_out):
+        named = [b"%s %s" % (each.name.encode(), _digest(each)) for each in group if each.is_file()]
+        parts.append(b"\n".join(named))
+    return digest(b"\n\n".join(parts))[:32]
+
+
+def _digest(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file_digest(file, "sha256").hexdigest().encode()
+
+
+def _keep(path: Path, content: bytes) -> None:
+    """Write a table, whole or not at all, and throw the oldest away."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with NamedTemporaryFile(dir=path.parent, prefix=".part-", delete=False) as part:
+        part.write(content)
+    Path(part.name).replace(path)
+    known = sorted(path.parent.glob("base-*.npz"), key=lambda each: each.stat().st_mtime, reverse=True)
+    for old in known[KEPT:]:
+        old.unlink(missing_ok=True)
 
 
 def held_out(key: str) -> bool:

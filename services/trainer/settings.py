@@ -1,8 +1,11 @@
 """What an operator may change about training. Every value here has a default that works on one small machine."""
 
-from typing import Annotated
+import os
+from pathlib import Path
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field
+from pydantic_settings import NoDecode, SettingsConfigDict
 
 from services.trainer.lifecycle import PromotionRule, Terms
 from services.trainer.runs import RecipeName
@@ -10,10 +13,18 @@ from services.trainer.schedule import checked
 from shared.settings import ServiceSettings, service_config
 
 
+def _paths(value: Any) -> Any:
+    """Return the paths of a list written like PATH."""
+    return tuple(filter(None, value.split(os.pathsep))) if isinstance(value, str) else value
+
+
+Paths = Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_paths)]
+
+
 class TrainerSettings(ServiceSettings):
     """Settings of the trainer, prefix OMBUD_TRAINER_."""
 
-    model_config = service_config("trainer")
+    model_config = SettingsConfigDict(**service_config("trainer"), populate_by_name=True)
 
     corrections_per_run: int = Field(20, ge=1, description="New corrections after which a run starts by itself.")
     gate_tolerance: float = Field(0.01, ge=0, le=1, description="How far macro AUC may fall below the champion's.")
@@ -34,6 +45,29 @@ class TrainerSettings(ServiceSettings):
         0.0, ge=0, description="Hours a refit scores beside the champion before it is promoted."
     )
     keep_models: int = Field(10, ge=2, description="Newest models whose artifacts stay for a rollback.")
+    training_sets: Paths = Field(
+        (),
+        description="Training sets a run starts from beside our own sentences: files of `ombud merge` or folders of "
+        "public sets, written like PATH.",
+    )
+    held_out: Paths = Field(
+        (),
+        validation_alias=AliasChoices("OMBUD_TRAINER_HELD_OUT", "OMBUD_HELD_OUT"),
+        description="Files of texts that must teach nothing, written like PATH: a set that holds one fails its runs, "
+        "a correction of one waits for ever.",
+    )
+    most_per_person_and_day: int = Field(
+        5_000, ge=1, description="Corrections of one person and day that teach a run: more than one can judge by hand."
+    )
+    most_per_community_and_day: int = Field(
+        20_000, ge=1, description="Corrections of one platform's posts and one day that teach a run."
+    )
+    most_from_one: float = Field(
+        0.2, gt=0, le=1, description="Largest part of a run's corrections from one person, where enough people correct."
+    )
+    free_for_one: int = Field(
+        100, ge=1, description="Corrections of one person that count in any run, whatever part of it they are."
+    )
 
     def terms(self) -> Terms:
         """Return how models are promoted."""

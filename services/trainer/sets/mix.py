@@ -35,32 +35,35 @@ def load_mix(
     if a row equals a text of the held-out files; a Dutch copy that does is not made.
     """
     pool = leaks.pool(held_out)
-    rows = _weighed(folder, mix, own_weight, tweet_weight)
+    rows = folder_rows(folder, mix, own_weight, tweet_weight)
+    rows += [weighed(row, own_weight) for row in own_rows()]
     leaks.refuse(rows, pool)
     by_key = dict(merged(map(with_implied, rows)))
     if dutch_copies:
-        by_key |= _copies(by_key, dutch_words(folder), pool)
-    return _table(by_key)
+        by_key |= copies(by_key, dutch_words(folder), pool)
+    return table_of(by_key)
 
 
-def _weighed(folder: Path, mix: MixName, own_weight: float, tweet_weight: float) -> list[Row]:
+def folder_rows(folder: Path, mix: MixName, own_weight: float = 1.0, tweet_weight: float = 1.0) -> list[Row]:
+    """Return the rows of a folder's sets, without the sentences that come with Ombud."""
     rows = []
     judged = leaks.pool([kept_for_spans(folder)])
     for name, load in MIXES[mix].items():
         factor = tweet_weight if name in TWEETS else 1.0
         found = load(folder)
         rows += [weighed(row, factor) for row in (leaks.without(found, judged) if name == "toxic_spans" else found)]
-    rows += [weighed(row, own_weight) for row in contrast_rows(folder)]
-    return rows + [weighed(row, own_weight) for row in own_rows()]
+    return rows + [weighed(row, own_weight) for row in contrast_rows(folder)]
 
 
-def _copies(by_key: Mapping[str, Row], words: Mapping[str, str], pool: leaks.Pool) -> dict[str, Row]:
+def copies(by_key: Mapping[str, Row], words: Mapping[str, str], pool: leaks.Pool) -> dict[str, Row]:
+    """Return key -> the copy in Dutch words of others' English training rows, where it is no row and no leak."""
     theirs = [row for row in by_key.values() if row.split == "train" and row.source not in OWN]
     made = [copy for row in theirs if row.language == "en" and (copy := dutch.copy_of(row, words)) is not None]
     return {key: row for key, row in merged(leaks.without(made, pool)) if key not in by_key}
 
 
-def _table(by_key: Mapping[str, Row]) -> pd.DataFrame:
+def table_of(by_key: Mapping[str, Row]) -> pd.DataFrame:
+    """Return merged rows as the table that `load_mix` describes."""
     records = []
     for key in sorted(by_key):
         row = by_key[key]
