@@ -12,9 +12,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from services.trainer import replaying
 from services.trainer.heads import fit_heads
 from services.trainer.hyper import HYPER, Hyper
-from services.trainer.learning import Learned, Pace, Watch, learn, material, nothing
+from services.trainer.learning import Watch, learn, material, nothing
+from services.trainer.replaying import AS_IT_IS, FLAGGED_AT
 from services.trainer.runs import RecipeName
 from shared.model import Model
 from shared.model.paths import BUCKETS, Path, best, vectors
@@ -22,15 +24,6 @@ from shared.vocabulary import CATEGORIES
 
 FEWEST = 5
 """A category with fewer examples of either class gets no head: it stays unknown."""
-FLAGGED_AT = 0.5
-AS_IT_IS = (1.0, 0.0)
-"""Slope and offset that leave a logit as it is."""
-NEW_HEAD = 50
-"""Examples of either class from which a model learns a category it did not know: fewer say nothing about a gate."""
-REPLAYED = 10
-"""Older examples that go over again with each correction, so that what was known stays known."""
-REPLAY = Pace(epochs=5, rate=0.5, intercepts=False)
-"""People correct what is wrong: their corrections say nothing about base rates, so intercepts stay."""
 
 
 class TooLittleData(ValueError):
@@ -76,50 +69,12 @@ def fit(
 
 
 def replay(start: Model, table: pd.DataFrame, *, seed: int, facts: Mapping[str, Any]) -> Model:
-    """Return `start` after learning the corrections in `table`, each with ten older examples; what it got right stays.
-
-    A category it did not know gets a head once what is gone over holds 50 examples of each class.
-    """
-    rows = _replayed(table, seed)
-    unknown = (category for category in CATEGORIES if category not in start.categories)
-    new = tuple(category for category in unknown if _enough(rows[category], NEW_HEAD))
-    known = (*start.categories, *new)
-    columns = [CATEGORIES.index(category) for category in known]
-    learned = learn(
-        _widened(start, len(known)),
-        material(
-            vectors(start.path, rows["text"].tolist()), rows[list(known)].to_numpy(float), _weights(rows)[:, columns]
-        ),
-        Pace(REPLAY.epochs, REPLAY.rate, REPLAY.l2, seed, REPLAY.intercepts),
-    )
-    return Model(
-        known,
-        learned.table,
-        learned.intercepts,
-        np.vstack([start.calibration, *(AS_IT_IS for _ in new)]),
-        {**start.thresholds, **dict.fromkeys(new, FLAGGED_AT)},
-        {**start.facts, "seed": seed, **facts},
-        np.median(learned.squares, axis=1),
-        start.path,
-    )
-
-
-def _replayed(table: pd.DataFrame, seed: int) -> pd.DataFrame:
-    """Return the corrections and ten drawn older examples for each."""
+    """Return `start` after learning the corrections in `table`, each beside older examples of it."""
     corrected = table["source"] == "correction"
-    older = table[~corrected]
-    drawn = older.sample(min(len(older), REPLAYED * int(corrected.sum())), random_state=seed)
-    return pd.concat([table[corrected], drawn.sort_index()], ignore_index=True)
-
-
-def _widened(start: Model, heads: int) -> Learned:
-    """Return what a model knows, with room for more heads."""
-    known = nothing(BUCKETS, heads)
-    table, intercepts = known.table, known.intercepts
-    table[:, : len(start.categories)] = start.weights
-    intercepts[: len(start.categories)] = start.intercepts
-    squares = np.maximum(known.squares, start.squares.astype(np.float32)[:, None])
-    return Learned(table, intercepts, squares)
+    many = min(int((~corrected).sum()), replaying.REPLAYED * int(corrected.sum()))
+    older = table[~corrected].sample(many, random_state=seed).sort_index()
+    taught, beside = (replaying.rows_of(some, start.path) for some in (table[corrected], older))
+    return replaying.replay(start, taught, beside, seed=seed, facts=facts)
 
 
 def _weights(table: pd.DataFrame) -> NDArray[np.float64]:
@@ -129,5 +84,5 @@ def _weights(table: pd.DataFrame) -> NDArray[np.float64]:
     return np.tile(table["weight"].to_numpy(float)[:, None], (1, len(CATEGORIES)))
 
 
-def _enough(labels: pd.Series, fewest: int = FEWEST) -> bool:
-    return bool((labels == 1).sum() >= fewest and (labels == 0).sum() >= fewest)
+def _enough(labels: pd.Series) -> bool:
+    return bool((labels == 1).sum() >= FEWEST and (labels == 0).sum() >= FEWEST)

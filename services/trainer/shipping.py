@@ -15,7 +15,8 @@ from services.trainer import own_patterns
 from services.trainer.calibration import platt, rare, threshold
 from services.trainer.hyper import Hyper, row_weights, taken
 from services.trainer.learning import Watch
-from services.trainer.recipes import AS_IT_IS, FLAGGED_AT, fit
+from services.trainer.recipes import fit
+from services.trainer.replaying import AS_IT_IS, FLAGGED_AT
 from services.trainer.runs import RecipeName
 from shared.model import Model
 from shared.vocabulary import CATEGORIES

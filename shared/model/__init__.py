@@ -4,7 +4,7 @@ One table of weights, one column per known category; a definition in plain Pytho
 (kernels), and the same again as scikit-learn parts (reference). No pickle: an artifact is a zip of plain arrays.
 """
 
-from shared.model.artifact import FORMAT, NAME, Model, dump, load, shipped
+from shared.model.artifact import FORMAT, NAME, QUICK, Model, dump, load, shipped
 from shared.model.explain import Explanation
 
-__all__ = ["FORMAT", "NAME", "Explanation", "Model", "dump", "load", "shipped"]
+__all__ = ["FORMAT", "NAME", "QUICK", "Explanation", "Model", "dump", "load", "shipped"]
