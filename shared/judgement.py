@@ -1,0 +1,37 @@
+"""Ratings on one scale of 0 to 4: when one means toxic, and how a system's score becomes one. Pure.
+
+Invariant: a person's rating, a prediction and a system's rating are decided by the same function at the same cut.
+Source of bins and cut: audits.md sections 2 and 7.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+LOWEST, HIGHEST = 0.0, 4.0
+CUT = 2.0
+"""The rating from which a post is toxic (theta)."""
+EDGES = (0.5, 1.5, 2.5, 3.5)
+"""Where the five severities begin, but the first; the lower bound belongs to the severity, the last one is closed."""
+
+
+def is_toxic(rating: "float | NDArray[np.float64] | NDArray[np.float32]", cut: float = CUT) -> NDArray[np.bool_]:
+    """Return whether a rating of 0 to 4, or each of many, means toxic."""
+    return np.asarray(rating) >= cut
+
+
+def system_rating(
+    score: "float | NDArray[np.float64]", threshold: float = CUT / HIGHEST, cut: float = CUT
+) -> NDArray[np.float64]:
+    """Return the rating of a system's score of 0 to 1: its own threshold becomes the cut, in between straight lines.
+
+    With the default threshold of one half it is four times the score. Raises ValueError for a threshold that leaves
+    no room on either side.
+    """
+    if not 0.0 < threshold < 1.0:
+        raise ValueError("a threshold lies between 0 and 1")
+    return np.asarray(np.interp(score, (0.0, threshold, 1.0), (LOWEST, cut, HIGHEST)), np.float64)
+
+
+def severity(rating: "float | NDArray[np.float64]") -> NDArray[np.int64]:
+    """Return the severity of a rating: 0 not at all, 1 slightly, 2 moderately, 3 very, 4 extremely."""
+    return np.asarray(np.searchsorted(EDGES, rating, side="right"), np.int64)
