@@ -16,6 +16,7 @@ from services.cli.erase import erase as erase_text
 from services.cli.evaluate import app as evaluate
 from services.cli.ingest_file import Totals, ingest_file
 from services.cli.recognising import FORMATS, understood
+from services.cli.tune import tune
 from shared.settings import Settings
 from shared.streams import SERVICES, mermaid
 
@@ -28,6 +29,7 @@ app = typer.Typer(
 dead_letters = typer.Typer(help="Events a group gave up on.", no_args_is_help=True)
 app.add_typer(dead_letters, name="dead-letters")
 app.command()(analyze)
+app.command()(tune)
 app.add_typer(evaluate, name="evaluate")
 console = Console()
 

@@ -6,7 +6,11 @@ from typing import Any
 from shared.runtime import Build
 from shared.streams import SERVICES
 
-PARTS = {"judging": "services.trainer.judging.judge", "opinions": "services.classifier.opinions"}
+PARTS = {
+    "judging": "services.trainer.judging.judge",
+    "opinions": "services.classifier.opinions",
+    "tuning": "services.trainer.tuning.alone",
+}
 """What the command line asks of a service that does not run: name -> module."""
 
 

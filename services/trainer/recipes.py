@@ -6,7 +6,7 @@ one (`replay`: what corrections do).
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -21,6 +21,9 @@ from services.trainer.runs import RecipeName
 from shared.model import Model
 from shared.model.paths import BUCKETS, Path, best, vectors
 from shared.vocabulary import CATEGORIES
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
 
 FEWEST = 5
 """A category with fewer examples of either class gets no head: it stays unknown."""
@@ -46,16 +49,13 @@ def fit(
     Raises TooLittleData if there is no such category.
     """
     path = path or best()
-    taught = [category for category in CATEGORIES if _enough(table[category])]
+    taught = teachable(table)
     if not taught:
         raise TooLittleData(f"no category has {FEWEST} examples of both classes")
     columns = [CATEGORIES.index(category) for category in taught]
     each = _weights(table) if weights is None else weights
-    seen, labels, mine = vectors(path, table["text"].tolist()), table[taught].to_numpy(float), each[:, columns]
-    if name == "hashed":
-        learned = learn(nothing(BUCKETS, len(taught)), material(seen, labels, mine), hyper.pace, watch)
-    else:
-        learned = fit_heads(name, seen, labels, mine, hyper)
+    seen = vectors(path, table["text"].tolist())
+    learned = taught_by(name, seen, table[taught].to_numpy(float), each[:, columns], hyper, watch)
     return Model(
         tuple(taught),
         learned.table,
@@ -66,6 +66,25 @@ def fit(
         np.median(learned.squares, axis=1),
         path,
     )
+
+
+def teachable(table: pd.DataFrame) -> list[str]:
+    """Return the categories with five examples of either class, in the order of CATEGORIES."""
+    return [category for category in CATEGORIES if _enough(table[category])]
+
+
+def taught_by(
+    name: RecipeName,
+    seen: "csr_matrix",
+    labels: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    hyper: Hyper,
+    watch: Watch | None = None,
+) -> Learned:
+    """Return what a recipe learns from vectors (rows, buckets), labels and weights (rows, heads), NaN for unknown."""
+    if name == "hashed":
+        return learn(nothing(BUCKETS, labels.shape[1]), material(seen, labels, weights), hyper.pace, watch)
+    return fit_heads(name, seen, labels, weights, hyper)
 
 
 def replay(start: Model, table: pd.DataFrame, *, seed: int, facts: Mapping[str, Any]) -> Model:

@@ -16,7 +16,7 @@ PLACES = ("lake", "street", "market", "station", "garden", "harbour", "school", 
 
 
 def small_table(rows: int = 600, seed: int = 0, sources: tuple[str, ...] = ("edos", "own_patterns", "mlma:nl")):
-    """Return `rows` examples: half of them say something bad; one in five is a development row, a third weak."""
+    """Return `rows` examples: half of them say something bad; one in five is a development row, a quarter weak."""
     random = np.random.default_rng(seed)
     records = []
     for number in range(rows):
@@ -31,7 +31,7 @@ def small_table(rows: int = 600, seed: int = 0, sources: tuple[str, ...] = ("edo
         labels = dict.fromkeys(CATEGORIES, float("nan"))
         labels[category] = float(bad)
         labels["toxic"] = float(bad) if random.random() < 0.9 else float(not bad)
-        weight = 0.5 if number % 3 == 1 and split == "train" else 1.0
+        weight = 0.5 if number % 4 == 1 and split == "train" else 1.0
         weights = {f"weight_{name}": 0.0 if np.isnan(label) else weight for name, label in labels.items()}
         facts = {"key": text, "text": text, "language": "en", "source": source, "split": split}
         own = {"pattern": f"p{number % 7}", "construct": "fine", "group": group if source == "own_patterns" else ""}
