@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from services.trainer import replaying
 from services.trainer.heads import fit_heads
 from services.trainer.hyper import HYPER, Hyper
-from services.trainer.learning import Watch, learn, material, nothing
+from services.trainer.learning import Learned, Watch, learn, material, nothing
 from services.trainer.replaying import AS_IT_IS, FLAGGED_AT
 from services.trainer.runs import RecipeName
 from shared.model import Model
