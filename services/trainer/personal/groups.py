@@ -1,0 +1,153 @@
+"""How a group of raters differs from the crowd, and whether that can be told at all.
+
+Invariant: where the interval of the difference holds 0 there is no detectable difference, and the group's view is the
+crowd's. Source: audits.md section 5, whose measurements expect just that for most groups.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtr
+
+from services.trainer.personal.accuracy import Difference
+from services.trainer.personal.crowd import NO_TOPIC, Crowd
+from services.trainer.personal.membership import MINIMUM
+from services.trainer.personal.population import Population, left_out
+from shared.judgement import HIGHEST, LOWEST
+
+Floats = NDArray[np.float64]
+
+STRENGTHS = (2.0, 5.0, 10.0, 20.0, 50.0, np.inf)
+"""Ratings the shifted crowd mean is worth beside the group's own; infinite: the group has no view of single posts."""
+DRAWS = 2_000
+FALSE_DISCOVERIES = 0.05
+
+
+class TooFewPeople(ValueError):
+    """The group has fewer raters than the minimum: it gets no model and no figure."""
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """Group less crowd on `ratings` of `raters`, with the interval over raters, and whether that can be told from 0."""
+
+    ratings: int
+    raters: int
+    difference: Difference
+    detectable: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """A group's view. `strength` is the K that leaving ratings out chose, `errors` the RMSE of each.
+
+    `shift` is the mean difference to the crowd; `topics` holds the topics with enough of the group's raters.
+    """
+
+    overall: Contrast
+    topics: Mapping[int, Contrast]
+    strength: float
+    errors: Mapping[float, float]
+    crowd_error: float
+    shift: float
+    sums: Floats
+    counts: Floats
+
+
+def group_of(
+    population: Population, crowd: Crowd, group: NDArray[np.int32], *, minimum: int = MINIMUM, seed: int = 0
+) -> Group:
+    """Return the view of the raters numbered `group` in the crowd that the population was made of.
+
+    Raises TooFewPeople if fewer than the minimum of them have rated anything, and ValueError for another crowd.
+    """
+    if crowd.data_hash != population.data_hash:
+        raise ValueError("the population was made of another crowd")
+    rows = np.flatnonzero(np.isin(crowd.rater, group))
+    rater, post = crowd.rater[rows], crowd.post[rows]
+    if len(np.unique(rater)) < minimum:
+        raise TooFewPeople(f"fewer than {minimum} people of the group have rated anything")
+    said = crowd.rating[rows].astype(np.float64)
+    means = left_out(population.sums[post], population.counts[post], population.scores[post], said)
+    apart = said - means
+    sums = np.bincount(post, said, len(crowd.posts)).astype(np.float64)
+    counts = np.bincount(post, minlength=len(crowd.posts)).astype(np.float64)
+    errors = {strength: _error(strength, said, means, sums[post], counts[post]) for strength in STRENGTHS}
+    draws = np.random.default_rng(seed)
+    return Group(
+        _contrast(rater, apart, draws),
+        _by_topic(rater, apart, crowd.topics[post], minimum, draws),
+        # of equal errors the strongest: the plainer view
+        min(reversed(STRENGTHS), key=lambda strength: errors[strength]),
+        errors,
+        float(np.sqrt(np.mean(apart * apart))),
+        float(apart.mean()),
+        sums,
+        counts,
+    )
+
+
+def view(population: Population, group: Group) -> NDArray[np.float32]:
+    """Return the group's ratings of all posts: the crowd's, to the bit, where no difference can be told."""
+    if not group.overall.detectable:
+        return np.clip(population.crowd, LOWEST, HIGHEST)
+    shifted = population.crowd.astype(np.float64) + group.shift
+    found = _shrunk(group.strength, group.sums, group.counts, shifted)
+    return np.clip(found, LOWEST, HIGHEST).astype(np.float32)
+
+
+def _shrunk(strength: float, sums: Floats, counts: Floats, towards: Floats) -> Floats:
+    """Return the group's means of posts, drawn towards the shifted crowd."""
+    if np.isinf(strength):
+        return towards
+    return np.asarray((sums + strength * towards) / (counts + strength), np.float64)
+
+
+def _error(strength: float, said: Floats, means: Floats, sums: Floats, counts: Floats) -> float:
+    """Return the RMSE of the group's view of each of its ratings without that rating; the shift leaves it out, too."""
+    apart = said - means
+    shift = (apart.sum() - apart) / (len(said) - 1)
+    found = _shrunk(strength, sums - said, counts - 1.0, means + shift)
+    return float(np.sqrt(np.mean((np.clip(found, LOWEST, HIGHEST) - said) ** 2)))
+
+
+def _by_topic(
+    rater: NDArray[np.int32], apart: Floats, topics: NDArray[np.int32], minimum: int, draws: np.random.Generator
+) -> dict[int, Contrast]:
+    """Return the contrasts of topics with enough raters, by topic; false discoveries are held down over all of them."""
+    found: dict[int, tuple[Contrast, float]] = {}
+    for topic in np.unique(topics[topics != NO_TOPIC]):
+        rows = topics == topic
+        if len(np.unique(rater[rows])) >= minimum:
+            each = _contrast(rater[rows], apart[rows], draws)
+            # the interval as a normal one: what the draws alone say ends at one in two thousand
+            spread = max((each.difference.high - each.difference.low) / 2.0 / 1.96, 1e-12)
+            found[int(topic)] = each, float(2.0 * ndtr(-abs(each.difference.value) / spread))
+    kept = discoveries(np.array([chance for _, chance in found.values()]))
+    return {
+        topic: Contrast(each.ratings, each.raters, each.difference, bool(each.detectable and kept[at]))
+        for at, (topic, (each, _)) in enumerate(found.items())
+    }
+
+
+def discoveries(chances: Floats, rate: float = FALSE_DISCOVERIES) -> NDArray[np.bool_]:
+    """Return which findings stand by Benjamini and Hochberg: at most `rate` of them are expected to be false."""
+    order = np.argsort(chances, kind="stable")
+    fits = np.flatnonzero(chances[order] <= rate * np.arange(1, len(chances) + 1) / max(len(chances), 1))
+    kept = np.zeros(len(chances), np.bool_)
+    kept[order[: fits[-1] + 1 if len(fits) else 0]] = True
+    return kept
+
+
+def _contrast(rater: NDArray[np.int32], apart: Floats, draws: np.random.Generator) -> Contrast:
+    """Return the mean difference with the interval of 2,000 draws of as many raters, each with all their ratings."""
+    _, whose = np.unique(rater, return_inverse=True)
+    sums, counts = np.bincount(whose, apart), np.bincount(whose).astype(np.float64)
+    people = len(counts)
+    times = draws.multinomial(people, np.full(people, 1.0 / people), DRAWS).astype(np.float64)
+    drawn = (times @ sums) / (times @ counts)
+    low, high = np.quantile(drawn, (0.025, 0.975))
+    value = Difference(float(apart.mean()), float(low), float(high))
+    return Contrast(len(apart), people, value, not low <= 0.0 <= high)
