@@ -1,8 +1,9 @@
 """Wiring of the trainer."""
 
 from services.trainer import refits
-from services.trainer.api import feedback, runs
+from services.trainer.api import corrections, feedback, models, runs
 from services.trainer.handlers import Handlers
+from services.trainer.housekeeping import Cleaning, Promoting
 from services.trainer.runner import Runner
 from services.trainer.runs import RunKind
 from services.trainer.settings import TrainerSettings
@@ -28,7 +29,9 @@ def build(platform: Platform) -> Service:
     return Service(
         name="trainer",
         routers=[
-            runs.build_router(store, settings, platform.keys),
+            runs.build_router(store, settings, platform.keys, crafts),
+            models.build_router(store, platform.artifacts, platform.keys),
+            corrections.build_router(store, platform.keys),
             feedback.build_router(store, platform.keys),
         ],
         hears={
@@ -39,7 +42,12 @@ def build(platform: Platform) -> Service:
         },
         settings=settings,
         database=database,
-        loops=[Loop("trainer runs", 0.5, training), Loop("trainer announcer", 0.5, announcer)],
+        loops=[
+            Loop("trainer runs", 0.5, training),
+            Loop("trainer announcer", 0.5, announcer),
+            Loop("trainer promotions", 5.0, Promoting(store, settings)),
+            Loop("trainer cleaning", 3600.0, Cleaning(store, settings, platform.artifacts, folders)),
+        ],
         stop=training.stop,
         commands={"model": store.named},
     )

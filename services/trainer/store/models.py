@@ -12,7 +12,7 @@ from sqlalchemy import Row, Select, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.trainer.lifecycle import InForce, Layer, Stage, promoted_of, trained_of
-from services.trainer.runs import Effect
+from services.trainer.runs import Effect, RunKind
 from services.trainer.tables import champions, corrections, lessons, models, runs, stages
 from shared.db import Database, chunks, insert_new
 from shared.ids import stable_id
@@ -120,30 +120,25 @@ class Models:
         async with self._database.read() as connection:
             return await lineage(connection)
 
-    async def artifacts_in_use(self, newest: int, since: datetime) -> tuple[set[str], set[str]]:
+    async def artifacts_in_use(self, newest: int, since: datetime, loading: datetime) -> tuple[set[str], set[str]]:
         """Return the digests of all models, and those that have to stay.
 
-        These are the champion's lineage's ends, the newest models, what was promoted or trained since a moment, every
-        refit a run of that time made or was judged against, and every model that still waits for its fate.
+        These are the champion and its refit, the newest models, every refit made or judged against `since`, whatever
+        was trained or promoted since `loading`, and every model that still waits for its fate.
         """
+        refits = select(runs.c.champion).where(runs.c.requested_at >= since, runs.c.kind == RunKind.REFIT.value)
         async with self._database.read() as connection:
-            every = (await connection.execute(select(models))).all()
+            every = (await connection.execute(select(models).order_by(models.c.sequence.desc()))).all()
             champion = await in_force(connection)
-            judged = set(
-                await connection.scalars(
-                    select(runs.c.champion).where(runs.c.requested_at >= since, runs.c.kind == "refit")
-                )
-            )
-        ordered = sorted(every, key=lambda row: row.sequence, reverse=True)
-        stay = {row.version for row in ordered[:newest]} | judged
+            judged = set(await connection.scalars(refits))
+        stay = {row.version for row in every[:newest]} | judged
         if champion is not None:
-            stay |= {champion.version, *([champion.root] if champion.root else [])}
-        open_ended = {Stage.CANDIDATE.value, Stage.SHADOW.value, Stage.CHAMPION.value}
-        stay |= {
-            row.version
-            for row in every
-            if row.stage in open_ended or (row.layer != Layer.REPLAY.value and row.trained_at >= since)
-        }
+            stay |= {champion.version, champion.root}
+        waiting = {Stage.CANDIDATE.value, Stage.SHADOW.value, Stage.CHAMPION.value}
+        for row in every:
+            recent = since if row.layer != Layer.REPLAY.value else loading
+            if row.stage in waiting or max(row.trained_at, row.promoted_at or row.trained_at) >= recent:
+                stay.add(row.version)
         return {row.artifact for row in every}, {row.artifact for row in every if row.version in stay}
 
 

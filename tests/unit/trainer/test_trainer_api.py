@@ -8,9 +8,12 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from services.trainer.api import feedback, runs
+from services.trainer.api import corrections as receipts
+from services.trainer.api import feedback, models, runs
+from services.trainer.runs import RunKind
 from services.trainer.settings import TrainerSettings
 from shared import errors
+from shared.artifacts import ArtifactStore
 from shared.auth import KeyRing, Principal, hash_key
 from shared.bus.publisher import connect
 from shared.embedded import PrivateBroker
@@ -18,7 +21,7 @@ from shared.vocabulary import Scope
 from tests.unit.trainer.spoken import NOON, at, corrected, scored
 from tests.unit.trainer.test_trainer_store import result
 
-ADMIN, READER, SENDER = "ombud_admin", "ombud_reader", "ombud_sender"
+ADMIN, READER, SENDER, AUDITOR = "ombud_admin", "ombud_reader", "ombud_sender", "ombud_auditor"
 
 
 @pytest.fixture
@@ -29,11 +32,13 @@ async def http(store, tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
     redis = connect(broker.url)
     try:
         keys = KeyRing(redis)
-        scopes = {ADMIN: Scope.ADMIN, READER: Scope.READ, SENDER: Scope.INGEST}
+        scopes = {ADMIN: Scope.ADMIN, READER: Scope.READ, SENDER: Scope.INGEST, AUDITOR: Scope.AUDIT}
         await keys.publish({hash_key(key): Principal(key, key, frozenset({scopes[key]})) for key in scopes})
         app = FastAPI()
         errors.install(app)
-        app.include_router(runs.build_router(store, TrainerSettings(), keys))
+        app.include_router(runs.build_router(store, TrainerSettings(), keys, {RunKind.REFIT}))
+        app.include_router(models.build_router(store, ArtifactStore(tmp_path), keys))
+        app.include_router(receipts.build_router(store, keys))
         app.include_router(feedback.build_router(store, keys))
         transport = httpx.ASGITransport(app=app)
         async with httpx.AsyncClient(transport=transport, base_url="http://ombud", headers=holding(ADMIN)) as client:
@@ -94,14 +99,21 @@ async def test_a_correction_names_the_model_that_learned_it(http, store, handler
         ("POST", "/v1/runs/x/cancel", {ADMIN}),
         ("GET", "/v1/runs", {ADMIN, READER}),
         ("GET", "/v1/runs/x", {ADMIN, READER}),
+        ("POST", "/v1/runs/x/retry", {ADMIN}),
+        ("GET", "/v1/runs/x/log", {ADMIN, READER}),
         ("GET", "/v1/models", {ADMIN, READER}),
+        ("GET", "/v1/models/x", {ADMIN, READER}),
+        ("POST", "/v1/models/x/promote", {ADMIN}),
+        ("POST", "/v1/models/rollback", {ADMIN}),
+        ("POST", "/v1/models/x/retire", {ADMIN}),
+        ("POST", "/v1/models/x/refuse", {ADMIN, AUDITOR}),
         ("GET", "/v1/corrections/x", {ADMIN, READER}),
         ("GET", "/api/v1/feedback", {ADMIN, READER}),
         ("GET", "/api/feedback/summary", {ADMIN, READER}),
     ],
 )
 async def test_a_key_opens_only_what_its_scope_allows(http, method, path, allowed) -> None:
-    for key in (ADMIN, READER, SENDER):
+    for key in (ADMIN, READER, SENDER, AUDITOR):
         answer = await http.request(method, path, headers=holding(key))
         assert (answer.status_code == 403) == (key not in allowed)
     http.headers.pop("X-API-Key")
