@@ -4,11 +4,14 @@ from services.trainer import refits
 from services.trainer.api import corrections, feedback, models, runs
 from services.trainer.handlers import Handlers
 from services.trainer.housekeeping import Cleaning, Promoting
+from services.trainer.personalising import Announcing, Personalising
+from services.trainer.personalising import events_of as said_by
 from services.trainer.runner import Runner
 from services.trainer.runs import RunKind
 from services.trainer.settings import TrainerSettings
 from services.trainer.store import Store
-from services.trainer.tables import metadata, stages
+from services.trainer.store.ratings import RatingStore
+from services.trainer.tables import metadata, personal_versions, stages
 from services.trainer.training import Training, events_of
 from shared.announcements import Announcer
 from shared.bus.keys import consumer_name
@@ -20,12 +23,15 @@ def build(platform: Platform) -> Service:
     settings = TrainerSettings()
     database = platform.database("trainer", metadata)
     store = Store(database)
-    handlers = Handlers(store)
+    ratings = RatingStore(database)
+    personal = Personalising(ratings, store, platform.artifacts, settings.personal_versions_kept)
+    handlers = Handlers(store, personal)
     runner = Runner(settings.run_timeout_s, settings.workers, standby=settings.standby)
     folders = platform.settings.data_dir / "runs"
     crafts = {RunKind.REFIT: refits.build_craft(store, settings, platform.settings.artifacts, folders)}
     training = Training(store, runner, settings, consumer_name("trainer"), crafts)
     announcer = Announcer(database, platform.publisher, stages, events_of)
+    versions = Announcing(Announcer(database, platform.publisher, personal_versions, said_by))
     return Service(
         name="trainer",
         routers=[
@@ -47,6 +53,8 @@ def build(platform: Platform) -> Service:
             Loop("trainer announcer", 0.5, announcer),
             Loop("trainer promotions", 5.0, Promoting(store, settings)),
             Loop("trainer cleaning", 3600.0, Cleaning(store, settings, platform.artifacts, folders)),
+            Loop("trainer personal models", 1.0, personal),
+            Loop("trainer personal announcer", 0.5, versions),
         ],
         stop=training.stop,
         commands={"model": store.named},

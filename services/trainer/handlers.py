@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from services.trainer.personalising import Personalising
 from services.trainer.store import Store
 from shared.bus.commit import Dead, Done, Outcome
 from shared.bus.erasures import author_subject
@@ -14,10 +15,11 @@ from shared.events import Event, PostCorrected, PostDeleted, PostRated, PostScor
 
 
 class Handlers:
-    """One method per event; none of them says anything, because runs speak through the models table."""
+    """One method per event; only ratings say something at once, because runs speak through the models table."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, personal: Personalising) -> None:
         self._store = store
+        self._personal = personal
 
     async def on_post_scored(self, events: list[Event[PostScored]]) -> Sequence[Outcome]:
         """Keep the newest revision of each post with its scores."""
@@ -49,13 +51,8 @@ class Handlers:
         return [Done()] * len(events)
 
     async def on_post_rated(self, events: list[Event[PostRated]]) -> Sequence[Outcome]:
-        """Keep each person's newest rating of a post."""
-        newest: dict[tuple[str, str], PostRated] = {}
-        for rated in sorted((event.data for event in events), key=lambda each: each.rated_at):
-            newest[rated.post_id, rated.rater] = rated
-        async with self._store.begin() as connection:
-            await self._store.save_ratings(connection, [rated.model_dump() for rated in newest.values()])
-        return [Done()] * len(events)
+        """Keep what people said of posts, and say their next model."""
+        return await self._personal.rated(events)
 
     async def on_post_deleted(self, events: list[Event[PostDeleted]]) -> Sequence[Outcome]:
         """Erase text and author of deleted posts, and of everything an erased author wrote."""
@@ -76,6 +73,7 @@ class Handlers:
                 await self._store.bury(connection, deleted)
             async with self._store.begin() as connection:
                 await self._store.erase_posts(connection, deleted)
+            await self._personal.forget(deleted)
 
 
 def newest_scores(heard: Iterable[PostScored]) -> list[PostScored]:

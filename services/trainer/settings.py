@@ -68,6 +68,9 @@ class TrainerSettings(ServiceSettings):
     free_for_one: int = Field(
         100, ge=1, description="Corrections of one person that count in any run, whatever part of it they are."
     )
+    personal_versions_kept: int = Field(
+        500, ge=1, description="Versions kept of each person's model; the oldest go first."
+    )
 
     def terms(self) -> Terms:
         """Return how models are promoted."""

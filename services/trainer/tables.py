@@ -61,6 +61,73 @@ ratings = Table(
     Column("rating", Integer),
     Column("rated_at", Moment, nullable=False),
 )
+"""What processes of the version before still write to; `rating_log` took its place and its rows."""
+
+rating_log = Table(
+    "trainer_rating_log",
+    metadata,
+    Column("event_id", String, primary_key=True),
+    Column("rater", String, nullable=False),
+    Column("model", String, nullable=False),
+    Column("post_id", String, nullable=False),
+    Column("rating", Integer),
+    Column("rated_at", Moment, nullable=False),
+    Column("heard_at", Moment, nullable=False),
+    Column("system", Float),
+    Column("gone", Boolean, nullable=False),
+    Column("version", Integer),
+)
+"""Every rating that was heard. `model` is empty for the model everybody has; `rating` NULL is unsure. `system` is what
+the system said of the post, 0-4, when it was first asked; `gone`: the post was deleted. `version` is the version that
+first held it, NULL if it changed nothing."""
+Index("ix_trainer_rating_log_rater", rating_log.c.rater, rating_log.c.model)
+Index("ix_trainer_rating_log_post_id", rating_log.c.post_id)
+
+personal_models = Table(
+    "trainer_personal_models",
+    metadata,
+    Column("rater", String, primary_key=True),
+    Column("model", String, primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("population", String(64), nullable=False),
+)
+"""One person's model: its newest version, and the population artefact behind that; empty: none. Who makes a version
+holds this row, so that two processes never make the same one."""
+Index("ix_trainer_personal_models_population", personal_models.c.population)
+
+personal_versions = Table(
+    "trainer_personal_versions",
+    metadata,
+    Column("rater", String, primary_key=True),
+    Column("model", String, primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("said", Text, nullable=False),
+    Column("announced_at", Moment),
+)
+"""Every version as `models.trained` says it. `announced_at` is empty until the announcer said it; a version that a
+rating led to is said with that rating, and needs no announcer."""
+Index(
+    "ix_trainer_personal_versions_unsaid",
+    personal_versions.c.announced_at,
+    sqlite_where=personal_versions.c.announced_at.is_(None),
+    postgresql_where=personal_versions.c.announced_at.is_(None),
+)
+
+populations = Table(
+    "trainer_populations",
+    metadata,
+    Column("sequence", Integer, primary_key=True, autoincrement=False),
+    Column("run_id", String(36), nullable=False, unique=True),
+    Column("artifact", String(64), nullable=False),
+    Column("data_hash", String(64), nullable=False),
+    Column("posts", Integer, nullable=False),
+    Column("raters", Integer, nullable=False),
+    Column("ratings", Integer, nullable=False),
+    Column("counted_at", Moment, nullable=False),
+    Column("made_at", Moment, nullable=False),
+    Column("announced_at", Moment),
+)
+"""What personal models stand on; the newest counts. It knows the ratings that were heard up to `counted_at`."""
 
 tombstones = Table(
     "trainer_tombstones",

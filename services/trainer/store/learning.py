@@ -1,4 +1,4 @@
-"""What there is to learn from: posts, corrections, ratings, and what was erased."""
+"""What there is to learn from: posts, corrections, and what was erased."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.trainer.feedback import Alike, Position
 from services.trainer.labels import Correction
-from services.trainer.tables import corrections, posts, ratings, tombstones
+from services.trainer.tables import corrections, posts, tombstones
 from shared.bus.erasures import is_author
 from shared.db import Database, chunks, insert_new, upsert
 from shared.vocabulary import FeedbackType, Verdict
@@ -40,10 +40,6 @@ class Learning:
     async def save_corrections(self, connection: AsyncConnection, rows: Sequence[Mapping[str, Any]]) -> None:
         """Keep corrections; one that is there already stays as it is."""
         await insert_new(connection, corrections, rows)
-
-    async def save_ratings(self, connection: AsyncConnection, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Keep each person's newest rating of a post."""
-        await upsert(connection, ratings, rows, newer="rated_at")
 
     async def bury(self, connection: AsyncConnection, deleted: Mapping[str, datetime]) -> None:
         """Remember that post ids or author subjects are erased; an author may ask for it more than once."""

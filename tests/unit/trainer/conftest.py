@@ -8,8 +8,11 @@ import pytest
 from sqlalchemy import Row, Table, select
 
 from services.trainer.handlers import Handlers
+from services.trainer.personalising import Personalising
 from services.trainer.store import Store
+from services.trainer.store.ratings import RatingStore
 from services.trainer.tables import metadata
+from shared.artifacts import ArtifactStore
 from shared.db import Database
 
 
@@ -30,9 +33,15 @@ def store(database: Database) -> Store:
 
 
 @pytest.fixture
-def handlers(store: Store) -> Handlers:
+def personal(store: Store, database: Database, tmp_path: Path) -> Personalising:
+    """What makes personal models on that store."""
+    return Personalising(RatingStore(database), store, ArtifactStore(tmp_path / "artifacts"), 100)
+
+
+@pytest.fixture
+def handlers(store: Store, personal: Personalising) -> Handlers:
     """The handlers on that store."""
-    return Handlers(store)
+    return Handlers(store, personal)
 
 
 @pytest.fixture

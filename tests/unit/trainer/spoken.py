@@ -37,10 +37,10 @@ def corrected(correction_id: str, post_id: str | None = None, **facts: Any) -> E
     return said(PostCorrected(correction_id=correction_id, post_id=post_id, **given), by="ingest", cause=correction_id)
 
 
-def rated(post_id: str, rater: str, rating: int | None, minute: int = 0) -> Event[PostRated]:
+def rated(post_id: str, rater: str, rating: int | None, minute: int = 0, model: str | None = None) -> Event[PostRated]:
     """Return one person's rating."""
-    payload = PostRated(post_id=post_id, rater=rater, rating=rating, rated_at=at(minute))
-    return said(payload, by="ingest", cause=f"{post_id}|{rater}|{minute}")
+    payload = PostRated(post_id=post_id, rater=rater, rating=rating, rated_at=at(minute), model=model)
+    return said(payload, by="ingest", cause=f"{post_id}|{rater}|{minute}|{model}")
 
 
 def deleted(post_id: str | None = None, *, author: str | None = None, when: int = 60) -> Event[PostDeleted]:

@@ -1,8 +1,8 @@
 """What the trainer keeps and forgets, whatever the order events come in."""
 
-from services.trainer.tables import corrections, posts, ratings, tombstones
+from services.trainer.tables import corrections, posts, tombstones
 from shared.bus.commit import Dead, Done
-from tests.unit.trainer.spoken import at, corrected, deleted, rated, scored
+from tests.unit.trainer.spoken import at, corrected, deleted, scored
 
 
 async def test_the_newest_revision_of_a_post_is_kept(handlers, rows) -> None:
@@ -31,12 +31,6 @@ async def test_a_correction_may_come_before_its_post(handlers, rows) -> None:
     await handlers.on_post_scored([scored("p")])
     kept = (await rows(corrections))[0]
     assert (kept.post_id, kept.expected, kept.spoke_about) == ("p", ["insult"], ["insult", "toxic"])
-
-
-async def test_the_newest_rating_of_each_person_is_kept(handlers, rows) -> None:
-    await handlers.on_post_rated([rated("p", "anna", 4, 2), rated("p", "anna", 1, 1), rated("p", "ben", None)])
-    await handlers.on_post_rated([rated("p", "anna", 0, 0)])
-    assert [(row.rater, row.rating) for row in await rows(ratings)] == [("anna", 4), ("ben", None)]
 
 
 async def test_a_deleted_post_leaves_no_text(handlers, rows) -> None:
