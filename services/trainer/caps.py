@@ -1,6 +1,6 @@
 """How much one person, one community and one day may teach a run; what is over it waits. Pure.
 
-Invariant: nothing is lost: what is left out is counted by reason and is offered to the next run again.
+Invariant: nothing is lost: what is left out is named with the reason, and the next refit is offered it again.
 """
 
 from collections import Counter
@@ -27,10 +27,15 @@ class Caps:
 
 @dataclass(frozen=True, slots=True)
 class Capped:
-    """Lessons that teach now, in the order given, and how many wait: reason -> number."""
+    """Lessons that teach now, in the order given, and which wait: correction id -> reason."""
 
     lessons: tuple[Lesson, ...]
-    waiting: dict[str, int] = field(default_factory=dict)
+    waiting: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def counted(self) -> dict[str, int]:
+        """Return how many wait for each reason."""
+        return dict(sorted(Counter(self.waiting.values()).items()))
 
 
 def within(taught: Sequence[Lesson], caps: Caps) -> Capped:
@@ -38,7 +43,7 @@ def within(taught: Sequence[Lesson], caps: Caps) -> Capped:
 
     The share rule needs as many people as would fill a batch with their shares (five at 20 %): fewer cannot keep it.
     """
-    waiting: Counter[str] = Counter()
+    waiting: dict[str, str] = {}
     by_person: Counter[tuple[str | None, str]] = Counter()
     by_community: Counter[tuple[str | None, str]] = Counter()
     left: list[Lesson] = []
@@ -46,9 +51,9 @@ def within(taught: Sequence[Lesson], caps: Caps) -> Capped:
         day = "" if lesson.said_at is None else lesson.said_at.astimezone(UTC).date().isoformat()
         person, community = (lesson.person, day), (lesson.community, day)
         if by_person[person] >= caps.person_day:
-            waiting[PERSON_DAY] += 1
+            waiting[lesson.correction_id] = PERSON_DAY
         elif by_community[community] >= caps.community_day:
-            waiting[COMMUNITY_DAY] += 1
+            waiting[lesson.correction_id] = COMMUNITY_DAY
         else:
             by_person[person] += 1
             by_community[community] += 1
@@ -61,8 +66,8 @@ def within(taught: Sequence[Lesson], caps: Caps) -> Capped:
         if taken[lesson.person] <= most:
             kept.append(lesson)
         else:
-            waiting[SHARE] += 1
-    return Capped(tuple(kept), dict(waiting))
+            waiting[lesson.correction_id] = SHARE
+    return Capped(tuple(kept), waiting)
 
 
 def fair(counts: Counter[str | None], share: float, free: int) -> int:

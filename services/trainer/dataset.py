@@ -1,25 +1,22 @@
-"""The examples a run starts from: our own sentences, the sample, the operator's training sets; and what people said.
+"""The examples a run starts from: our own sentences, the sample, the operator's training sets.
 
 Invariant: the same text, by its key, never stands on both sides of the split, and what equals a held-out text is in no
 table. Reading and expanding takes ten seconds and more, so the table is kept in a file named after all it comes from.
 """
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import file_digest
 from itertools import chain
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import Any
 from zipfile import BadZipFile
 
-import orjson
 import pandas as pd
 
 from services.trainer import table_file
-from services.trainer.corrected import with_corrections
 from services.trainer.labels import Lesson
 from services.trainer.own_rows import own_rows
 from services.trainer.rows import Mark, Row, Split, with_implied
@@ -30,14 +27,9 @@ from services.trainer.sets.merging import merged
 from services.trainer.sets.mix import copies, folder_rows, table_of
 from shared import sample
 from shared.ids import digest
-from shared.sample import SampleRow
 from shared.text_key import key_of
-from shared.vocabulary import CATEGORIES
 
-__all__ = ["CORRECTION", "HELD_OUT", "TRAIN", "Allowed", "allowed", "base", "data_hash", "examples", "with_corrections"]
-
-TRAIN, HELD_OUT = "train", "held_out"
-SAMPLE, CORRECTION = "sample", "correction"
+SAMPLE = "sample"
 ONE_IN = 5
 """One text of the sample in five is held out: it is small."""
 FORMAT = b"1"
@@ -55,21 +47,26 @@ class Allowed:
 
 
 def base(
-    training_sets: Sequence[Path] = (), *, held_out: Sequence[Path] = (), cache: Path | None = None
+    training_sets: Sequence[Path] = (),
+    *,
+    held_out: Sequence[Path] = (),
+    cache: Path | None = None,
+    sentences: bool = True,
 ) -> pd.DataFrame:
     """Return the examples before corrections, in the shape that `services.trainer.sets.mix.load_mix` describes.
 
-    A training set is a file of training lines (`ombud merge` writes them) or a folder of public sets. Raises
+    A training set is a file of training lines (`ombud merge` writes them) or a folder of public sets. Without
+    `sentences` our own are left out: where nothing is learned, nobody needs to wait for them. Raises
     `leaks.Leak` if a row equals a text of the held-out files, `BadLine` or OSError for a set that cannot be read.
     """
     if cache is None:
-        return _made(training_sets, held_out)
-    path = cache / f"base-{_name(training_sets, held_out)}.npz"
+        return _made(training_sets, held_out, sentences)
+    path = cache / f"base-{_name(training_sets, held_out, sentences)}.npz"
     with suppress(FileNotFoundError, ValueError, KeyError, BadZipFile):
         table = table_file.load(path.read_bytes())
         os.utime(path)
         return table
-    table = _made(training_sets, held_out)
+    table = _made(training_sets, held_out, sentences)
     _keep(path, table_file.dump(table))
     return table
 
@@ -84,9 +81,9 @@ def allowed(taught: Iterable[Lesson], held_out: Sequence[Path]) -> Allowed:
     return Allowed(kept, tuple(lessons[number].correction_id for number in sorted(out)))
 
 
-def _made(training_sets: Sequence[Path], held_out: Sequence[Path]) -> pd.DataFrame:
+def _made(training_sets: Sequence[Path], held_out: Sequence[Path], sentences: bool) -> pd.DataFrame:
     pool = leaks.pool(held_out)
-    rows = [*own_rows(), *_sample(), *chain.from_iterable(map(_rows, training_sets))]
+    rows = [*(own_rows() if sentences else ()), *_sample(), *chain.from_iterable(map(_rows, training_sets))]
     leaks.refuse(rows, pool)
     by_key = dict(merged(map(with_implied, rows)))
     for folder in filter(Path.is_dir, training_sets):
@@ -107,7 +104,7 @@ def _sample() -> Iterator[Row]:
         yield Row(SAMPLE, "corpus.jsonl", number, row.text, marks, row.language, split)
 
 
-def _name(training_sets: Sequence[Path], held_out: Sequence[Path]) -> str:
+def _name(training_sets: Sequence[Path], held_out: Sequence[Path], sentences: bool) -> str:
     """Return a digest of every byte that a table comes from, and of the code that makes it."""
     here, theirs = Path(__file__).parent, Path(sample.__file__).parent
     code = [
@@ -119,7 +116,7 @@ def _name(training_sets: Sequence[Path], held_out: Sequence[Path]) -> str:
     ]
     data = [*here.glob("own/**/*.tsv"), *theirs.glob("*.jsonl")]
     given = [each for path in training_sets for each in (sorted(path.rglob("*")) if path.is_dir() else [path])]
-    parts = [FORMAT, str(len(training_sets)).encode()]
+    parts = [FORMAT, b"%d %d" % (len(training_sets), sentences)]
     for group in (sorted(code), sorted(data), given, held_out):
         named = [b"%s %s" % (each.name.encode(), _digest(each)) for each in group if each.is_file()]
         parts.append(b"\n".join(named))
@@ -145,65 +142,3 @@ def _keep(path: Path, content: bytes) -> None:
 def held_out(key: str) -> bool:
     """Return whether a text is kept for judging; always the same answer for the same key."""
     return int(digest(key.encode("utf-8", "replace"))[:8], 16) % ONE_IN == 0
-
-
-def examples(sample: Iterable[SampleRow], taught: Iterable[Lesson], *, correction_weight: float) -> pd.DataFrame:
-    """Return the examples: columns key, text, source, split, weight and one per category (1.0, 0.0 or NaN).
-
-    Rows of the same key become one: known beats unknown and a contradiction in the sample is unknown. Where a
-    correction speaks about a sample's text, its word replaces the sample's, and the text moves to training.
-    """
-    base = _merge_sample(sample)
-    corrected = _merge_lessons(taught)
-    rows: list[dict[str, Any]] = []
-    for key, (text, labels) in corrected.items():
-        rows.append(_row(key, text, CORRECTION, TRAIN, correction_weight, labels))
-    for key, (text, labels) in base.items():
-        spoken = corrected[key][1] if key in corrected else {}
-        split = HELD_OUT if held_out(key) and key not in corrected else TRAIN
-        rest = {category: label for category, label in labels.items() if category not in spoken}
-        if rest:
-            rows.append(_row(key, text, SAMPLE, split, 1.0, rest))
-    columns = ["key", "text", "source", "split", "weight", *CATEGORIES]
-    table = pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(CATEGORIES, float))
-    return table.sort_values(["key", "source"], ignore_index=True)
-
-
-def data_hash(table: pd.DataFrame) -> str:
-    """Return the SHA-256 of what was learned from: every key with its split, labels, weight and source."""
-    facts = sorted(
-        orjson.dumps([row["key"], row["split"], _known(row), row["weight"], row["source"]])
-        for row in table.to_dict("records")
-    )
-    return digest(b"\n".join(facts))
-
-
-def _merge_sample(sample: Iterable[SampleRow]) -> dict[str, tuple[str, dict[str, int]]]:
-    merged: dict[str, tuple[str, dict[str, int]]] = {}
-    contradicted: set[tuple[str, str]] = set()
-    for row in sample:
-        key = key_of(row.text)
-        _, labels = merged.setdefault(key, (row.text, {}))
-        for category, label in row.labels.items():
-            if labels.setdefault(category, label) != label:
-                contradicted.add((key, category))
-    for key, category in contradicted:
-        del merged[key][1][category]
-    return merged
-
-
-def _merge_lessons(taught: Iterable[Lesson]) -> dict[str, tuple[str, dict[str, int]]]:
-    merged: dict[str, tuple[str, dict[str, int]]] = {}
-    for lesson in taught:
-        _, labels = merged.setdefault(key_of(lesson.text), (lesson.text, {}))
-        labels |= lesson.labels  # lessons come oldest first, so the later word stays
-    return merged
-
-
-def _row(key: str, text: str, source: str, split: str, weight: float, labels: Mapping[str, int]) -> dict[str, Any]:
-    marks = {category: float(labels[category]) for category in CATEGORIES if category in labels}
-    return {"key": key, "text": text, "source": source, "split": split, "weight": float(weight), **marks}
-
-
-def _known(row: Mapping[Any, Any]) -> dict[str, int]:
-    return {category: int(row[category]) for category in CATEGORIES if not pd.isna(row[category])}

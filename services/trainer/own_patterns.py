@@ -138,25 +138,28 @@ def expand(
 ) -> Iterator[Row]:
     """Yield the rows of all patterns, sorted by pattern; a pattern written twice counts once."""
     once = {pattern.id: pattern for pattern in sorted(patterns, key=lambda each: (each.id, each.file), reverse=True)}
-    ordered = [once[name] for name in sorted(once)]
-    chosen = _groups_of(ordered, groups, fillings)
-    for pattern in ordered:
-        seed = int(digest(pattern.id.encode())[:12], 16)
-        slots = {slot for _, slot in _SLOT.findall(pattern.text)}
+    chosen = _groups_of([once[name] for name in sorted(once)], groups, fillings)
+    for name in sorted(once):
+        pattern = once[name]
+        seed = int(digest(name.encode())[:12], 16)
         choices = prod(len(each.split("|")) for each in _CHOICE.findall(pattern.text))
-        rows = fillings if slots else min(PLAIN, choices)
+        marks = {
+            category: {each: Mark(label) for each, label in pattern.labels(category).items()}
+            for category in {"", *(group.category for group in chosen.get(name, ()))}
+        }
+        rows = fillings if _SLOT.search(pattern.text) else min(PLAIN, choices)
         for filling in range(rows):
-            group = chosen[pattern.id][filling] if pattern.id in chosen else None
+            group = chosen[name][filling] if name in chosen else None
             sentence = _chosen(pattern.text, seed, filling)
             yield Row(
                 source=SOURCE,
                 file=pattern.file,
                 number=pattern.number,
                 text=_filled(sentence, pattern.language, group, words, seed + filling),
-                marks={name: Mark(label) for name, label in pattern.labels(group.category if group else "").items()},
+                marks=marks[group.category if group else ""],
                 language=pattern.language,
                 split=pattern.split,
-                pattern=pattern.id,
+                pattern=name,
                 construct=pattern.construct,
                 group=group.key if group else "",
             )

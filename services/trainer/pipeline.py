@@ -4,8 +4,8 @@ Invariant: a step is done once what it leaves is stored under its SHA-256; what 
 again. A step whose output is there already is not repeated, unless what there is to learn from has changed.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,14 @@ import orjson
 import pandas as pd
 
 from services.trainer import dataset, evaluation, recipes
+from services.trainer.caps import Capped, within
+from services.trainer.corrected import CORRECTION, with_corrections
 from services.trainer.labels import Correction, Lesson, lessons, text_of
 from services.trainer.runs import Effect, Job, Result
+from services.trainer.sets.fingerprints import ALL, data_hashes
 from services.trainer.steps import Progress, Say, StepStatus
 from shared import model
 from shared.artifacts import ArtifactStore, BadArtifact
-from shared.sample import rows
 from shared.vocabulary import CATEGORIES
 
 Output = dict[str, Any]
@@ -31,8 +33,7 @@ def work(job: Job, say: Say) -> Result:
     artifacts = ArtifactStore(Path(job.artifacts))
     # 1. data: made again whenever it is asked for, so that no text lies about; its hash says whether it is the same
     data, table, taught = _data(job, kept)
-    training = table[table["split"] == dataset.TRAIN]
-    held_out = table[table["split"] == dataset.HELD_OUT]
+    training, held_out = table[table["split"] == "train"], table[table["split"] == "dev"]
     # 2. features
     start = model.load(model.shipped())
     kept.step("features", lambda: {"rows": len(training), "normaliser": str(start.facts.get("normaliser", ""))})
@@ -49,7 +50,7 @@ def work(job: Job, say: Say) -> Result:
         artifact=made["artifact"],
         data_hash=made["data_hash"],
         examples=made["examples"],
-        corrections=int((training["source"] == dataset.CORRECTION).sum()),
+        corrections=int((training["source"] == CORRECTION).sum()),
         held_out=len(held_out),
         metrics=judged["metrics"],
         champion_metrics=judged["champion_metrics"],
@@ -108,30 +109,37 @@ def said(output: Output) -> str:
     return ", ".join(f"{name} {value}" for name, value in output.items() if isinstance(value, (int, float, str, bool)))
 
 
-def _data(job: Job, kept: Kept) -> tuple[Output, pd.DataFrame, list[Lesson]]:
+def _data(job: Job, kept: Kept) -> tuple[Output, pd.DataFrame, tuple[Lesson, ...]]:
     before = kept.known("data")
     if before is not None:
         seen = set(before["seen"])
-        table, taught = _table(job, tuple(each for each in job.corrections if each.correction_id in seen))
-        if dataset.data_hash(table) == before["data_hash"]:
-            return kept.step("data", dict), table, taught
+        found = _learned_from(job, tuple(each for each in job.corrections if each.correction_id in seen))
+        if data_hashes(found.table) == before["data_hashes"]:
+            return kept.step("data", dict), found.table, found.taught
         kept.forget("data", "what there is to learn from has changed since: the run begins anew")
-    made: list[Any] = []
+    made: list[LearnedFrom] = []
 
     def make() -> Output:
-        table, taught = _table(job, job.corrections)
-        made.extend((table, taught))
-        names = {lesson.correction_id for lesson in taught}
-        seen = [each.correction_id for each in job.corrections]
+        found = _learned_from(job, job.corrections)
+        made.append(found)
+        names = {lesson.correction_id for lesson in found.taught}
+        hashes = data_hashes(found.table)
         return {
-            "data_hash": dataset.data_hash(table),
-            "rows": len(table),
+            "data_hash": hashes[ALL],
+            "data_hashes": hashes,
+            "rows": len(found.table),
             "lessons": len(names),
-            "seen": seen,
+            "left_out": found.left_out,
+            "seen": [each.correction_id for each in job.corrections],
             "looked_at": [each.correction_id for each in job.corrections if _silent(each, names)],
         }
 
-    return kept.step("data", make), made[0], made[1]
+    return kept.step("data", make, _data_in_words), made[0].table, made[0].taught
+
+
+def _data_in_words(output: Output) -> str:
+    waiting = "".join(f", {count} left out ({reason})" for reason, count in output["left_out"].items())
+    return f"{output['rows']} rows, {output['lessons']} corrections{waiting}; data hash {output['data_hash']}"
 
 
 def _silent(correction: Correction, names: set[str]) -> bool:
@@ -139,9 +147,28 @@ def _silent(correction: Correction, names: set[str]) -> bool:
     return correction.correction_id not in names and correction.retracts is None and text_of(correction) is not None
 
 
-def _table(job: Job, corrections: tuple[Correction, ...]) -> tuple[pd.DataFrame, list[Lesson]]:
-    taught = lessons(corrections)
-    return dataset.examples(rows("train"), taught, correction_weight=job.correction_weight), taught
+@dataclass(frozen=True, slots=True)
+class LearnedFrom:
+    """The examples of a run, the lessons among them, and how many were left out: reason -> number."""
+
+    table: pd.DataFrame
+    taught: tuple[Lesson, ...]
+    left_out: dict[str, int]
+
+
+def _learned_from(job: Job, corrections: tuple[Correction, ...]) -> LearnedFrom:
+    sources = job.sources
+    held_out = [Path(each) for each in sources.held_out]
+    fit = dataset.allowed(lessons(corrections), held_out)
+    capped = Capped(fit.lessons) if sources.caps is None else within(fit.lessons, sources.caps)
+    base = dataset.base(
+        [Path(each) for each in sources.training_sets],
+        held_out=held_out,
+        cache=Path(sources.tables) if sources.tables else None,
+        sentences=bool(capped.lessons or sources.training_sets or job.champion),
+    )
+    left_out = {**capped.counted, **({"held_out": len(fit.held_out)} if fit.held_out else {})}
+    return LearnedFrom(with_corrections(base, capped.lessons, job.correction_weight), capped.lessons, left_out)
 
 
 def _trained(job: Job, artifacts: ArtifactStore, start: model.Model, training: pd.DataFrame, data: Output) -> Output:
@@ -161,7 +188,9 @@ def _trained(job: Job, artifacts: ArtifactStore, start: model.Model, training: p
     }
 
 
-def _judged(job: Job, artifacts: ArtifactStore, artifact: str, held_out: pd.DataFrame, taught: list[Lesson]) -> Output:
+def _judged(
+    job: Job, artifacts: ArtifactStore, artifact: str, held_out: pd.DataFrame, taught: Sequence[Lesson]
+) -> Output:
     candidate = model.load(artifacts.get(artifact))
     notes: tuple[str, ...] = ()
     champion = None
@@ -185,7 +214,7 @@ def _judged(job: Job, artifacts: ArtifactStore, artifact: str, held_out: pd.Data
     }
 
 
-def effects(before: model.Model | None, after: model.Model, taught: list[Lesson]) -> list[Effect]:
+def effects(before: model.Model | None, after: model.Model, taught: Sequence[Lesson]) -> list[Effect]:
     """Return the scores of corrected texts with the model of before (if there is one) and of now."""
     texts = [lesson.text for lesson in taught]
     if not texts:

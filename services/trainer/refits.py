@@ -39,6 +39,7 @@ def build_craft(store: Store, settings: TrainerSettings, artifacts: Path, folder
             folder=str(kept_in / claim.run_id),
             kept=kept(await store.steps(claim.run_id)),
             options=dict(claim.options),
+            sources=settings.sources(kept_in.parent),
         )
 
     async def record(claim: Claim, result: Result) -> str:

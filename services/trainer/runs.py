@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Literal
 
+from services.trainer.caps import Caps
 from services.trainer.labels import Correction
 
 RecipeName = Literal["hashed", "sgd", "logistic"]
@@ -103,6 +104,19 @@ class Champion:
     root: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """What a run learns from beside corrections (paths), what must teach it nothing, and how much anybody may teach.
+
+    `tables` is the folder where the table of all that is kept; without `caps` everybody teaches as they please.
+    """
+
+    training_sets: tuple[str, ...] = ()
+    held_out: tuple[str, ...] = ()
+    tables: str | None = None
+    caps: Caps | None = None
+
+
 @dataclass(frozen=True)
 class Job:
     """Everything the worker of a refit needs; it travels as JSON over its standard input.
@@ -120,6 +134,7 @@ class Job:
     folder: str = ""
     kept: dict[str, dict[str, str]] = field(default_factory=dict)
     options: dict[str, Any] = field(default_factory=dict)
+    sources: Sources = Sources()
 
 
 @dataclass(frozen=True, slots=True)

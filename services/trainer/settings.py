@@ -7,8 +7,9 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field
 from pydantic_settings import NoDecode, SettingsConfigDict
 
+from services.trainer.caps import Caps
 from services.trainer.lifecycle import PromotionRule, Terms
-from services.trainer.runs import RecipeName
+from services.trainer.runs import RecipeName, Sources
 from services.trainer.schedule import checked
 from shared.settings import ServiceSettings, service_config
 
@@ -56,6 +57,9 @@ class TrainerSettings(ServiceSettings):
         description="Files of texts that must teach nothing, written like PATH: a set that holds one fails its runs, "
         "a correction of one waits for ever.",
     )
+    tables_dir: Path | None = Field(
+        None, description="Folder of the tables made of all that; none: <data_dir>/tables. Several may share one."
+    )
     most_per_person_and_day: int = Field(
         5_000, ge=1, description="Corrections of one person and day that teach a run: more than one can judge by hand."
     )
@@ -71,6 +75,13 @@ class TrainerSettings(ServiceSettings):
     personal_versions_kept: int = Field(
         500, ge=1, description="Versions kept of each person's model; the oldest go first."
     )
+
+    def sources(self, data_dir: Path) -> Sources:
+        """Return what runs learn from."""
+        tables = self.tables_dir or data_dir / "tables"
+        given, kept = (tuple(str(path.resolve()) for path in paths) for paths in (self.training_sets, self.held_out))
+        most = (self.most_per_person_and_day, self.most_per_community_and_day, self.most_from_one, self.free_for_one)
+        return Sources(given, kept, str(tables.resolve()), Caps(*most))
 
     def terms(self) -> Terms:
         """Return how models are promoted."""

@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -13,6 +14,10 @@ from random import Random
 import redis
 
 from shared.embedded import find_server
+
+TABLES = Path(tempfile.gettempdir()) / f"ombud-tables-of-tests-{os.getuid()}"
+"""Where every Ombud of the tests keeps tables of our own sentences: a file there is named after all it comes from."""
+os.environ.setdefault("OMBUD_TRAINER_TABLES_DIR", str(TABLES))
 
 GIVEN: set[int] = set()
 """Ports this run has given away: five draws for one Ombud would now and then be four."""
@@ -115,4 +120,5 @@ FOREIGN = ("OMBUD_", "AVID_", "OPENAI_", "LLM_", "ANALYZER_")
 def environment(**settings: object) -> dict[str, str]:
     """Return this process's environment without any setting of ours but the given ones."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
+    kept["OMBUD_TRAINER_TABLES_DIR"] = str(TABLES)
     return kept | {f"OMBUD_{name.upper()}": str(value) for name, value in settings.items()}

@@ -4,12 +4,12 @@ import io
 import zipfile
 from itertools import islice
 
-from services.trainer.dataset import examples
 from services.trainer.labels import Lesson
 from services.trainer.recipes import fit
 from shared.model import dump
 from shared.sample import rows
 from shared.vocabulary import CATEGORIES
+from tests.support.examples import examples
 
 WORD = "zwunderquast"
 

@@ -5,12 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from services.trainer.dataset import examples
 from services.trainer.labels import Lesson
 from services.trainer.recipes import TooLittleData, fit, replay
 from shared.model import dump, load, shipped
 from shared.sample import SampleRow
 from shared.vocabulary import CATEGORIES
+from tests.support.examples import examples
 
 NICE = ["lovely bread", "calm lake", "green train", "warm soup", "quiet street", "good match"]
 RUDE = [f"you are a fool and {text}" for text in NICE]

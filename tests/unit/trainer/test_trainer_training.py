@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 from services.trainer.labels import Correction
 from services.trainer.refits import build_craft
 from services.trainer.runner import RunFailed, Runner
-from services.trainer.runs import Job, RunKind, RunState, Trigger
+from services.trainer.runs import Job, RunKind, RunState, Sources, Trigger
 from services.trainer.settings import TrainerSettings
 from services.trainer.tables import corrections, models
 from services.trainer.training import Training
@@ -20,6 +20,7 @@ from services.trainer.worker import ORDER, ORPHANED, Order
 from shared.artifacts import ArtifactStore
 from shared.model import load
 from shared.vocabulary import CATEGORIES, Verdict
+from tests.support.servers import TABLES
 from tests.unit.trainer.spoken import NOON, corrected, scored
 
 ROOT = Path(__file__).parents[3]
@@ -28,7 +29,9 @@ TRAM = "the tram was late again today"
 
 
 def job(folder: Path, champion: str | None = None, *told: Correction) -> Job:
-    return Job("hashed", 0, 3.0, 0.01, str(folder), champion, told, str(folder / "run"))
+    return Job(
+        "hashed", 0, 3.0, 0.01, str(folder), champion, told, str(folder / "run"), sources=Sources(tables=str(TABLES))
+    )
 
 
 def training(store, folder: Path, timeout_s: float = PATIENCE_S) -> Training:
