@@ -1,7 +1,8 @@
 """Wiring of the trainer."""
 
-from services.trainer import refits
+from services.trainer import populations, refits
 from services.trainer.api import corrections, feedback, models, runs
+from services.trainer.api import personal as personal_models
 from services.trainer.handlers import Handlers
 from services.trainer.housekeeping import Cleaning, Promoting
 from services.trainer.personalising import Announcing, Personalising
@@ -12,6 +13,7 @@ from services.trainer.settings import TrainerSettings
 from services.trainer.store import Store
 from services.trainer.store.ratings import RatingStore
 from services.trainer.tables import metadata, personal_versions, stages
+from services.trainer.tables import populations as population_table
 from services.trainer.training import Training, events_of
 from shared.announcements import Announcer
 from shared.bus.keys import consumer_name
@@ -29,9 +31,12 @@ def build(platform: Platform) -> Service:
     runner = Runner(settings.run_timeout_s, settings.workers, standby=settings.standby)
     folders = platform.settings.data_dir / "runs"
     crafts = {RunKind.REFIT: refits.build_craft(store, settings, platform.settings.artifacts, folders)}
-    training = Training(store, runner, settings, consumer_name("trainer"), crafts)
+    crafts[RunKind.POPULATION] = populations.build_craft(store, ratings, settings, platform.settings.artifacts, folders)
+    asks = [populations.build_ask(ratings, settings)]
+    training = Training(store, runner, settings, consumer_name("trainer"), crafts, asks)
     announcer = Announcer(database, platform.publisher, stages, events_of)
     versions = Announcing(Announcer(database, platform.publisher, personal_versions, said_by))
+    foundations = Announcer(database, platform.publisher, population_table, populations.events_of)
     return Service(
         name="trainer",
         routers=[
@@ -39,6 +44,7 @@ def build(platform: Platform) -> Service:
             models.build_router(store, platform.artifacts, platform.keys),
             corrections.build_router(store, platform.keys),
             feedback.build_router(store, platform.keys),
+            personal_models.build_router(ratings, personal, platform.keys),
         ],
         hears={
             "posts.scored": handlers.on_post_scored,
@@ -55,7 +61,9 @@ def build(platform: Platform) -> Service:
             Loop("trainer cleaning", 3600.0, Cleaning(store, settings, platform.artifacts, folders)),
             Loop("trainer personal models", 1.0, personal),
             Loop("trainer personal announcer", 0.5, versions),
+            Loop("trainer population announcer", 0.5, foundations),
         ],
+        start=personal.refresh,
         stop=training.stop,
         commands={"model": store.named},
     )

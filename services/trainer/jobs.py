@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from services.trainer import steps
+from services.trainer.ratings import PopulationJob, PopulationResult
 from services.trainer.runs import Job, Result, RunKind
 
 
@@ -25,4 +26,5 @@ class Work:
 
 WORK: Mapping[RunKind, Work] = {
     RunKind.REFIT: Work(Job, Result, "services.trainer.pipeline:work", steps.REFIT),
+    RunKind.POPULATION: Work(PopulationJob, PopulationResult, "services.trainer.crowds:work", ("population",)),
 }

@@ -9,22 +9,26 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from services.trainer.ratings import Heard, Person, as_event, heard, person_of, standing
+import structlog
+
+from services.trainer.personal.artifact import load
+from services.trainer.ratings import TOP, Heard, Person, as_event, heard, person_of, standing
 from services.trainer.store import Store
 from services.trainer.store.ratings import Connection, Head, RatingStore, Version, said_in
 from services.trainer.updates import Ground, Update, next_version
 from shared.announcements import AT_ONCE, Announcer
-from shared.artifacts import ArtifactStore
+from shared.artifacts import ArtifactStore, BadArtifact
 from shared.bus.commit import Done, Outcome
 from shared.clock import utcnow
+from shared.errors import describe
 from shared.events import Event, ModelTrained, PostRated
+
+log = structlog.get_logger("ombud.trainer")
 
 PAGE = 100
 """People whose models are made again in one transaction; a rating of one of them waits that long."""
 IN_A_ROUND = 50
 """Pages of one round: a loop comes back to show that it lives."""
-TOP = 4.0
-"""The most a post can be rated; a score of 1.0 is as much."""
 
 
 class Personalising:
@@ -41,6 +45,11 @@ class Personalising:
     def ground(self) -> Ground:
         """Return what models stand on now."""
         return self._ground
+
+    async def read(self, texts: Mapping[str, str]) -> None:
+        """Read the texts of posts that are younger than the population, away from the event loop."""
+        if texts:
+            await asyncio.to_thread(self._ground.learn, texts)
 
     # -- ratings --------------------------------------------------------------------------------------------
 
@@ -127,10 +136,24 @@ class Personalising:
                 await self._keep_unsaid(connection, self._ground, updates)
 
     async def __call__(self) -> None:
-        """Make models again that stand on another population, page by page."""
+        """Take over a new population when there is one, and make outdated models again, page by page."""
+        await self.refresh()
         for _ in range(IN_A_ROUND):
             if not await self.renew_page():
                 return
+
+    async def refresh(self) -> None:
+        """Load the newest population, if it is another than the one in memory."""
+        row = await self._store.newest_population()
+        if row is None or row.artifact == self._ground.artifact:
+            return
+        try:
+            population = await asyncio.to_thread(lambda: load(self._artifacts.get(row.artifact)))
+        except (FileNotFoundError, BadArtifact) as error:
+            log.error("the population cannot be read, the one before stays", error=describe(error))
+            return
+        self._ground = Ground(population, row.artifact, row.counted_at)
+        log.info("a new population", posts=row.posts, raters=row.raters, ratings=row.ratings)
 
     async def renew_page(self) -> int:
         """Make the models of some people again that stand on another population; return of how many."""

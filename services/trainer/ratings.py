@@ -13,6 +13,9 @@ from shared.events import Event, ModelTrained, Posterior, PostRated, said
 from shared.ids import stable_id
 from shared.vocabulary import ModelKind
 
+TOP = 4.0
+"""The most a post can be rated; a score of 1.0 is as much."""
+
 
 class Person(NamedTuple):
     """Whose judgement: a rater, and which of their models; empty is the one everybody has."""
@@ -56,6 +59,26 @@ class Standing:
     def says_the_same(self, other: "Standing") -> bool:
         """Return whether two standings hold the same judgements."""
         return self.unsure == other.unsure and judgements(self.labels) == judgements(other.labels)
+
+
+@dataclass(frozen=True, slots=True)
+class PopulationJob:
+    """What the worker of a population gets: a file of what was heard and of texts, which it removes once it is read."""
+
+    material: str
+    artifacts: str
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class PopulationResult:
+    """What it gives back: the artefact and what it was made from."""
+
+    artifact: str
+    data_hash: str
+    posts: int
+    raters: int
+    ratings: int
 
 
 def judgements(labels: Iterable[Heard]) -> list[tuple[str, int]]:

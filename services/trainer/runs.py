@@ -42,6 +42,7 @@ class Trigger(StrEnum):
     SCHEDULE = "schedule"
     COMMAND = "command"
     DRIFT = "drift"
+    RATINGS = "ratings"
 
 
 @dataclass(frozen=True, slots=True)

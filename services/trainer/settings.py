@@ -72,6 +72,9 @@ class TrainerSettings(ServiceSettings):
     free_for_one: int = Field(
         100, ge=1, description="Corrections of one person that count in any run, whatever part of it they are."
     )
+    ratings_per_population: int = Field(
+        500, ge=1, description="New ratings after which the population of personal models is counted again, at least."
+    )
     personal_versions_kept: int = Field(
         500, ge=1, description="Versions kept of each person's model; the oldest go first."
     )

@@ -82,6 +82,7 @@ the system said of the post, 0-4, when it was first asked; `gone`: the post was 
 first held it, NULL if it changed nothing."""
 Index("ix_trainer_rating_log_rater", rating_log.c.rater, rating_log.c.model)
 Index("ix_trainer_rating_log_post_id", rating_log.c.post_id)
+Index("ix_trainer_rating_log_heard_at", rating_log.c.heard_at)
 
 personal_models = Table(
     "trainer_personal_models",

@@ -102,6 +102,10 @@ class RatingStore:
         """Return the topics of posts that have one."""
         return {}
 
+    async def all_topics(self) -> dict[str, int]:
+        """Return the topics of all posts that have one."""
+        return {}
+
     async def log(self, connection: AsyncConnection, heard: Iterable[Heard]) -> None:
         """Keep what was heard; an event that is there already stays as it is."""
         rows = [
@@ -207,11 +211,11 @@ class RatingStore:
         await append(connection, populations, [{**made, "sequence": number, "announced_at": None}])
         return number
 
-    async def new_ratings(self) -> int:
-        """Return how many ratings were heard since the newest population was counted."""
-        since = select(func.max(populations.c.counted_at)).scalar_subquery()
-        later = or_(rating_log.c.heard_at > since, since.is_(None))
-        question = select(func.count()).select_from(rating_log).where(later, rating_log.c.gone.is_(False))
+    async def heard_since(self, moment: datetime | None) -> int:
+        """Return how many ratings were heard after a moment, or ever."""
+        question = select(func.count()).select_from(rating_log)
+        if moment is not None:
+            question = question.where(rating_log.c.heard_at > moment)
         async with self._database.read() as connection:
             return await connection.scalar(question) or 0
 
@@ -221,11 +225,11 @@ class RatingStore:
         async for row in self._pages(question, rating_log.c.event_id):
             yield _heard(row)
 
-    async def every_text(self) -> AsyncIterator[tuple[str, str]]:
-        """Yield post id and text of every post that has one."""
-        question = select(posts.c.post_id, posts.c.text).where(posts.c.text.is_not(None))
+    async def every_text(self) -> AsyncIterator[tuple[str, str, float]]:
+        """Yield id, text and score of every post that has a text."""
+        question = select(posts.c.post_id, posts.c.text, posts.c.overall).where(posts.c.text.is_not(None))
         async for row in self._pages(question, posts.c.post_id):
-            yield row.post_id, row.text
+            yield row.post_id, row.text, row.overall
 
     async def _pages(self, question: Select[Any], key: Any) -> AsyncIterator[Row[Any]]:
         after = None
@@ -257,6 +261,32 @@ class RatingStore:
         async with self._database.read() as connection:
             rows = await connection.execute(question.order_by(of.version.desc()).limit(limit))
             return [said_in(row) for row in rows]
+
+    async def newest_version(self, person: Person) -> ModelTrained | None:
+        """Return a person's newest version, None before there is one."""
+        return next(iter(await self.versions(person, None, 1)), None)
+
+    async def everything_of(self, person: Person) -> list[Heard]:
+        """Return all that was heard of a person."""
+        async with self._database.read() as connection:
+            return (await self.log_of(connection, [person]))[person]
+
+    async def look_up(self, names: Collection[str]) -> tuple[dict[str, float], dict[str, str], dict[str, int]]:
+        """Return what the system says of posts, 0-1, their texts and their topics, as far as there are any."""
+        async with self._database.read() as connection:
+            systems = await self.systems_of(connection, names)
+            return systems, await self.texts_of(connection, names), await self.topics_of(connection, names)
+
+    async def topics_of_log(self, log: Iterable[Heard]) -> dict[str, int]:
+        """Return the topics of rated posts."""
+        async with self._database.read() as connection:
+            return await self.topics_of(connection, {each.post_id for each in log})
+
+    async def page_of_posts(self, after: str, limit: int) -> list[str]:
+        """Return the ids of posts that are not erased, in their order, from one on."""
+        question = select(posts.c.post_id).where(posts.c.post_id > after, posts.c.deleted_at.is_(None))
+        async with self._database.read() as connection:
+            return list(await connection.scalars(question.order_by(posts.c.post_id).limit(limit)))
 
 
 def said_in(row: Any) -> ModelTrained:
