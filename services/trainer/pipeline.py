@@ -4,7 +4,7 @@ Invariant: a step is done once what it leaves is stored under its SHA-256; what 
 again. A step whose output is there already is not repeated, unless what there is to learn from has changed.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,37 +13,54 @@ import numpy as np
 import orjson
 import pandas as pd
 
-from services.trainer import dataset, evaluation, recipes
+from services.trainer import dataset, evaluation
 from services.trainer.caps import Capped, within
 from services.trainer.corrected import CORRECTION, with_corrections
+from services.trainer.hyper import Hyper, hyper_of, params
 from services.trainer.labels import Correction, Lesson, lessons, text_of
+from services.trainer.refitting import from_nothing, refit
 from services.trainer.runs import Effect, Job, Result
 from services.trainer.sets.fingerprints import ALL, data_hashes
 from services.trainer.steps import Progress, Say, StepStatus
 from shared import model
 from shared.artifacts import ArtifactStore, BadArtifact
+from shared.model.paths import BUCKETS
+from shared.model.text import NORMALISER, normalise, tokens
 from shared.vocabulary import CATEGORIES
 
 Output = dict[str, Any]
+LOOKED_INTO = 200
+"""Rows whose tokens are counted for the log."""
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """The examples of a run, the lessons among them, corrections that say nothing or may not teach, and how many were
+    left out: reason -> number. `hashes` are those of the table.
+    """
+
+    table: pd.DataFrame
+    taught: tuple[Lesson, ...]
+    silent: tuple[str, ...]
+    left_out: dict[str, int]
+    hashes: dict[str, str]
+
+    def rows(self, split: str) -> pd.DataFrame:
+        """Return the rows of one side."""
+        return self.table[self.table["split"] == split]
 
 
 def work(job: Job, say: Say) -> Result:
-    """Return the model of a job, judged beside the champion on the same held-out rows."""
+    """Return the model of a job, judged beside the champion on the same rows that taught neither."""
     kept = Kept(ArtifactStore(Path(job.folder)), job.kept, say)
     artifacts = ArtifactStore(Path(job.artifacts))
-    # 1. data: made again whenever it is asked for, so that no text lies about; its hash says whether it is the same
-    data, table, taught = _data(job, kept)
-    training, held_out = table[table["split"] == "train"], table[table["split"] == "dev"]
-    # 2. features
-    start = model.load(model.shipped())
-    kept.step("features", lambda: {"rows": len(training), "normaliser": str(start.facts.get("normaliser", ""))})
-    # 3. tuning
-    kept.skip("tuning", "not asked for")
-    # 4. training
-    made = kept.step("training", lambda: _trained(job, artifacts, start, training, data))
-    # 5. evaluation
-    judged = kept.step("evaluation", lambda: _judged(job, artifacts, made["artifact"], held_out, taught))
-    # 6. the gate
+    # the table is made again whenever it is needed, so that no text lies about; its hash says whether it is the same
+    data, material = _data(job, kept)
+    training, dev = material.rows("train"), material.rows("dev")
+    kept.step("features", lambda: _features(training))
+    hyper = _hyper(job, kept, material)
+    made = kept.step("training", lambda: _trained(job, artifacts, material, hyper))
+    judged = kept.step("evaluation", lambda: _judged(job, artifacts, made["artifact"], dev, material.taught))
     decision = kept.step("gate", lambda: _decided(job, judged))
     return Result(
         model=model.NAME,
@@ -51,13 +68,13 @@ def work(job: Job, say: Say) -> Result:
         data_hash=made["data_hash"],
         examples=made["examples"],
         corrections=int((training["source"] == CORRECTION).sum()),
-        held_out=len(held_out),
+        held_out=len(dev),
         metrics=judged["metrics"],
         champion_metrics=judged["champion_metrics"],
         passed=decision["passed"],
         reasons=tuple(decision["reasons"]),
-        taught=tuple(lesson.correction_id for lesson in taught),
-        looked_at=tuple(data["looked_at"]),
+        taught=tuple(lesson.correction_id for lesson in material.taught),
+        looked_at=tuple(data["silent"]),
         effects=tuple(Effect(**each) for each in judged["effects"]),
         checks=tuple(decision["checks"]),
     )
@@ -86,6 +103,10 @@ class Kept:
         self._say(Progress(name, StepStatus.DONE, artifacts=left))
         return made
 
+    def log(self, name: str, line: str) -> None:
+        """Add a line to a step's log."""
+        self._say(Progress(name, line=line))
+
     def skip(self, name: str, why: str) -> None:
         """Say that a step is not done this time."""
         self._say(Progress(name, StepStatus.SKIPPED, why))
@@ -109,32 +130,29 @@ def said(output: Output) -> str:
     return ", ".join(f"{name} {value}" for name, value in output.items() if isinstance(value, (int, float, str, bool)))
 
 
-def _data(job: Job, kept: Kept) -> tuple[Output, pd.DataFrame, tuple[Lesson, ...]]:
+def _data(job: Job, kept: Kept) -> tuple[Output, Material]:
     before = kept.known("data")
     if before is not None:
         seen = set(before["seen"])
-        found = _learned_from(job, tuple(each for each in job.corrections if each.correction_id in seen))
-        if data_hashes(found.table) == before["data_hashes"]:
-            return kept.step("data", dict), found.table, found.taught
+        material = _material(job, tuple(each for each in job.corrections if each.correction_id in seen))
+        if material.hashes[ALL] == before["data_hash"]:
+            return kept.step("data", dict), material
         kept.forget("data", "what there is to learn from has changed since: the run begins anew")
-    made: list[LearnedFrom] = []
+    made: list[Material] = []
 
     def make() -> Output:
-        found = _learned_from(job, job.corrections)
-        made.append(found)
-        names = {lesson.correction_id for lesson in found.taught}
-        hashes = data_hashes(found.table)
+        made.append(material := _material(job, job.corrections))
         return {
-            "data_hash": hashes[ALL],
-            "data_hashes": hashes,
-            "rows": len(found.table),
-            "lessons": len(names),
-            "left_out": found.left_out,
+            "data_hash": material.hashes[ALL],
+            "rows": len(material.table),
+            "lessons": len(material.taught),
+            "hashes": material.hashes,
+            "left_out": material.left_out,
             "seen": [each.correction_id for each in job.corrections],
-            "looked_at": [each.correction_id for each in job.corrections if _silent(each, names)],
+            "silent": material.silent,
         }
 
-    return kept.step("data", make, _data_in_words), made[0].table, made[0].taught
+    return kept.step("data", make, _data_in_words), made[0]
 
 
 def _data_in_words(output: Output) -> str:
@@ -142,45 +160,83 @@ def _data_in_words(output: Output) -> str:
     return f"{output['rows']} rows, {output['lessons']} corrections{waiting}; data hash {output['data_hash']}"
 
 
+def _material(job: Job, corrections: tuple[Correction, ...]) -> Material:
+    said, sources = lessons(corrections), job.sources
+    held_out = [Path(each) for each in sources.held_out]
+    allowed = dataset.allowed(said, held_out)
+    capped = Capped(allowed.lessons) if sources.caps is None else within(allowed.lessons, sources.caps)
+    base = dataset.base(
+        [Path(each) for each in sources.training_sets],
+        held_out=held_out,
+        cache=Path(sources.tables) if sources.tables else None,
+        # a first start shows the model that ships: it is looked at with the sample alone, so that it comes soon
+        sentences=bool(capped.lessons or job.champion) or from_nothing(job.recipe, bool(sources.training_sets)),
+    )
+    table = with_corrections(base, capped.lessons, job.correction_weight)
+    names = {lesson.correction_id for lesson in said}
+    silent = [each.correction_id for each in corrections if _silent(each, names)]
+    left_out = {**capped.counted, **({"held_out": len(allowed.held_out)} if allowed.held_out else {})}
+    return Material(table, capped.lessons, (*silent, *allowed.held_out), left_out, data_hashes(table))
+
+
 def _silent(correction: Correction, names: set[str]) -> bool:
     """Return whether a correction whose text is known says nothing (new); without its text it still may."""
     return correction.correction_id not in names and correction.retracts is None and text_of(correction) is not None
 
 
-@dataclass(frozen=True, slots=True)
-class LearnedFrom:
-    """The examples of a run, the lessons among them, and how many were left out: reason -> number."""
-
-    table: pd.DataFrame
-    taught: tuple[Lesson, ...]
-    left_out: dict[str, int]
-
-
-def _learned_from(job: Job, corrections: tuple[Correction, ...]) -> LearnedFrom:
-    sources = job.sources
-    held_out = [Path(each) for each in sources.held_out]
-    fit = dataset.allowed(lessons(corrections), held_out)
-    capped = Capped(fit.lessons) if sources.caps is None else within(fit.lessons, sources.caps)
-    base = dataset.base(
-        [Path(each) for each in sources.training_sets],
-        held_out=held_out,
-        cache=Path(sources.tables) if sources.tables else None,
-        sentences=bool(capped.lessons or sources.training_sets or job.champion),
-    )
-    left_out = {**capped.counted, **({"held_out": len(fit.held_out)} if fit.held_out else {})}
-    return LearnedFrom(with_corrections(base, capped.lessons, job.correction_weight), capped.lessons, left_out)
-
-
-def _trained(job: Job, artifacts: ArtifactStore, start: model.Model, training: pd.DataFrame, data: Output) -> Output:
-    """Store a model that learned every correction that stands; it goes on from the shipped one, never the champion.
-
-    So what was taken back is gone, and a thousand small replays leave no trace.
+def _features(training: pd.DataFrame) -> Output:
+    """Say what rows look like to a model. The vectors are made where they are learned from: as a file they would be
+    two hundred megabytes of what people wrote, hardly disguised.
     """
-    made = start
-    if data["lessons"]:
-        parent = start.facts["data_hash"]
-        facts = {"data_hash": data["data_hash"], "parent_data_hash": parent, "examples": len(training)}
-        made = recipes.replay(start, training, seed=job.seed, facts=facts)
+    some = training["text"].iloc[:: max(1, len(training) // LOOKED_INTO)].tolist()
+    per_text = round(sum(len(tokens(normalise(text))) for text in some) / max(1, len(some)), 1)
+    return {"rows": len(training), "buckets": BUCKETS, "normaliser": NORMALISER, "tokens per text": per_text}
+
+
+def _hyper(job: Job, kept: Kept, material: Material) -> Hyper:
+    default = hyper_of({}, job.seed)
+    if not job.options.get("tune"):
+        kept.skip("tuning", "not asked for")
+        return default
+    return hyper_of(kept.step("tuning", lambda: _tuned(job, kept, material, default))["hyper"], job.seed)
+
+
+def _tuned(job: Job, kept: Kept, material: Material, default: Hyper) -> Output:
+    from services.trainer.recipes import TooLittleData
+    from services.trainer.tuning.objective import NothingToJudge
+    from services.trainer.tuning.study import Budget, tune
+    from services.trainer.tuning.study import Progress as Trial
+
+    def told(trial: Trial) -> None:
+        worth = "-" if trial.score is None else f"{trial.score:.4f}"
+        kept.log("tuning", f"trial {trial.trial} {trial.state}: {worth}")
+
+    budget = Budget(minutes=float(job.options.get("minutes", 1)))
+    hashes, folder = material.hashes[ALL], Path(job.studies)
+    try:
+        found = tune(material.table, job.recipe, folder, data_hash=hashes, seed=job.seed, budget=budget, told=told)
+    except (NothingToJudge, TooLittleData) as error:
+        return {"hyper": params(job.recipe, default), "why": str(error)}
+    return {"hyper": params(job.recipe, found.hyper), "report": found.report}
+
+
+def _trained(job: Job, artifacts: ArtifactStore, material: Material, hyper: Hyper) -> Output:
+    """Store the model that learned every correction that may teach; see services.trainer.refitting for how."""
+    shipped = model.load(model.shipped())
+    training = material.rows("train")
+    facts = {
+        "data_hash": material.hashes[ALL],
+        "parent_data_hash": shipped.facts["data_hash"],
+        "examples": len(training),
+    }
+    made = refit(
+        job.recipe,
+        material.table,
+        shipped=shipped,
+        training_sets=bool(job.sources.training_sets),
+        hyper=hyper,
+        facts=facts,
+    )
     return {
         "artifact": artifacts.put(model.dump(made)),
         "data_hash": str(made.facts["data_hash"]),
@@ -188,9 +244,7 @@ def _trained(job: Job, artifacts: ArtifactStore, start: model.Model, training: p
     }
 
 
-def _judged(
-    job: Job, artifacts: ArtifactStore, artifact: str, held_out: pd.DataFrame, taught: Sequence[Lesson]
-) -> Output:
+def _judged(job: Job, artifacts: ArtifactStore, artifact: str, dev: pd.DataFrame, taught: tuple[Lesson, ...]) -> Output:
     candidate = model.load(artifacts.get(artifact))
     notes: tuple[str, ...] = ()
     champion = None
@@ -203,8 +257,7 @@ def _judged(
     def figures(judged: model.Model | None) -> dict[str, Any] | None:
         if judged is None:
             return None
-        scores = judged.score(held_out["text"].tolist())
-        return asdict(evaluation.evaluate(scores, held_out[list(CATEGORIES)].to_numpy(float)))
+        return asdict(evaluation.evaluate(judged.score(dev["text"].tolist()), _firm_labels(dev)))
 
     return {
         "metrics": figures(candidate),
@@ -214,7 +267,14 @@ def _judged(
     }
 
 
-def effects(before: model.Model | None, after: model.Model, taught: Sequence[Lesson]) -> list[Effect]:
+def _firm_labels(dev: pd.DataFrame) -> Any:
+    """Return labels (rows, 12) that somebody gave for sure: what was guessed or implied judges nobody."""
+    labels = dev[list(CATEGORIES)].to_numpy(float)
+    weights = dev[[f"weight_{category}" for category in CATEGORIES]].to_numpy(float)
+    return np.where(weights >= 1, labels, np.nan)
+
+
+def effects(before: model.Model | None, after: model.Model, taught: tuple[Lesson, ...]) -> list[Effect]:
     """Return the scores of corrected texts with the model of before (if there is one) and of now."""
     texts = [lesson.text for lesson in taught]
     if not texts:

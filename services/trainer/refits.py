@@ -40,6 +40,7 @@ def build_craft(store: Store, settings: TrainerSettings, artifacts: Path, folder
             kept=kept(await store.steps(claim.run_id)),
             options=dict(claim.options),
             sources=settings.sources(kept_in.parent),
+            studies=str(kept_in.parent / "studies"),
         )
 
     async def record(claim: Claim, result: Result) -> str:

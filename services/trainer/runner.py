@@ -47,20 +47,20 @@ class Runner:
             return self._standby.lock.locked()
         return self._free.locked()
 
-    async def run(self, kind: RunKind, job: Any, heard: Heard | None = None) -> Any:
+    async def run(self, kind: RunKind, job: Any, heard: Heard | None = None, *, extra_s: float = 0.0) -> Any:
         """Return what a worker made of the job; on cancellation and at the time limit the worker is killed.
 
-        `heard` is told how far it is. Raises RunFailed with the reason.
+        `heard` is told how far it is, `extra_s` is added to the limit. Raises RunFailed with the reason.
         """
-        order = _order(kind, job)
+        order, limit = _order(kind, job), self._timeout_s + extra_s
         try:
-            async with asyncio.timeout(self._timeout_s):
+            async with asyncio.timeout(limit):
                 if self._stands_by(kind) and self._standby is not None:
                     return _result(kind, await self._standby.ask(order, heard))
                 async with self._free:
                     return _result(kind, await _once(order, heard))
         except TimeoutError as error:
-            raise RunFailed(f"the worker was ended after {self._timeout_s:g} s") from error
+            raise RunFailed(f"the worker was ended after {limit:g} s") from error
 
     async def warm(self, kind: RunKind, job: Any) -> None:
         """Let the worker that stands by get ready for a kind; without one nothing happens. Raises RunFailed."""

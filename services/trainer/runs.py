@@ -122,7 +122,8 @@ class Sources:
 class Job:
     """Everything the worker of a refit needs; it travels as JSON over its standard input.
 
-    `folder` keeps what steps leave, `kept` names what earlier attempts left there: step -> name -> SHA-256.
+    `folder` keeps what steps leave, `kept` names what earlier attempts left there: step -> name -> SHA-256; in
+    `studies` those of hyper-parameters are kept.
     """
 
     recipe: RecipeName
@@ -136,6 +137,7 @@ class Job:
     kept: dict[str, dict[str, str]] = field(default_factory=dict)
     options: dict[str, Any] = field(default_factory=dict)
     sources: Sources = Sources()
+    studies: str = ""
 
 
 @dataclass(frozen=True, slots=True)

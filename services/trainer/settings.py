@@ -79,6 +79,8 @@ class TrainerSettings(ServiceSettings):
         500, ge=1, description="Versions kept of each person's model; the oldest go first."
     )
 
+    tune_minutes: float = Field(5.0, gt=0, description="Minutes a run that was asked to tune may look about.")
+
     def sources(self, data_dir: Path) -> Sources:
         """Return what runs learn from."""
         tables = self.tables_dir or data_dir / "tables"

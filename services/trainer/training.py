@@ -132,7 +132,9 @@ class Training:
         craft = self._crafts[claim.kind]
         try:
             job = await craft.job(claim)
-            result = await self._alive(claim, self._runner.run(claim.kind, job, self._hears(claim)))
+            extra_s = 60.0 * float(claim.options.get("minutes", 0))
+            work = self._runner.run(claim.kind, job, self._hears(claim), extra_s=extra_s)
+            result = await self._alive(claim, work)
             outcome = await craft.record(claim, result)
         except RunFailed as error:
             outcome = "failed"

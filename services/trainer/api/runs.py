@@ -127,7 +127,7 @@ def build_router(store: Store, settings: TrainerSettings, keys: KeyRing, kinds: 
             utcnow(),
             by=principal.id,
             kind=asked.kind,
-            options={"tune": True} if asked.tune else {},
+            options={"tune": True, "minutes": settings.tune_minutes} if asked.tune else {},
         )
         if run_id is None or not mine:
             raise Problem(409, "run_in_progress", "Another run is queued or running.", run_id=run_id)
