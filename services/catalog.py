@@ -9,6 +9,7 @@ from shared.streams import SERVICES
 PARTS = {
     "judging": "services.trainer.judging.judge",
     "opinions": "services.classifier.opinions",
+    "ratings": "services.trainer.personal.trial",
     "tuning": "services.trainer.tuning.alone",
 }
 """What the command line asks of a service that does not run: name -> module."""

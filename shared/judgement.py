@@ -4,6 +4,8 @@ Invariant: a person's rating, a prediction and a system's rating are decided by 
 Source of bins and cut: audits.md sections 2 and 7.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -35,3 +37,23 @@ def system_rating(
 def severity(rating: "float | NDArray[np.float64]") -> NDArray[np.int64]:
     """Return the severity of a rating: 0 not at all, 1 slightly, 2 moderately, 3 very, 4 extremely."""
     return np.asarray(np.searchsorted(EDGES, rating, side="right"), np.int64)
+
+
+DRAWN = (2, 4, 8, 4, 2)
+"""Posts a person is shown of each severity by the system's rating: twenty."""
+
+
+def stratified(ratings: NDArray[np.float64], order: NDArray[np.int64], counts: Sequence[int] = DRAWN) -> list[int]:
+    """Return which posts a person is shown: so many of each severity, the first of them in `order`.
+
+    What a severity lacks comes from the nearest ones, the milder first: as many as asked, while there are as many.
+    """
+    left = {each: [int(at) for at in order if severity(ratings[at]) == each] for each in range(len(counts))}
+    drawn = {each: left[each][:count] for each, count in enumerate(counts)}
+    left = {each: posts[len(drawn[each]) :] for each, posts in left.items()}
+    for each, count in enumerate(counts):
+        for other in sorted(left, key=lambda near: (abs(near - each), near)):
+            missing = count - len(drawn[each])
+            drawn[each] += left[other][:missing]
+            left[other] = left[other][missing:]
+    return [at for each in drawn.values() for at in each]

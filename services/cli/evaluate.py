@@ -1,4 +1,4 @@
-"""`ombud evaluate FILE` and `ombud evaluate cascade FILE...`: how good a scorer is on labelled texts, without a server.
+"""`ombud evaluate FILE`, `... cascade FILE...`, `... ratings FILE`: how good scores are, without a server.
 
 Invariant: what is printed, written and drawn are figures and names of slices; a text is never shown.
 """
@@ -17,6 +17,7 @@ from services.catalog import part_of
 from services.cli import charts
 from services.cli.figures_shown import show, show_cascade
 from services.cli.judged_files import Material, Wanted, material
+from services.cli.rated import ratings
 from services.cli.scorers import Backend, Named, Scored, limits_of, model_named, scored
 from shared.vocabulary import CATEGORIES
 
@@ -35,6 +36,7 @@ class FileFirst(TyperGroup):
 
 
 app = typer.Typer(cls=FileFirst, help="Judge a scorer on labelled texts; no server is needed.", no_args_is_help=True)
+app.command("ratings")(ratings)
 
 Layout = Annotated[str, typer.Option("--format", help="Which labelled file it is; auto: told by its columns.")]
 ModelName = Annotated[

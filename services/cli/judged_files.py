@@ -93,7 +93,7 @@ def material(file: Path | None, wanted: Wanted) -> Material:
             names = (*shape.names, *(extra.names if extra else ()))
             layout = judge.layout_of(names, wanted.layout, columns)
             faults: list[int] = []
-            cases = judge.cases_of(layout, _records(file, shape, extra, faults))
+            cases = judge.cases_of(layout, records(file, shape, extra, faults))
             unreadable, name = len(faults), file.name
         kept = judge.chosen(cases, wanted.split, wanted.language)
         picked = list(kept.cases) if wanted.limit is None else judge.sampled(kept.cases, wanted.limit, wanted.seed)
@@ -144,14 +144,17 @@ def _apart(path: Path) -> _Apart:
     shape = shape_of(path)
     if ID not in shape.names:
         raise typer.BadParameter(f"{path.name} has no column `{ID}` to join its labels by")
-    rows = {str(record.get(ID, "")): record for _, record in _records(path, shape, None, [])}
+    rows = {str(record.get(ID, "")): record for _, record in records(path, shape, None, [])}
     return _Apart(tuple(name for name in shape.names if name != ID), rows)
 
 
-def _records(
+def records(
     path: Path, shape: Shape, extra: _Apart | None, faults: list[int]
 ) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    """Yield (number from 1, record) of a file; numbers of rows that cannot be read go to `faults`."""
+    """Yield (number from 1, record) of a file, joined with labels that lie apart.
+
+    Numbers of rows that cannot be read go to `faults`.
+    """
     with opened(path) as file:
         for number, row in enumerate(rows_of(file, shape), 1):
             if row.fault is not None or not isinstance(row.value, dict):

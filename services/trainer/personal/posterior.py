@@ -31,7 +31,7 @@ class Rating:
     """
 
     post: str
-    rating: int | None
+    rating: float | None
     topic: int = NO_TOPIC
     counted: float | None = None
     system: float | None = None
