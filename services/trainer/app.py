@@ -1,12 +1,13 @@
 """Wiring of the trainer."""
 
 from services.trainer import populations, refits
-from services.trainer.api import corrections, feedback, models, runs
+from services.trainer.api import cards, corrections, feedback, models, runs
 from services.trainer.api import personal as personal_models
 from services.trainer.handlers import Handlers
 from services.trainer.housekeeping import Cleaning, Promoting
 from services.trainer.personalising import Announcing, Personalising
 from services.trainer.personalising import events_of as said_by
+from services.trainer.registering import Registering
 from services.trainer.runner import Runner
 from services.trainer.runs import RunKind
 from services.trainer.settings import TrainerSettings
@@ -34,6 +35,8 @@ def build(platform: Platform) -> Service:
     crafts[RunKind.POPULATION] = populations.build_craft(store, ratings, settings, platform.settings.artifacts, folders)
     asks = [populations.build_ask(ratings, settings)]
     training = Training(store, runner, settings, consumer_name("trainer"), crafts, asks)
+    place = settings.mlflow.get_secret_value()
+    registering = Registering(store, place, platform.settings.data_dir, platform.settings.artifacts)
     announcer = Announcer(database, platform.publisher, stages, events_of)
     versions = Announcing(Announcer(database, platform.publisher, personal_versions, said_by))
     foundations = Announcer(database, platform.publisher, population_table, populations.events_of)
@@ -43,6 +46,7 @@ def build(platform: Platform) -> Service:
             runs.build_router(store, settings, platform.keys, crafts),
             models.build_router(store, platform.artifacts, platform.keys),
             corrections.build_router(store, platform.keys),
+            cards.build_router(store, platform.artifacts, platform.keys),
             feedback.build_router(store, platform.keys),
             personal_models.build_router(ratings, personal, platform.keys),
         ],
@@ -58,6 +62,7 @@ def build(platform: Platform) -> Service:
             Loop("trainer runs", 0.5, training),
             Loop("trainer announcer", 0.5, announcer),
             Loop("trainer promotions", 5.0, Promoting(store, settings)),
+            Loop("trainer registry", 5.0, registering, stuck_after_s=900.0),
             Loop("trainer cleaning", 3600.0, Cleaning(store, settings, platform.artifacts, folders)),
             Loop("trainer personal models", 1.0, personal),
             Loop("trainer personal announcer", 0.5, versions),

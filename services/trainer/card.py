@@ -33,6 +33,8 @@ SOURCES: Mapping[str, Source] = {
     "own_patterns": Source("our patterns, frames and word lists (`services/trainer/own`)", "CC0 1.0"),
 }
 
+CARD_FIGURES = ("n", "positives", "auc", "ap", "f1", "balanced", "ece", "threshold")
+
 WEAK_SPOTS = (
     "**Dutch.** No natural Dutch training text may be used. Dutch is learned from sentences we wrote and from English "
     "rows with their words replaced by a list. Figures for Dutch are on our own held-back sentences: real-world Dutch "
@@ -155,6 +157,69 @@ def card(facts: Mapping[str, Any]) -> str:
                 for row in facts["left_out"]
             ],
         ),
+        "",
+        "## Weak spots",
+        "",
+        *[f"- {each}" for each in WEAK_SPOTS],
+        "",
+    ]
+    return "\n".join(parts)
+
+
+def trained_card(facts: Mapping[str, Any]) -> str:
+    """Return the card of a model that a run made, as Markdown; `facts` is what services.trainer.describing says."""
+    made, params = facts["made"], facts["params"]
+    gap = facts["groups"]
+    parts = [
+        "# Model card: ombud-scorer, trained here",
+        "",
+        f"A linear model over 2^18 hashed words, word pairs and pieces of words, by the recipe `{params['recipe']}`; "
+        f"{len(facts['categories'])} categories; {made['artifact_bytes'] / 1e6:.2f} MB. It helps people find posts to "
+        "look at; it does not decide about people.",
+        "",
+        f"- SHA-256 of the artifact: `{made['artifact']}`",
+        f"- SHA-256 of the data it learned from: `{facts['data_hash']}`",
+        f"- Made with: {', '.join(f'{name} {value}' for name, value in sorted(params.items()))}",
+        f"- Made by: {', '.join(f'{name} {made[name]}' for name in ('ombud', 'numpy', 'scikit-learn', 'numba'))}",
+        *([f"- Tuning: {facts['tuning']['reason']}"] if "tuning" in facts else []),
+        "",
+        "## What it learned from",
+        "",
+        *_table(
+            ("source", "training rows", "development rows", "SHA-256 (first 16)"),
+            [(f"`{row['source']}`", row["train"], row["dev"], f"`{row['hash'][:16]}`") for row in facts["inputs"]],
+        ),
+        "",
+        "A model that goes on from the shipped one also knows what that one learned: see `shared/model/CARD.md`.",
+        "",
+        "## What was masked",
+        "",
+        "Labels that nobody gave are unknown: they are in no loss and in no figure. Weak labels train with half the "
+        "weight and never judge.",
+        "",
+        *_table(("category", "rows without a label"), list(facts["masked"].items())),
+        "",
+        "## Development rows, by category and language",
+        "",
+        "Thresholds and calibration may have been chosen on them, so these figures flatter. Below 50 positives there "
+        "is no claim.",
+        "",
+        *_table(
+            ("category", "language", "n", "positives", "AUC", "AP", "F1", "balanced", "ECE", "threshold"),
+            [
+                (name, language, *(_said(row[each]) for each in CARD_FIGURES))
+                for name, rows in facts["figures"].items()
+                for language, row in rows.items()
+            ],
+        ),
+        "",
+        "## Whom a sentence names",
+        "",
+        "False-positive rates on our held-back benign sentences by the group they name, for the category with the "
+        f"widest gap ({gap['category'] or 'none'}): difference {_said(gap['difference'])}, highest for "
+        f"{gap['worst'] or '-'}.",
+        "",
+        *_table(("group", "n", "rate"), [(name, row["n"], _said(row["rate"])) for name, row in gap["rates"].items()]),
         "",
         "## Weak spots",
         "",

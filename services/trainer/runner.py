@@ -111,7 +111,7 @@ async def _started(*options: str) -> asyncio.subprocess.Process:
     command = (sys.executable, "-W", "ignore", "-m", "services.trainer.worker", *options)
     pipe = asyncio.subprocess.PIPE
     return await asyncio.create_subprocess_exec(
-        *command, stdin=pipe, stdout=pipe, env=_environment(), limit=LONGEST_LINE
+        *command, stdin=pipe, stdout=pipe, env=environment(), limit=LONGEST_LINE
     )
 
 
@@ -153,7 +153,7 @@ def _result(kind: RunKind, answer: Answer) -> Any:
     return TypeAdapter(WORK[kind].result).validate_python(answer.result)
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
     """Return all a worker needs to know: where our code is, and that it has one thread. No secret is passed on."""
     return {
         "PYTHONPATH": os.pathsep.join(path or str(Path.cwd()) for path in sys.path),

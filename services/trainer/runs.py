@@ -154,7 +154,8 @@ class Result:
     """What the worker made: a durable artifact, its figures, what the gate said, and who taught it.
 
     `examples` and `corrections` count rows that trained, `taught` names the corrections behind them, `looked_at` those
-    that said nothing new, `effects` what became of their scores. `checks` are the gate's, as they are shown.
+    that said nothing new, `effects` what became of their scores. `checks` are the gate's, as they are shown. `facts`
+    is what is logged of the model and `left` what else it left in the artifact store: `card`, `plot_*`.
     """
 
     model: str
@@ -171,6 +172,8 @@ class Result:
     looked_at: tuple[str, ...] = ()
     effects: tuple[Effect, ...] = ()
     checks: tuple[dict[str, Any], ...] = ()
+    facts: dict[str, Any] = field(default_factory=dict)
+    left: dict[str, str] = field(default_factory=dict)
 
 
 def slot_of(kind: RunKind, recipe: str) -> str:

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field
+from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, SecretStr
 from pydantic_settings import NoDecode, SettingsConfigDict
 
 from services.trainer.caps import Caps
@@ -46,6 +46,11 @@ class TrainerSettings(ServiceSettings):
         0.0, ge=0, description="Hours a refit scores beside the champion before it is promoted."
     )
     keep_models: int = Field(10, ge=2, description="Newest models whose artifacts stay for a rollback.")
+    mlflow: SecretStr = Field(
+        SecretStr("sqlite"),
+        description="Where models are logged and registered, with the extra `mlflow`: `sqlite` (a file in the data "
+        "folder), the address of a server, or `off`.",
+    )
     training_sets: Paths = Field(
         (),
         description="Training sets a run starts from beside our own sentences: files of `ombud merge` or folders of "

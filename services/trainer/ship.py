@@ -18,15 +18,14 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 
 from services.trainer import own_patterns
-from services.trainer.calibration import calibration_error
 from services.trainer.card import SOURCES, card
-from services.trainer.figures import judged
+from services.trainer.describing import category_figures
 from services.trainer.hyper import HYPER, Hyper
 from services.trainer.judging.checks import checks
 from services.trainer.sets.fingerprints import data_hashes
 from services.trainer.sets.folder import MixName
 from services.trainer.sets.mix import load_mix
-from services.trainer.shipping import BASE_RATE, ENOUGH, learned, made, strong
+from services.trainer.shipping import ENOUGH, learned, made, strong
 from shared.ids import digest
 from shared.model import Model, dump, load
 from shared.model.text import NORMALISER
@@ -104,26 +103,6 @@ def baseline(train: pd.DataFrame, dev: pd.DataFrame) -> dict[str, Numbers]:
     return found
 
 
-def figures(scores: Numbers, rows: pd.DataFrame, category: str, threshold: float) -> dict[str, Any]:
-    """Return the figures of one category on its strong labels; ECE as if BASE_RATE of them were positive."""
-    known = strong(rows, category) & ~np.isnan(scores)
-    labels, mine = rows[category].to_numpy(float)[known], scores[known]
-    each = judged(mine, labels, threshold, resamples=0)
-    share = labels.mean() if len(labels) else 0.0
-    two = 0 < share < 1
-    weights = np.where(labels == 1, BASE_RATE / share, (1 - BASE_RATE) / (1 - share)) if two else None
-    return {
-        "n": each.n,
-        "positives": each.positives,
-        "auc": each.auc,
-        "ap": each.average_precision,
-        "f1": each.shipped.f1,
-        "balanced": each.shipped.balanced_accuracy,
-        "ece": calibration_error(mine, labels, weights) if two else None,
-        "threshold": threshold,
-    }
-
-
 def _judged(model: Model, dev: pd.DataFrame, beside: dict[str, Numbers]) -> dict[str, Any]:
     scores = model.score(dev["text"].tolist())
     own = (dev["source"] == own_patterns.SOURCE).to_numpy()
@@ -131,9 +110,9 @@ def _judged(model: Model, dev: pd.DataFrame, beside: dict[str, Numbers]) -> dict
     rows, base = {}, {}
     for category in model.categories:
         column = CATEGORIES.index(category)
-        rows[category] = figures(scores[~own, column], public, category, model.thresholds[category])
+        rows[category] = category_figures(scores[~own, column], public, category, model.thresholds[category])
         if category in beside:
-            base[category] = figures(beside[category][~own], public, category, 0.5)
+            base[category] = category_figures(beside[category][~own], public, category, 0.5)
     counted = [name for name, row in rows.items() if row["positives"] >= ENOUGH]
     macro = {each: float(np.mean([rows[name][each] for name in counted])) for each in ("auc", "ap", "f1", "ece")}
     by_language: dict[str, dict[str, Any]] = {}
@@ -142,9 +121,11 @@ def _judged(model: Model, dev: pd.DataFrame, beside: dict[str, Numbers]) -> dict
         by_language[language] = {
             name: row
             for name in model.categories
-            if (row := figures(scores[own][here, CATEGORIES.index(name)], ours[here], name, model.thresholds[name]))[
-                "positives"
-            ]
+            if (
+                row := category_figures(
+                    scores[own][here, CATEGORIES.index(name)], ours[here], name, model.thresholds[name]
+                )
+            )["positives"]
             >= FEWEST
         }
     return {
@@ -171,7 +152,7 @@ def left_out(table: pd.DataFrame, model: Model, hyper: Hyper) -> list[dict[str, 
         inside, outside = model.score(mine["text"].tolist()), other.score(mine["text"].tolist())
         for category in asked:
             column = CATEGORIES.index(category)
-            one, two = (figures(each[:, column], mine, category, 0.5) for each in (inside, outside))
+            one, two = (category_figures(each[:, column], mine, category, 0.5) for each in (inside, outside))
             found.append(
                 {"source": source, "category": category, "n": one["n"], "inside": one["auc"], "outside": two["auc"]}
             )

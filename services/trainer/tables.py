@@ -254,3 +254,25 @@ lessons = Table(
 )
 """Which corrections a model looked at; not `taught` are those that said nothing new. Scores are by category."""
 Index("ix_trainer_lessons_version", lessons.c.version)
+
+model_facts = Table(
+    "trainer_model_facts",
+    metadata,
+    Column("version", String, primary_key=True),
+    Column("facts", Json, nullable=False),
+    Column("card", String(64)),
+    Column("plots", Json, nullable=False),
+    Column("run", String),
+    Column("number", String),
+    Column("logged_at", Moment),
+)
+"""Everything that is logged of a model; `run` and `number` are its run and version in MLflow, once it is there."""
+
+aliases = Table(
+    "trainer_aliases",
+    metadata,
+    Column("alias", String, primary_key=True),
+    Column("version", String),
+    Column("registered", String),
+)
+"""Which model an alias belongs to, and to which one it belongs in MLflow."""

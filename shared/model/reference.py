@@ -1,14 +1,16 @@
 """The same model as plain scikit-learn parts: whoever doubts a score can check it without our kernels.
 
-Only the normaliser and the division by the root of the count are functions of ours.
+Only the normaliser and the division by the root of the count are functions of ours; `Reference` puts columns together.
 """
 
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, diags
+from sklearn.base import BaseEstimator
 from sklearn.feature_extraction.text import HashingVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
@@ -17,6 +19,7 @@ from sklearn.preprocessing import FunctionTransformer
 from shared.model.artifact import Model
 from shared.model.paths import BUCKETS
 from shared.model.text import normalise, tokens
+from shared.vocabulary import CATEGORIES
 
 
 def features() -> Pipeline:
@@ -70,3 +73,50 @@ def _head(weights: NDArray[Any], intercept: float) -> LogisticRegression:
     head.coef_ = np.asarray(weights, np.float64).reshape(1, -1)
     head.intercept_ = np.array([intercept])
     return head
+
+
+class Reference(BaseEstimator):  # type: ignore[misc]
+    """A whole model as one scikit-learn estimator: a text in; twelve probabilities, their maximum and a flag out.
+
+    `scorers` and `calibrators` hold a LogisticRegression per category of `categories`; unknown categories are NaN.
+    """
+
+    def __init__(
+        self,
+        features: Pipeline,
+        categories: list[str],
+        scorers: list[LogisticRegression],
+        calibrators: list[LogisticRegression],
+        thresholds: list[float],
+    ) -> None:
+        self.features = features
+        self.categories = categories
+        self.scorers = scorers
+        self.calibrators = calibrators
+        self.thresholds = thresholds
+
+    def __sklearn_is_fitted__(self) -> bool:
+        """Return True: its numbers come from an artifact."""
+        return True
+
+    def predict(self, texts: pd.DataFrame) -> pd.DataFrame:
+        """Return a row per row of a frame with the column `text`."""
+        seen = self.features.transform([str(each) for each in texts["text"]])
+        found = pd.DataFrame(np.nan, index=range(seen.shape[0]), columns=list(CATEGORIES))
+        for category, scorer, calibrator in zip(self.categories, self.scorers, self.calibrators, strict=True):
+            logits = np.asarray(scorer.decision_function(seen)).reshape(-1, 1)
+            found[category] = calibrator.predict_proba(logits)[:, 1]
+        flags = (found[self.categories] >= np.array(self.thresholds)).any(axis=1)
+        return found.assign(overall=found.max(axis=1), flagged=flags)
+
+
+def reference(model: Model) -> Reference:
+    """Return a model as one estimator of scikit-learn's parts."""
+    categories = list(model.categories)
+    return Reference(
+        features(),
+        categories,
+        [_head(model.weights[:, head], float(model.intercepts[head])) for head in range(len(categories))],
+        [_head(np.array([slope]), float(offset)) for slope, offset in model.calibration],
+        [float(model.thresholds[category]) for category in categories],
+    )

@@ -106,6 +106,9 @@ WHEN_OFF = {
         "`failed` or `unknown`: read the reason in `GET /v1/reports/{id}`; a person decides on `redeliver`."
     ),
     "ombud_trainer_macro_auc": "Falls: look at the newest corrections (one reviewer, one topic?) before the next run.",
+    "ombud_trainer_registry_waiting": (
+        "Stays above 0: MLflow does not answer; the log line `MLflow does not answer` says why. Nothing else waits."
+    ),
     "ombud_trainer_run_seconds": "Near `OMBUD_TRAINER_RUN_TIMEOUT_S`: much to learn for this machine; raise the limit.",
     "ombud_trainer_runs_total": (
         "`failed` or `lost`: `GET /v1/runs` gives the error; `refused` is the gate doing its work."

@@ -1,4 +1,4 @@
-"""Every question the trainer asks its tables, by what it is about: what there is to learn from, runs, models."""
+"""Every question the trainer asks its tables, by subject: what there is to learn from, runs, models, MLflow."""
 
 from contextlib import AbstractAsyncContextManager
 
@@ -6,11 +6,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.trainer.store.learning import Learning
 from services.trainer.store.models import Models
+from services.trainer.store.registry import Registry
 from services.trainer.store.runs import Runs
 from shared.db import Database
 
 
-class Store(Learning, Runs, Models):
+class Store(Learning, Runs, Models, Registry):
     """The trainer's tables."""
 
     def __init__(self, database: Database) -> None:

@@ -32,6 +32,7 @@ from services.trainer.runs import (
 from services.trainer.steps import Line, Progress, Step, StepStatus, again_from, heard, planned, stopped, taken_up
 from services.trainer.store.learning import correction_of, known, material, standing, taken_back
 from services.trainer.store.models import in_force, learn, lineage, promote, tell
+from services.trainer.store.registry import describe_model
 from services.trainer.tables import corrections, lessons, models, posts, runs, steps
 from shared.db import Database, insert_new, upsert
 from shared.vocabulary import Verdict
@@ -246,6 +247,8 @@ class Runs:
             if stage is not Stage.CHAMPION:
                 await tell(connection, row, stage, reasons, now)
             await learn(connection, version, layer, result.taught, result.looked_at, result.effects, now)
+            if result.facts:
+                await describe_model(connection, version, result.facts, result.left)
             await _end_steps(connection, claim.run_id, f"{version} is {stage.value}", now)
         return version
 
