@@ -14,6 +14,7 @@ from services.cli.analyze import analyze
 from services.cli.connection import client, with_redis
 from services.cli.erase import erase as erase_text
 from services.cli.evaluate import app as evaluate
+from services.cli.harvest import harvest
 from services.cli.ingest_file import Totals, ingest_file
 from services.cli.recognising import FORMATS, understood
 from services.cli.tune import tune
@@ -29,6 +30,7 @@ app = typer.Typer(
 dead_letters = typer.Typer(help="Events a group gave up on.", no_args_is_help=True)
 app.add_typer(dead_letters, name="dead-letters")
 app.command()(analyze)
+app.command()(harvest)
 app.command()(tune)
 app.add_typer(evaluate, name="evaluate")
 console = Console()

@@ -7,6 +7,7 @@ from shared.runtime import Build
 from shared.streams import SERVICES
 
 PARTS = {
+    "harvest": "services.trainer.harvest",
     "judging": "services.trainer.judging.judge",
     "opinions": "services.classifier.opinions",
     "ratings": "services.trainer.personal.trial",

@@ -1,27 +1,38 @@
 """The corrections that the trainer gives out, alike on SQLite and PostgreSQL."""
 
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
 from services.trainer.feedback import Position, line_of, summarise
 from services.trainer.handlers import Handlers
+from services.trainer.personalising import Personalising
 from services.trainer.store import Store
+from services.trainer.store.ratings import RatingStore
+from shared.artifacts import ArtifactStore
+from shared.db import Database
 from shared.vocabulary import FeedbackType, Verdict
 from tests.contract.conftest import Migrated
 from tests.unit.trainer.spoken import NOON, at, corrected, deleted, scored
 
 
 @pytest.fixture
-async def store(migrated: Migrated, dialect: str) -> Store:
-    """The trainer's store on each database."""
-    return Store(await migrated("trainer", dialect))
+async def database(migrated: Migrated, dialect: str) -> Database:
+    """The trainer's tables on each database."""
+    return await migrated("trainer", dialect)
 
 
 @pytest.fixture
-def handlers(store: Store) -> Handlers:
+def store(database: Database) -> Store:
+    """The trainer's store on them."""
+    return Store(database)
+
+
+@pytest.fixture
+def handlers(store: Store, database: Database, tmp_path: Path) -> Handlers:
     """The handlers on it."""
-    return Handlers(store)
+    return Handlers(store, Personalising(RatingStore(database), store, ArtifactStore(tmp_path), 100))
 
 
 async def ids(store: Store, **asked: object) -> list[str]:
@@ -84,3 +95,19 @@ async def test_the_numbers_count_what_stands_even_without_its_text(store: Store,
     assert found.by_type == {"false_positive": 1, "false_negative": 0, "other": 4}
     assert (found.by_category["insult"].false_negative, found.by_category["threat"].false_positive) == (3, 1)
     assert (found.first, found.last) == (NOON - timedelta(minutes=5), at(9))
+
+
+async def test_what_was_taken_back_is_told_from_the_moment_it_was_page_by_page(
+    store: Store, handlers: Handlers
+) -> None:
+    await handlers.on_post_corrected(
+        [
+            *(corrected(f"c{n}", text=f"text {n}", corrected_at=at(n)) for n in range(6)),
+            *(corrected(f"undo{n}", retracts=f"c{n}", corrected_at=at(10 + n // 2)) for n in range(5)),
+            corrected("undo-the-undoing", retracts="undo4", corrected_at=at(20)),
+        ]
+    )
+    first = await store.page_of_retractions(since=at(11), after=None, limit=1)
+    rest = await store.page_of_retractions(since=at(11), after=first[0][1], limit=10)
+    assert [name for name, _ in [*first, *rest]] == ["c2", "c3", "undo4"]
+    assert await store.page_of_retractions(since=at(21), after=None, limit=10) == []

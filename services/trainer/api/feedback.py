@@ -24,6 +24,8 @@ Since = Annotated[
 ]
 Cursor = Annotated[str, Query(max_length=1024, description="Where to go on: from the `next` link of the page before.")]
 
+Limit = Annotated[int, Query(ge=1, le=1000, description="How many at most.")]
+
 
 class LineView(BaseModel):
     """One correction line. Categories outside `spoke_about` are unknown, never 0; `timestamp` is ISO 8601 in UTC."""
@@ -34,6 +36,14 @@ class LineView(BaseModel):
     actual_categories: list[str]
     spoke_about: list[str]
     timestamp: str
+    id: str = ""
+
+
+class RetractionView(BaseModel):
+    """That a correction was taken back."""
+
+    retracts: str
+    timestamp: datetime
 
 
 class MistakesView(BaseModel):
@@ -57,12 +67,13 @@ def build_router(store: Store, keys: KeyRing) -> APIRouter:
     """Return the routes of corrections that were given."""
     router = APIRouter(tags=["feedback"], dependencies=[Depends(require(keys, Scope.READ))])
 
-    @router.get("/api/v1/feedback", summary="Corrections as lines, oldest first")
+    @router.get("/api/v1/feedback", summary="Corrections as lines, oldest first", response_model_exclude_unset=True)
     async def list_feedback(
         response: Response,
         since: Since | None = None,
-        limit: Annotated[int, Query(ge=1, le=1000, description="How many at most.")] = 200,
+        limit: Limit = 200,
         cursor: Cursor | None = None,
+        ids: Annotated[bool, Query(description="Give each line the `id` of its correction, too.")] = False,
     ) -> list[LineView]:
         """Answer with corrections that stand and whose text is known; a `Link` header leads to the next page.
 
@@ -71,10 +82,25 @@ def build_router(store: Store, keys: KeyRing) -> APIRouter:
         rows = await store.page_of_corrections(since=since, after=_position(cursor), limit=limit + 1)
         if len(rows) > limit:
             last = rows[limit - 1]
-            asked = {"since": since.isoformat()} if since else {}
-            asked |= {"limit": str(limit), "cursor": to_cursor(Position(last.corrected_at, last.correction_id))}
-            response.headers["Link"] = f'</api/v1/feedback?{urlencode(asked)}>; rel="next"'
-        return [LineView(**asdict(line)) for row in rows[:limit] if (line := line_of(row))]
+            asked = {"ids": "true"} if ids else {}
+            response.headers["Link"] = _next(
+                "/api/v1/feedback", since, limit, Position(last.corrected_at, last.correction_id), asked
+            )
+        return [
+            LineView(**asdict(line), **({"id": row.correction_id} if ids else {}))
+            for row in rows[:limit]
+            if (line := line_of(row))
+        ]
+
+    @router.get("/api/v1/feedback/retractions", summary="Corrections that were taken back, oldest retraction first")
+    async def list_retractions(
+        response: Response, since: Since | None = None, limit: Limit = 200, cursor: Cursor | None = None
+    ) -> list[RetractionView]:
+        """Answer with what was taken back from a moment on, so that whoever keeps lines can drop theirs."""
+        rows = await store.page_of_retractions(since=since, after=_position(cursor), limit=limit + 1)
+        if len(rows) > limit:
+            response.headers["Link"] = _next("/api/v1/feedback/retractions", since, limit, rows[limit - 1][1], {})
+        return [RetractionView(retracts=name, timestamp=place.at) for name, place in rows[:limit]]
 
     @router.get("/api/feedback/summary", summary="Corrections in numbers")
     async def summarise_feedback() -> SummaryView:
@@ -82,6 +108,12 @@ def build_router(store: Store, keys: KeyRing) -> APIRouter:
         return SummaryView.model_validate(asdict(summarise(await store.corrections_alike())))
 
     return router
+
+
+def _next(path: str, since: datetime | None, limit: int, last: Position, asked: dict[str, str]) -> str:
+    """Return the header that leads to the page after `last`."""
+    query = {**({"since": since.isoformat()} if since else {}), **asked, "limit": str(limit), "cursor": to_cursor(last)}
+    return f'<{path}?{urlencode(query)}>; rel="next"'
 
 
 def _position(cursor: str | None) -> Position | None:

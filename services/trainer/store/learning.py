@@ -87,6 +87,22 @@ class Learning:
             rows = await connection.execute(question.order_by(at, name).limit(limit))
             return [correction_of(row) for row in rows]
 
+    async def page_of_retractions(
+        self, *, since: datetime | None, after: Position | None, limit: int
+    ) -> list[tuple[str, Position]]:
+        """Return the ids of corrections that were taken back, in the order in which that was said, and its place."""
+        at, name = corrections.c.corrected_at, corrections.c.correction_id
+        question = select(corrections.c.retracts, at, name).where(
+            corrections.c.retracts.is_not(None), not_(taken_back())
+        )
+        if since is not None:
+            question = question.where(at >= since)
+        if after is not None:
+            question = question.where(or_(at > after.at, (at == after.at) & (name > after.correction_id)))
+        async with self._database.read() as connection:
+            rows = await connection.execute(question.order_by(at, name).limit(limit))
+            return [(row.retracts, Position(row.corrected_at, row.correction_id)) for row in rows]
+
     async def corrections_alike(self) -> list[Alike]:
         """Return all corrections that stand, those that say the same together."""
         told = (corrections.c.verdict, corrections.c.feedback_type)
