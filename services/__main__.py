@@ -17,6 +17,7 @@ from services.cli.evaluate import app as evaluate
 from services.cli.harvest import harvest
 from services.cli.ingest_file import Totals, ingest_file
 from services.cli.recognising import FORMATS, understood
+from services.cli.training import models, runs, train
 from services.cli.tune import tune
 from shared.settings import Settings
 from shared.streams import SERVICES, mermaid
@@ -33,6 +34,9 @@ app.command()(analyze)
 app.command()(harvest)
 app.command()(tune)
 app.add_typer(evaluate, name="evaluate")
+app.command()(train)
+app.add_typer(runs, name="runs")
+app.add_typer(models, name="models")
 console = Console()
 
 Url = Annotated[str | None, typer.Option(help="Address of the running Ombud; default: the one on this machine.")]
