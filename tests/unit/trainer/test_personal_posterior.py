@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.trainer.personal.accuracy import Status
+from services.trainer.personal.artifact import dump
 from services.trainer.personal.crowd import NO_TOPIC, Crowd
 from services.trainer.personal.population import SIZES, Population, Variant, fit_population
 from services.trainer.personal.posterior import (
@@ -28,9 +30,12 @@ POSTS, RATERS = 1200, 120
 CROWD = made(POSTS, RATERS).crowd
 
 
+SHARED = fit_population(CROWD)
+
+
 @pytest.fixture(scope="module")
 def population() -> Population:
-    return fit_population(CROWD)
+    return SHARED
 
 
 def ratings_of(rater: int, count: int = 20, topics: bool = False) -> list[Rating]:
@@ -120,20 +125,35 @@ def test_ratings_in_any_order_give_the_same_bytes(order: list[int]) -> None:
     assert predictions(population, shuffled).tobytes() == predictions(population, straight).tobytes()
 
 
-SHARED = fit_population(CROWD)
-
 OTHER_PROCESS = """
-import sys
-from tests.unit.trainer.test_personal_posterior import SHARED, posterior, predictions, ratings_of
-found = posterior(SHARED, ratings_of(7, topics=True)[::-1])
-sys.stdout.buffer.write(bytes(found) + predictions(SHARED, found).tobytes())
+import pathlib, sys
+from services.trainer.personal.artifact import load
+from services.trainer.personal.population import fit_population
+from tests.unit.trainer.test_personal_posterior import CROWD, posterior, predictions, ratings_of
+given = pathlib.Path(sys.argv[1]).read_bytes()
+population = load(given) if sys.argv[2] == "load" else fit_population(CROWD)
+found = posterior(population, ratings_of(7, topics=True)[::-1])
+sys.stdout.buffer.write(bytes(found) + predictions(population, found).tobytes())
 """
 
 
-def test_another_process_gives_the_same_bytes() -> None:
+@pytest.mark.parametrize(
+    ("population", "processor"),
+    [
+        ("fit", {}),
+        # as an old processor without vectors of its own would do it: on a population made elsewhere
+        ("load", {"NPY_DISABLE_CPU_FEATURES": "X86_V3 X86_V4", "OPENBLAS_CORETYPE": "Prescott"}),
+    ],
+)
+def test_another_process_gives_the_same_bytes(population: str, processor: dict[str, str], tmp_path: Path) -> None:
     found = posterior(SHARED, ratings_of(7, topics=True))
+    (tmp_path / "population").write_bytes(dump(SHARED))
     there = subprocess.run(
-        [sys.executable, "-c", OTHER_PROCESS], cwd=ROOT, env={"PYTHONPATH": str(ROOT)}, capture_output=True, check=True
+        [sys.executable, "-W", "ignore", "-c", OTHER_PROCESS, tmp_path / "population", population],
+        cwd=ROOT,
+        env={"PYTHONPATH": str(ROOT), **processor},
+        capture_output=True,
+        check=True,
     )
     assert there.stdout == bytes(found) + predictions(SHARED, found).tobytes()
 
