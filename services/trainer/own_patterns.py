@@ -20,6 +20,8 @@ from shared.ids import digest
 from shared.vocabulary import CATEGORIES
 
 SOURCE = "own_patterns"
+PROBES = "own_probes"
+"""Source of sentences that only judge; no table of a run and no shipped model holds them."""
 FILLINGS = 8
 """Rows of a pattern with slots."""
 PLAIN = 4

@@ -3,9 +3,10 @@
 import csv
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib.resources import files
 
-from services.trainer.own_patterns import FILLINGS, Group, Pattern, Words, expand, framed, parse
+from services.trainer.own_patterns import FILLINGS, PROBES, Group, Pattern, Words, expand, framed, parse
 from services.trainer.rows import Row
 
 LANGUAGES = ("en", "nl")
@@ -51,6 +52,17 @@ def own_rows(fillings: int = FILLINGS) -> list[Row]:
     """Return every sentence we wrote as labelled rows with weight 1, always the same for the same files."""
     whole = expand(patterns(), groups(), words(), fillings)
     return [*whole, *expand(framed_words(), groups(), words(), 1)]
+
+
+def probes() -> list[Row]:
+    """Return the sentences that only judge: every pattern of `own/probes` said of every group, always side `dev`."""
+    everybody = groups()
+    some = [
+        replace(pattern, split="dev")
+        for code in LANGUAGES
+        for pattern in parse(code, f"own/probes/{code}.tsv", _lines(f"probes/{code}.tsv"))
+    ]
+    return [replace(row, source=PROBES) for row in expand(some, everybody, words(), len(everybody))]
 
 
 def framed_words() -> Iterator[Pattern]:
