@@ -17,6 +17,7 @@ from services.cli.evaluate import app as evaluate
 from services.cli.harvest import harvest
 from services.cli.ingest_file import Totals, ingest_file
 from services.cli.recognising import FORMATS, understood
+from services.cli.topics import drift, topics
 from services.cli.training import models, runs, train
 from services.cli.tune import tune
 from shared.settings import Settings
@@ -32,6 +33,8 @@ dead_letters = typer.Typer(help="Events a group gave up on.", no_args_is_help=Tr
 app.add_typer(dead_letters, name="dead-letters")
 app.command()(analyze)
 app.command()(harvest)
+app.command()(topics)
+app.command()(drift)
 app.command()(tune)
 app.add_typer(evaluate, name="evaluate")
 app.command()(train)

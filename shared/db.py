@@ -203,6 +203,15 @@ async def upsert(
         await _write(connection, known, rows)
 
 
+async def add_counts(connection: AsyncConnection, table: Table, rows: Rows, column: str) -> None:
+    """Insert rows; where the key exists already the value of `column` is added to what is there."""
+    if rows:
+        made = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(table)
+        total = {column: table.c[column] + made.excluded[column]}
+        key = [each.name for each in table.primary_key]
+        await connection.execute(made.on_conflict_do_update(index_elements=key, set_=total), rows)
+
+
 class _Known(Enum):
     """What becomes of a row whose key is there already."""
 

@@ -181,7 +181,8 @@ class PostCorrected(Payload):
     """Somebody with standing says the score was wrong or right; or takes an earlier word back (`retracts`).
 
     `spoke_about` names the categories the person judged; every other category stays unknown. With `weak` the expected
-    ones are inferred from a decision that may have had another reason.
+    ones are inferred from a decision that may have had another reason. `sampled` says that the post was drawn by chance
+    and not shown because of its score: only such words tell how good a model is.
     """
 
     correction_id: str
@@ -198,6 +199,7 @@ class PostCorrected(Payload):
     batch_id: str | None = None
     retracts: str | None = None
     weak: bool | None = None
+    sampled: bool | None = None
     corrected_at: AwareDatetime
 
     def subject(self) -> str | None:

@@ -28,7 +28,8 @@ class FeedbackIn(BaseModel):
     """One correction. Say which post (`post_id`) or give its `text`; `retracts` takes an earlier one back.
 
     `spoke_about` lists the categories the person judged, or is "all" after a full review; when absent these are
-    the expected and the actual ones. Categories nobody spoke about stay unknown.
+    the expected and the actual ones. Categories nobody spoke about stay unknown. `sampled` says that the post was drawn
+    by chance, not because of its score.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -44,6 +45,7 @@ class FeedbackIn(BaseModel):
     standing: Standing = Standing.REVIEWER
     batch_id: Annotated[str, Field(max_length=128, pattern=NO_NUL)] | None = None
     retracts: Name | None = None
+    sampled: bool | None = None
     timestamp: Moment | None = None
 
     @model_validator(mode="after")
@@ -143,6 +145,7 @@ def corrected(feedback: FeedbackIn, *, correction_id: str, reviewer: str, now: d
         standing=feedback.standing,
         batch_id=feedback.batch_id,
         retracts=feedback.retracts,
+        sampled=feedback.sampled,
         corrected_at=aware(feedback.timestamp, now),
     )
 

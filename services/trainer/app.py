@@ -1,10 +1,11 @@
 """Wiring of the trainer."""
 
-from services.trainer import populations, refits
-from services.trainer.api import cards, corrections, feedback, models, runs
+from services.trainer import populations, refits, topic_runs
+from services.trainer.api import cards, corrections, feedback, models, runs, topics
 from services.trainer.api import personal as personal_models
 from services.trainer.handlers import Handlers
 from services.trainer.housekeeping import Cleaning, Promoting
+from services.trainer.looking import Looking
 from services.trainer.personalising import Announcing, Personalising
 from services.trainer.personalising import events_of as said_by
 from services.trainer.registering import Registering
@@ -33,7 +34,9 @@ def build(platform: Platform) -> Service:
     folders = platform.settings.data_dir / "runs"
     crafts = {RunKind.REFIT: refits.build_craft(store, settings, platform.settings.artifacts, folders)}
     crafts[RunKind.POPULATION] = populations.build_craft(store, ratings, settings, platform.settings.artifacts, folders)
-    asks = [populations.build_ask(ratings, settings)]
+    crafts[RunKind.TOPICS] = topic_runs.build_craft(store, settings, platform.settings.artifacts)
+    looking = Looking(store, settings, platform.artifacts)
+    asks = [populations.build_ask(ratings, settings), topic_runs.build_ask(store, settings), looking.ask]
     training = Training(store, runner, settings, consumer_name("trainer"), crafts, asks)
     place = settings.mlflow.get_secret_value()
     registering = Registering(store, place, platform.settings.data_dir, platform.settings.artifacts)
@@ -49,6 +52,7 @@ def build(platform: Platform) -> Service:
             cards.build_router(store, platform.artifacts, platform.keys),
             feedback.build_router(store, platform.keys),
             personal_models.build_router(ratings, personal, platform.keys),
+            topics.build_router(store, looking.drifted, platform.keys),
         ],
         hears={
             "posts.scored": handlers.on_post_scored,
@@ -67,6 +71,7 @@ def build(platform: Platform) -> Service:
             Loop("trainer personal models", 1.0, personal),
             Loop("trainer personal announcer", 0.5, versions),
             Loop("trainer population announcer", 0.5, foundations),
+            Loop("trainer looking", 2.0, looking),
         ],
         start=personal.refresh,
         stop=training.stop,

@@ -5,12 +5,13 @@ Limits: PSI 0.1 and 0.25 are convention, the others ours (learning.md, section 1
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from math import log, log2, sqrt
-from re import compile as pattern
+from re import compile as compiled
+from re import escape
 from zlib import crc32
 
 from shared.text_key import key_of
@@ -32,7 +33,7 @@ BAND_SHARE = 0.16
 """Share of posts nearest to a threshold that is called the band (the share an LLM would be asked about)."""
 REST_S = timedelta(hours=24)
 RARE = 0.01
-LINK = pattern(r"https?://|www\.")
+LINK = compiled(r"https?://|www\.")
 BITS = 2**19
 COUNTED = ("posts", "", "")
 
@@ -141,6 +142,16 @@ def counted(looks: Iterable[Look], thresholds: Mapping[str, float], words: Words
             counts["words", language, "new"] += new
             counts["words", language, "known"] += len(spoken) - new
     return counts
+
+
+def finder(words: Mapping[str, Collection[str]]) -> Callable[[str], tuple[str, ...]]:
+    """Return what tells which groups a text names, by whole words in any case: group -> its names."""
+    patterns = {
+        group: compiled(rf"(?i)\b(?:{'|'.join(sorted({escape(name) for name in names if name}))})\b")
+        for group, names in sorted(words.items())
+        if any(names)
+    }
+    return lambda text: tuple(group for group, pattern in patterns.items() if pattern.search(text))
 
 
 def psi(reference: Sequence[float], now: Sequence[float]) -> float:

@@ -140,6 +140,7 @@ def post_row(scored: PostScored, erased: Mapping[str, datetime]) -> dict[str, An
         "model_version": scored.model_version,
         "scored_at": scored.scored_at,
         "deleted_at": since,
+        "topics_version": None,  # the text may be another one: its topic is looked for again
     }
 
 
@@ -159,5 +160,6 @@ def correction_row(corrected: PostCorrected, erased: Mapping[str, datetime]) -> 
         "standing": corrected.standing.value,
         "retracts": corrected.retracts,
         "weak": corrected.weak,
+        "sampled": corrected.sampled,
         "corrected_at": corrected.corrected_at,
     }

@@ -93,6 +93,16 @@ class TrainerSettings(ServiceSettings):
         most = (self.most_per_person_and_day, self.most_per_community_and_day, self.most_from_one, self.free_for_one)
         return Sources(given, kept, str(tables.resolve()), Caps(*most))
 
+    topics_every_h: float = Field(24.0, ge=0, description="Hours between two searches for topics; 0: only on command.")
+    topics_from: int = Field(
+        100, ge=1, description="Posts there have to be before topics are looked for by themselves."
+    )
+    topics_posts: int = Field(100_000, ge=1, description="Newest posts topics are looked for in.")
+    drift_reference_posts: int = Field(
+        2000, ge=2000, description="Newest posts that stand for what a full training knew; drift is measured from them."
+    )
+    drift_trains: bool = Field(True, description="Let drift ask for a full training, once a day at most.")
+
     def terms(self) -> Terms:
         """Return how models are promoted."""
         return Terms(self.promotion, self.shadow_hours)

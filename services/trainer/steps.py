@@ -10,6 +10,8 @@ from enum import StrEnum
 
 REFIT = ("data", "features", "tuning", "training", "evaluation", "gate", "promotion")
 """What a full training does, in this order."""
+TOPICS = ("corpus", "topics")
+"""What a search for topics does."""
 LINES = 200
 """Log lines of a step that are kept: the newest."""
 LONGEST = 300

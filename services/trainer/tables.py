@@ -4,7 +4,7 @@ Invariant: of each kind and recipe at most one run is active; `slot` is `kind:re
 NULL afterwards, and unique.
 """
 
-from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, MetaData, String, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, LargeBinary, MetaData, String, Table, Text
 
 from shared.db import Json, Moment
 
@@ -25,8 +25,14 @@ posts = Table(
     Column("model_version", String, nullable=False),
     Column("scored_at", Moment, nullable=False),
     Column("deleted_at", Moment),
+    Column("topics_version", String),
+    Column("counted_at", Moment),
 )
+"""`topics_version`: of the topic model that looked at it last; `counted_at`: when drift counted it. Each once."""
 Index("ix_trainer_posts_author", posts.c.platform, posts.c.author)
+Index("ix_trainer_posts_topics_version", posts.c.topics_version)
+Index("ix_trainer_posts_counted_at", posts.c.counted_at)
+Index("ix_trainer_posts_scored_at", posts.c.scored_at)
 
 corrections = Table(
     "trainer_corrections",
@@ -44,6 +50,7 @@ corrections = Table(
     Column("standing", String, nullable=False),
     Column("retracts", String),
     Column("weak", Boolean),
+    Column("sampled", Boolean),
     Column("corrected_at", Moment, nullable=False),
     Column("first_run_id", String(36)),
     Column("learned_by", String),
@@ -276,3 +283,65 @@ aliases = Table(
     Column("registered", String),
 )
 """Which model an alias belongs to, and to which one it belongs in MLflow."""
+
+topic_models = Table(
+    "trainer_topic_models",
+    metadata,
+    Column("version", String, primary_key=True),
+    Column("sequence", Integer, nullable=False, unique=True),
+    Column("run_id", String(36), nullable=False, unique=True),
+    Column("artifact", String(64), nullable=False),
+    Column("data_hash", String(64), nullable=False),
+    Column("posts", Integer, nullable=False),
+    Column("outliers", Integer, nullable=False),
+    Column("vanished", Json, nullable=False),
+    Column("fitted_at", Moment, nullable=False),
+)
+
+topics = Table(
+    "trainer_topics",
+    metadata,
+    Column("version", String, primary_key=True),
+    Column("topic", Integer, primary_key=True),
+    Column("name", String, nullable=False),
+    Column("n", Integer, nullable=False),
+    Column("share", Float, nullable=False),
+    Column("large", Boolean, nullable=False),
+)
+"""`n` and `share` are of the corpus the model was fitted on: what drift of topics is measured against."""
+
+post_topics = Table(
+    "trainer_post_topics",
+    metadata,
+    Column("post_id", String, primary_key=True),
+    Column("topic", Integer, nullable=False),
+    Column("score", Float, nullable=False),
+    Column("topics_version", String, nullable=False),
+    Column("scored_at", Moment, nullable=False),
+)
+"""`score` is the cosine to the nearest topic, also of a post that is too far from it to belong (topic -1)."""
+Index("ix_trainer_post_topics_topic", post_topics.c.topics_version, post_topics.c.topic, post_topics.c.score)
+Index("ix_trainer_post_topics_scored_at", post_topics.c.topics_version, post_topics.c.scored_at)
+
+drift_references = Table(
+    "trainer_drift_references",
+    metadata,
+    Column("reference", String, primary_key=True),
+    Column("posts", Integer, nullable=False),
+    Column("thresholds", Json, nullable=False),
+    Column("words", LargeBinary, nullable=False),
+    Column("made_at", Moment, nullable=False),
+)
+"""What a full training (`reference` is its model's version) found: the words of its posts, as a set of hashes."""
+
+drift_days = Table(
+    "trainer_drift_days",
+    metadata,
+    Column("reference", String, primary_key=True),
+    Column("day", String(10), primary_key=True),
+    Column("signal", String, primary_key=True),
+    Column("part", String, primary_key=True),
+    Column("bucket", String, primary_key=True),
+    Column("n", BigInteger, nullable=False),
+)
+"""How many posts of a day (`YYYY-MM-DD`, or empty for the reference itself) fall into each bucket of a signal."""

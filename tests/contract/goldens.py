@@ -11,7 +11,7 @@ GOLDEN = Path(__file__).parents[1] / "golden"
 FURTHER = {
     "ModelPromoted": ("layered",),
     "ModelTrained": ("staged", "personal", "population"),
-    "PostCorrected": ("weak",),
+    "PostCorrected": ("weak", "sampled"),
     "PostDeleted": ("hidden",),
     "PostRated": ("named",),
     "PostScored": ("fallback", "corrected"),

@@ -105,6 +105,11 @@ WHEN_OFF = {
     "ombud_reporter_delivery_tries_total": (
         "`failed` or `unknown`: read the reason in `GET /v1/reports/{id}`; a person decides on `redeliver`."
     ),
+    "ombud_trainer_drift_acting_signals": (
+        "Above 0: `ombud drift` says which. A full training was asked for, at most once a day; if it stays, look "
+        "at what came in: a new source, another language, spam."
+    ),
+    "ombud_trainer_drift_value": "Over its limit in `GET /v1/drift`: as above.",
     "ombud_trainer_macro_auc": "Falls: look at the newest corrections (one reviewer, one topic?) before the next run.",
     "ombud_trainer_registry_waiting": (
         "Stays above 0: MLflow does not answer; the log line `MLflow does not answer` says why. Nothing else waits."

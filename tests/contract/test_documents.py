@@ -66,6 +66,8 @@ def test_no_label_could_hold_a_text_or_a_person() -> None:
         "layer",
         "outcome",
         "flagged",
+        "part",
+        "signal",
         "version",
         "new",
         "state",

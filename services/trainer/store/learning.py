@@ -4,12 +4,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, bindparam, func, not_, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Row, Select, bindparam, delete, func, not_, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.trainer.feedback import Alike, Position
 from services.trainer.labels import Correction
-from services.trainer.tables import corrections, posts, tombstones
+from services.trainer.tables import corrections, post_topics, posts, tombstones
 from shared.bus.erasures import is_author
 from shared.db import Database, chunks, insert_new, upsert
 from shared.vocabulary import FeedbackType, Verdict
@@ -66,6 +66,7 @@ class Learning:
         await connection.execute(erased, [{"gone": name, "at": at} for name, at in sorted(deleted.items())])
         for piece in chunks(sorted(deleted)):
             await connection.execute(update(corrections).where(corrections.c.post_id.in_(piece)).values(text=None))
+            await connection.execute(delete(post_topics).where(post_topics.c.post_id.in_(piece)))
 
     async def correction(self, correction_id: str) -> Row[Any] | None:
         """Return a correction, with `retracted`: whether another one takes it back."""

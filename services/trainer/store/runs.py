@@ -254,11 +254,7 @@ class Runs:
 
     async def end(self, connection: AsyncConnection, claim: Claim, now: datetime, **facts: Any) -> bool:
         """Finish a run that makes no model of ours; return False if it is not ours any more."""
-        ended = {**OVER, "state": RunState.FINISHED.value, "finished_at": now, "error": None, **facts}
-        if (await connection.execute(update(runs).where(*_held(claim)).values(ended))).rowcount != 1:
-            return False
-        await _end_steps(connection, claim.run_id, None, now)
-        return True
+        return await end(connection, claim, now, **facts)
 
     async def fail(self, claim: Claim, error: str, now: datetime) -> None:
         """Record that a run ended without a model."""
@@ -319,6 +315,15 @@ class Runs:
         )
         async with self._database.read() as connection:
             return set(await connection.scalars(select(runs.c.run_id).where(wanted)))
+
+
+async def end(connection: AsyncConnection, claim: Claim, now: datetime, **facts: Any) -> bool:
+    """Finish a run that makes no model of ours; return False if it is not ours any more."""
+    ended = {**OVER, "state": RunState.FINISHED.value, "finished_at": now, "error": None, **facts}
+    if (await connection.execute(update(runs).where(*_held(claim)).values(ended))).rowcount != 1:
+        return False
+    await _end_steps(connection, claim.run_id, None, now)
+    return True
 
 
 def _held(claim: Claim) -> tuple[ColumnElement[bool], ...]:

@@ -17,12 +17,14 @@ def at(minutes: float) -> datetime:
 def scored(post_id: str, text: str = "some words", *, author: str = "anna", **changes: Any) -> Event[PostScored]:
     """Return what the classifier says about a post."""
     revision, created_at = changes.pop("revision", 0), changes.pop("created_at", None)
+    language = changes.pop("language", None)
     post = Post(
         post_id=post_id,
         platform="test",
         external_id=post_id,
         text=text,
         author=author,
+        language=language,
         revision=revision,
         created_at=created_at,
     )
