@@ -16,6 +16,7 @@ from services.cli.erase import erase as erase_text
 from services.cli.evaluate import app as evaluate
 from services.cli.harvest import harvest
 from services.cli.ingest_file import Totals, ingest_file
+from services.cli.merge import merge
 from services.cli.recognising import FORMATS, understood
 from services.cli.topics import drift, topics
 from services.cli.training import models, runs, train
@@ -35,6 +36,7 @@ app.command()(analyze)
 app.command()(harvest)
 app.command()(topics)
 app.command()(drift)
+app.command()(merge)
 app.command()(tune)
 app.add_typer(evaluate, name="evaluate")
 app.command()(train)

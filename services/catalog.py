@@ -9,6 +9,7 @@ from shared.streams import SERVICES
 PARTS = {
     "harvest": "services.trainer.harvest",
     "judging": "services.trainer.judging.judge",
+    "merge": "services.trainer.merge",
     "opinions": "services.classifier.opinions",
     "ratings": "services.trainer.personal.trial",
     "tuning": "services.trainer.tuning.alone",
