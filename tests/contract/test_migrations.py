@@ -1,14 +1,18 @@
 """The tables a service declares are the tables its migrations make, on SQLite and on PostgreSQL."""
 
 import asyncio
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect
 
+from services.trainer.store import Store as TrainerStore
+from services.trainer.training import events_of
 from shared.db import Database
 from shared.migrate import at_head, config, upgrade, version_table
 from shared.streams import SERVICES
@@ -89,3 +93,49 @@ def test_every_table_is_named_after_its_service() -> None:
     for service in SERVICES:
         for name in metadata_of(service).tables:
             assert name.startswith(f"{service}_") or (service == "classifier" and name in known_by_these_names)
+
+
+async def test_runs_models_and_corrections_of_before_find_their_place(dialect: str, opened: Open) -> None:
+    database = opened("trainer", dialect)
+    moment = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    await to(database, "trainer_0001")
+    metrics = {"macro": {"auc": 0.9, "f1": None}, "categories": {}}
+    both = {
+        "model": "ombud-scorer", "recipe": "hashed", "data_hash": "d" * 64, "examples": 9, "corrections": 1,
+        "metrics": metrics, "reasons": ["because"], "trained_at": moment, "announced_at": moment,
+    }  # fmt: skip
+    rows = [
+        {**both, "version": f"m-{n}", "sequence": n, "run_id": str(n), "artifact": str(n) * 64, "promoted": n != 2,
+         "replaces": "m-1" if n == 3 else None, "promoted_at": moment if n != 2 else None}
+        for n in (1, 2, 3)
+    ]  # fmt: skip
+    old = metadata_of("trainer").tables
+    correction = {
+        "correction_id": "c", "verdict": "incorrect", "feedback_type": "other", "expected": ["insult"], "actual": [],
+        "spoke_about": [], "standing": "reviewer", "corrected_at": moment, "learned_by": "m-1",
+    }  # fmt: skip
+    run = {"run_id": "r", "trigger": "command", "recipe": "hashed", "state": "queued", "active": 1, "attempt": 0}
+    async with database.begin() as connection:
+        await connection.execute(old["trainer_models"].insert(), rows)
+        await connection.execute(old["trainer_corrections"].insert(), [correction])
+        await connection.execute(old["trainer_runs"].insert(), [{**run, "requested_at": moment}])
+    await upgrade("trainer", database)
+    store = TrainerStore(database)
+    champion = await store.champion()
+    assert champion is not None
+    assert (champion.version, await store.lineage()) == ("m-3", ["m-3"])
+    assert [row.stage for row in await store.latest_models(9)] == ["champion", "refused", "retired"]
+    assert [row.version for row in await store.receipts("c")] == ["m-1", "m-3"]
+    (active,) = (await store.outlook()).active
+    assert active.run_id == "r"
+    for version, said in (("m-1", 2), ("m-2", 1), ("m-3", 2)):
+        (stage,) = await store.history(version)
+        assert (stage.announced_at, len(events_of(stage))) == (moment, said)
+    earlier = await store.earlier_champion()
+    assert earlier is not None and earlier.version == "m-1"
+
+
+async def to(database: Database, revision: str) -> None:
+    """Bring the trainer's tables as far as a revision."""
+    async with database.begin() as connection:
+        await connection.run_sync(lambda sync: command.upgrade(config("trainer", database.metadata, sync), revision))

@@ -148,7 +148,7 @@ class Journey:
         """Wait until a run that the corrections started is over and its model promoted; return its version."""
 
         async def over() -> Any:
-            newest = (await self.get("trainer", "/v1/runs"))[0]
+            newest = (await self.get("trainer", "/v1/runs?kind=refit"))[0]
             return newest if newest["trigger"] == "corrections" and newest["finished_at"] else None
 
         begun = time.monotonic()
@@ -156,9 +156,9 @@ class Journey:
         self.figures["last correction -> model trained: s"] = time.monotonic() - begun
         assert (run["state"], run["error"]) == ("finished", None)
         assert run["corrections"] == CORRECTIONS
-        model = (await self.get("trainer", "/v1/models"))[0]
+        model = await self.get("trainer", f"/v1/models/{run['model_version']}")
         assert model["promoted"], f"the gate refused: {model['reasons']}"
-        assert (model["version"], model["replaces"]) == (run["model_version"], before)
+        assert (model["layer"], model["version"] != before) == ("refit", True)
         await eventually(lambda: self.inside.said("models.promoted")[-1]["data"]["model_version"] == model["version"])
         return str(model["version"])
 

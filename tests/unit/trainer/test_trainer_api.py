@@ -12,12 +12,13 @@ from services.trainer.api import corrections as receipts
 from services.trainer.api import feedback, models, runs
 from services.trainer.runs import RunKind
 from services.trainer.settings import TrainerSettings
+from services.trainer.steps import REFIT, Progress, StepStatus
 from shared import errors
 from shared.artifacts import ArtifactStore
 from shared.auth import KeyRing, Principal, hash_key
 from shared.bus.publisher import connect
 from shared.embedded import PrivateBroker
-from shared.vocabulary import Scope
+from shared.vocabulary import Scope, Verdict
 from tests.unit.trainer.spoken import NOON, at, corrected, scored
 from tests.unit.trainer.test_trainer_store import result
 
@@ -42,6 +43,7 @@ async def http(store, tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
         app.include_router(feedback.build_router(store, keys))
         transport = httpx.ASGITransport(app=app)
         async with httpx.AsyncClient(transport=transport, base_url="http://ombud", headers=holding(ADMIN)) as client:
+            client.artifacts = ArtifactStore(tmp_path)  # type: ignore[attr-defined]
             yield client
     finally:
         await redis.aclose()
@@ -90,6 +92,121 @@ async def test_a_correction_names_the_model_that_learned_it(http, store, handler
     assert (after["learned_by"], after["learned_by_promoted"], after["retracted"]) == (version, True, False)
     assert [model["version"] for model in (await http.get("/v1/models")).json()] == [version]
     assert (await http.get("/v1/corrections/unheard-of")).status_code == 404
+
+
+async def made(http, store, artifact: str, *taught: str, passed: bool = True) -> tuple[str, str]:
+    """A run over HTTP whose worker is played by the test; return its id and its model's version."""
+    run_id = (await http.post("/v1/runs")).json()["run_id"]
+    claim = await store.claim(run_id, "me", NOON)
+    champion, _ = await store.snapshot(claim)
+    for step in REFIT[:-1]:
+        await store.progress(claim, Progress(step, StepStatus.RUNNING), NOON)
+        await store.progress(claim, Progress(step, StepStatus.DONE, f"{step} is done"), at(1))
+    name = http.artifacts.put(artifact.encode())
+    version = await store.finish(claim, result(name, passed=passed, taught=taught), champion, at(1))
+    return run_id, version
+
+
+async def test_a_run_shows_its_steps_and_their_log(http, store) -> None:
+    run_id, version = await made(http, store, "a")
+    run = (await http.get(f"/v1/runs/{run_id}")).json()
+    assert [(step["name"], step["status"]) for step in run["steps"]] == [(name, "done") for name in REFIT]
+    assert run["steps"][0]["seconds"] == 60.0
+    lines = (await http.get(f"/v1/runs/{run_id}/log")).json()
+    assert lines[0] == {"step": "data", "at": "2026-03-01T12:01:00Z", "line": "data is done"}
+    assert lines[-1]["line"] == f"{version} is champion"
+    assert (await http.get("/v1/runs?kind=topics")).json() == []
+    assert (await http.get("/v1/runs/unheard-of/log")).status_code == 404
+
+
+async def test_a_kind_nobody_makes_here_is_refused(http) -> None:
+    refused = await http.post("/v1/runs", json={"kind": "topics"})
+    assert (refused.status_code, refused.json()["reason"]) == (422, "kind_unavailable")
+
+
+async def test_a_run_that_ended_goes_on_from_a_step(http, store) -> None:
+    active = (await http.post("/v1/runs")).json()["run_id"]
+    waits = await http.post(f"/v1/runs/{active}/retry", json={"from": "data"})
+    assert (waits.status_code, waits.json()["reason"]) == (409, "run_is_active")
+    await http.post(f"/v1/runs/{active}/cancel")
+    missing = await http.post(f"/v1/runs/{active}/retry", json={"from": "gate"})
+    assert (missing.status_code, missing.json()["reason"]) == (409, "step_missing")
+    again = await http.post(f"/v1/runs/{active}/retry", json={"from": "data"})
+    assert (again.status_code, again.json()["state"], again.json()["error"]) == (202, "queued", None)
+    assert (await http.post("/v1/runs/unheard-of/retry", json={"from": "data"})).status_code == 404
+
+
+async def test_only_a_refused_model_is_judged_again_and_keeps_its_version(http, store) -> None:
+    first, _ = await made(http, store, "a")
+    run_id, version = await made(http, store, "b", passed=False)
+    for run, step in ((first, "gate"), (run_id, "training")):
+        refused = await http.post(f"/v1/runs/{run}/retry", json={"from": step})
+        assert (refused.status_code, refused.json()["reason"]) == (409, "run_has_a_model")
+    assert (await http.post(f"/v1/runs/{run_id}/retry", json={"from": "gate"})).status_code == 202
+    claim = await store.claim(run_id, "me", at(2))
+    champion, _ = await store.snapshot(claim)
+    assert await store.finish(claim, result(http.artifacts.put(b"b")), champion, at(3)) == version
+    history = (await http.get(f"/v1/models/{version}")).json()["history"]
+    assert [step["stage"] for step in history] == ["refused", "champion"]
+
+
+async def test_what_the_gate_refused_is_promoted_only_despite_it_and_with_a_reason(http, store) -> None:
+    _, first = await made(http, store, "a")
+    _, worse = await made(http, store, "b", passed=False)
+    refused = await http.post(f"/v1/models/{worse}/promote")
+    assert (refused.status_code, refused.json()["reason"]) == (409, "model_refused")
+    assert refused.json()["reasons"] == ["because"]
+    silent = await http.post(f"/v1/models/{worse}/promote", json={"despite_gate": True})
+    assert (silent.status_code, silent.json()["field"]) == (422, "reason")
+    asked = {"despite_gate": True, "reason": "looked at by hand"}
+    promoted = (await http.post(f"/v1/models/{worse}/promote", json=asked)).json()
+    assert (promoted["stage"], promoted["replaces"]) == ("champion", first)
+    assert promoted["history"][-1]["by"] == ADMIN
+    assert (await http.post(f"/v1/models/{worse}/promote", json=asked)).status_code == 409
+
+
+async def test_one_command_goes_back_to_the_champion_before(http, store) -> None:
+    nobody = await http.post("/v1/models/rollback")
+    assert (nobody.status_code, nobody.json()["reason"]) == (409, "no_earlier_champion")
+    versions = [(await made(http, store, each))[1] for each in "abc"]
+    assert (await http.post("/v1/models/rollback")).json()["version"] == versions[1]
+    named = await http.post("/v1/models/rollback", json={"version": versions[2], "reason": "too hasty"})
+    assert (named.json()["version"], named.json()["stage"]) == (versions[2], "champion")
+    http.artifacts.path((await http.get(f"/v1/models/{versions[0]}")).json()["artifact"]).unlink()
+    gone = await http.post("/v1/models/rollback", json={"version": versions[0]})
+    assert (gone.status_code, gone.json()["reason"]) == (409, "artifact_gone")
+    assert (await http.post("/v1/models/rollback", json={"version": "m-9"})).status_code == 404
+
+
+async def test_an_auditor_who_refuses_the_champion_puts_the_one_before_in_force(http, store) -> None:
+    _, first = await made(http, store, "a")
+    only = await http.post(f"/v1/models/{first}/refuse", json={"reason": "it flips"}, headers=holding(AUDITOR))
+    assert (only.status_code, only.json()["reason"]) == (409, "no_earlier_champion")
+    _, second = await made(http, store, "b")
+    refused = await http.post(f"/v1/models/{second}/refuse", json={"reason": "it flips"}, headers=holding(AUDITOR))
+    assert (refused.json()["stage"], refused.json()["history"][-1]["reasons"]) == ("refused", ["it flips"])
+    assert (await http.get(f"/v1/models/{first}")).json()["stage"] == "champion"
+    retired = await http.post(f"/v1/models/{first}/retire", json={"reason": "old"})
+    assert (retired.status_code, retired.json()["reason"]) == (409, "model_in_force")
+
+
+async def test_a_receipt_says_which_model_holds_a_correction_and_what_became_of_the_score(
+    http, store, handlers
+) -> None:
+    await handlers.on_post_corrected([corrected("a", "p"), corrected("b", "p", verdict=Verdict.UNSURE)])
+    await handlers.on_post_scored([scored("p")])
+    waits = (await http.get("/v1/corrections/a")).json()
+    assert (waits["layer"], waits["held_by"], waits["score"]) == ("override", None, None)
+    _, first = await made(http, store, "a", "a")
+    _, second = await made(http, store, "b", "a")
+    held = (await http.get("/v1/corrections/a")).json()
+    assert (held["layer"], held["learned_by"], held["held_by"]) == ("refit", first, second)
+    assert [each["version"] for each in held["learned"]] == [first, second]
+    assert held["score"]["version"] == second
+    await handlers.on_post_corrected([corrected("undo", retracts="a")])
+    taken_back = (await http.get("/v1/corrections/a")).json()
+    assert (taken_back["retracted"], taken_back["layer"], taken_back["held_by"]) == (True, None, second)
+    assert (await http.get("/v1/corrections/b")).json()["layer"] is None
 
 
 @pytest.mark.parametrize(
