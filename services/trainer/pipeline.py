@@ -18,12 +18,15 @@ from services.trainer.caps import Capped, within
 from services.trainer.corrected import CORRECTION, with_corrections
 from services.trainer.hyper import Hyper, hyper_of, params
 from services.trainer.labels import Correction, Lesson, lessons, text_of
+from services.trainer.recording import recorded, watching
 from services.trainer.refitting import from_nothing, refit
 from services.trainer.runs import Effect, Job, Result
 from services.trainer.sets.fingerprints import ALL, data_hashes
 from services.trainer.steps import Progress, Say, StepStatus
 from shared import model
 from shared.artifacts import ArtifactStore, BadArtifact
+from shared.clock import monotonic
+from shared.ids import digest
 from shared.model.paths import BUCKETS
 from shared.model.text import NORMALISER, normalise, tokens
 from shared.vocabulary import CATEGORIES
@@ -58,10 +61,11 @@ def work(job: Job, say: Say) -> Result:
     data, material = _data(job, kept)
     training, dev = material.rows("train"), material.rows("dev")
     kept.step("features", lambda: _features(training))
-    hyper = _hyper(job, kept, material)
+    hyper, study = _hyper(job, kept, material)
     made = kept.step("training", lambda: _trained(job, artifacts, material, hyper))
     judged = kept.step("evaluation", lambda: _judged(job, artifacts, made["artifact"], dev, material.taught))
     decision = kept.step("gate", lambda: _decided(job, judged))
+    facts, left = _recorded(job, artifacts, material, hyper, made, study)
     return Result(
         model=model.NAME,
         artifact=made["artifact"],
@@ -77,6 +81,8 @@ def work(job: Job, say: Say) -> Result:
         looked_at=tuple(data["silent"]),
         effects=tuple(Effect(**each) for each in judged["effects"]),
         checks=tuple(decision["checks"]),
+        facts=facts,
+        left=left,
     )
 
 
@@ -193,12 +199,14 @@ def _features(training: pd.DataFrame) -> Output:
     return {"rows": len(training), "buckets": BUCKETS, "normaliser": NORMALISER, "tokens per text": per_text}
 
 
-def _hyper(job: Job, kept: Kept, material: Material) -> Hyper:
+def _hyper(job: Job, kept: Kept, material: Material) -> tuple[Hyper, Output | None]:
+    """Return what to train with, and the report of the study that found it, if there was one."""
     default = hyper_of({}, job.seed)
     if not job.options.get("tune"):
         kept.skip("tuning", "not asked for")
-        return default
-    return hyper_of(kept.step("tuning", lambda: _tuned(job, kept, material, default))["hyper"], job.seed)
+        return default, None
+    found = kept.step("tuning", lambda: _tuned(job, kept, material, default))
+    return hyper_of(found["hyper"], job.seed), found.get("report")
 
 
 def _tuned(job: Job, kept: Kept, material: Material, default: Hyper) -> Output:
@@ -229,19 +237,46 @@ def _trained(job: Job, artifacts: ArtifactStore, material: Material, hyper: Hype
         "parent_data_hash": shipped.facts["data_hash"],
         "examples": len(training),
     }
+    sets = bool(job.sources.training_sets)
+    watch, epochs = watching(material.table) if from_nothing(job.recipe, sets) else (None, [])
+    begun = monotonic()
     made = refit(
         job.recipe,
         material.table,
         shipped=shipped,
-        training_sets=bool(job.sources.training_sets),
+        training_sets=sets,
         hyper=hyper,
         facts=facts,
+        watch=watch,
     )
     return {
+        "train_s": round(monotonic() - begun, 3),
         "artifact": artifacts.put(model.dump(made)),
         "data_hash": str(made.facts["data_hash"]),
         "examples": int(made.facts["examples"]),
+        "epochs": epochs,
     }
+
+
+def _recorded(
+    job: Job, artifacts: ArtifactStore, material: Material, hyper: Hyper, made: Output, study: Output | None
+) -> tuple[Output, dict[str, str]]:
+    """Return what is logged of the model and what it leaves beside itself; the shipped one has its own card."""
+    if made["artifact"] == digest(model.shipped()):
+        return {}, {}
+    return recorded(
+        artifacts,
+        made["artifact"],
+        model.load(artifacts.get(made["artifact"])),
+        job.recipe,
+        hyper,
+        material.table,
+        material.hashes,
+        train_s=made["train_s"],
+        params={"correction_weight": job.correction_weight, "training_sets": len(job.sources.training_sets)},
+        epochs=made["epochs"],
+        tuning=study,
+    )
 
 
 def _judged(job: Job, artifacts: ArtifactStore, artifact: str, dev: pd.DataFrame, taught: tuple[Lesson, ...]) -> Output:

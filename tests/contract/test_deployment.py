@@ -9,6 +9,7 @@ import yaml
 from fastapi.routing import APIRoute
 
 from services.ingest.settings import IngestSettings
+from services.trainer.settings import TrainerSettings
 from shared.auth import Requirement
 from shared.runtime import Service
 from shared.settings import Settings
@@ -25,7 +26,7 @@ def compose() -> dict[str, Any]:
 
 
 def test_compose_runs_every_service_behind_the_gateway(compose: dict[str, Any]) -> None:
-    assert {*SERVICES, "gateway", "valkey", "postgres", "migrate"} == set(compose)
+    assert {*SERVICES, "gateway", "valkey", "postgres", "migrate", "mlflow"} == set(compose)
     for name in SERVICES:
         assert compose[name]["command"] == ["run", name]
         assert compose["gateway"]["depends_on"][name] == {"condition": "service_healthy"}
@@ -39,6 +40,7 @@ def test_compose_sets_only_settings_that_exist(compose: dict[str, Any]) -> None:
         "OPENAI_API_KEY",
     }
     known |= {f"OMBUD_INGEST_{name.upper()}" for name in IngestSettings.model_fields}
+    known |= {f"OMBUD_TRAINER_{name.upper()}" for name in TrainerSettings.model_fields}
     for name in (*SERVICES, "migrate"):
         assert set(compose[name]["environment"]) <= known, name
 
@@ -52,7 +54,7 @@ def test_the_broker_of_compose_neither_forgets_nor_loses_what_it_acknowledged(co
 
 def test_only_the_gateway_is_reachable_and_nobody_may_gain_rights(compose: dict[str, Any]) -> None:
     assert [name for name, service in compose.items() if service.get("ports")] == ["gateway"]
-    for name in (*SERVICES, "gateway", "migrate"):
+    for name in (*SERVICES, "gateway", "migrate", "mlflow"):
         assert compose[name]["read_only"], name
         assert compose[name]["cap_drop"] == ["ALL"], name
     for name, service in compose.items():

@@ -130,6 +130,15 @@ def average_precision(on: Ground, found: Numbers) -> dict[str, float]:
     }
 
 
+def epoch_figures(on: Ground, found: Numbers) -> dict[str, float]:
+    """Return mean average precision and mean log loss of uncalibrated logits, over the categories that count."""
+    losses = []
+    for category, rows in on.judged.items():
+        mine, labels = found[rows, on.known.index(category)], labels_of(on.dev, category)[rows]
+        losses.append(float(np.mean(np.logaddexp(0.0, mine) - labels * mine)))
+    return {"ap": float(np.mean(list(average_precision(on, found).values()))), "loss": float(np.mean(losses))}
+
+
 def worth(on: Ground, found: Numbers) -> Worth:
     """Return what logits of the development rows are worth."""
     each = average_precision(on, found)

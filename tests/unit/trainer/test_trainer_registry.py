@@ -27,6 +27,7 @@ from shared.vocabulary import CATEGORIES
 from tests.support.learnt import small_table
 
 TABLE = small_table(1500)
+HASHES = data_hashes(TABLE)
 METRICS = {"macro": {"auc": 0.8}, "categories": {"insult": {"auc": 0.9}}}
 
 
@@ -96,7 +97,16 @@ class World:
         model = MODEL if seed == 0 else model_of(seed)
         artifact = self.artifacts.put(dump(model))
         facts, left = recorded(
-            self.artifacts, artifact, model, "hashed", HYPER, TABLE, train_s=1.5, params={}, epochs=[{"ap": 0.5}]
+            self.artifacts,
+            artifact,
+            model,
+            "hashed",
+            HYPER,
+            TABLE,
+            HASHES,
+            train_s=1.5,
+            params={},
+            epochs=[{"ap": 0.5}],
         )
         run_id, _ = await self.store.queue_run(Trigger.COMMAND, "hashed", utcnow())
         claim = await self.store.claim(run_id, "me", utcnow())

@@ -14,7 +14,7 @@ from services.trainer.refits import build_craft
 from services.trainer.runner import RunFailed, Runner
 from services.trainer.runs import Job, RunKind, RunState, Sources, Trigger
 from services.trainer.settings import TrainerSettings
-from services.trainer.tables import corrections, models
+from services.trainer.tables import corrections, model_facts, models
 from services.trainer.training import Training
 from services.trainer.worker import ORDER, ORPHANED, Order
 from shared.artifacts import ArtifactStore
@@ -71,6 +71,12 @@ async def test_a_fresh_installation_trains_its_first_model_and_corrections_the_s
     before, after = (load(ArtifactStore(tmp_path).get(row.artifact)) for row in (one, two))
     earlier, later = (model.score([TRAM])[0, CATEGORIES.index("insult")] for model in (before, after))
     assert later > max(0.5, earlier)
+    (said,) = await rows(model_facts)  # the shipped model has a card of its own
+    assert (said.version, said.logged_at) == (two.version, None)
+    assert said.facts["params"]["recipe"] == "hashed"
+    card = ArtifactStore(tmp_path).get(said.card).decode()
+    assert "| `correction` | 2 | 0 |" in card
+    assert TRAM not in card
 
 
 async def test_stopping_ends_the_worker_and_gives_the_run_back(store, tmp_path) -> None:
