@@ -16,6 +16,8 @@ from shared.text_key import key_of
 from shared.vocabulary import CATEGORIES, FeedbackType, Verdict
 
 SOURCE = "platform_feedback"
+WEAK = 0.5
+"""Weight of a guess in a training line (learning.md section 2)."""
 LONGEST_TEXT = 1_000_000
 ALL = "all"
 
@@ -25,7 +27,10 @@ _LISTS = ("expected_categories", "actual_categories", "spoke_about")
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """One correction line: what was expected, given and judged, and when; aware, None where it does not say."""
+    """One correction line: what was expected, given and judged, and when; aware, None where it does not say.
+
+    `weak` is a guess at what a decision meant.
+    """
 
     text: str
     feedback_type: FeedbackType
@@ -34,6 +39,7 @@ class Said:
     labels: Mapping[str, int]
     at: datetime | None
     correction_id: str | None = None
+    weak: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +117,8 @@ def _said(number: int, value: Any, unknown: list[Fault]) -> Said:
     if not isinstance(identity, str | None):
         raise BadValue("id", "no_string", "An id is a string.")
     labels = rule.labels_of(Verdict.INCORRECT, expected, actual, spoken)
-    return Said(text, FeedbackType(kind), expected, actual, labels, moment(value.get("timestamp")), identity)
+    at, weak = moment(value.get("timestamp")), value.get("weak") is True
+    return Said(text, FeedbackType(kind), expected, actual, labels, at, identity, weak)
 
 
 def _names(number: int, name: str, value: Any, unknown: list[Fault]) -> tuple[str, ...]:
@@ -153,6 +160,7 @@ def training_lines(said: Iterable[Said], *, harvested_at: str, run_id: str) -> l
 
 
 def _line(said: Said, harvested_at: str, run_id: str) -> dict[str, Any]:
+    weights = {"weights": dict.fromkeys(said.labels, WEAK)} if said.weak else {}
     return {
         "text": said.text,
         "labels": dict(said.labels),
@@ -164,15 +172,21 @@ def _line(said: Said, harvested_at: str, run_id: str) -> dict[str, Any]:
         "corrected_at": None if said.at is None else said.at.isoformat(),
         "run_id": run_id,
         "corrections": [] if said.correction_id is None else [said.correction_id],
+        **weights,
     }
 
 
 def over(older: Mapping[str, Any], newer: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the newer of two lines about one text, with what only the older speaks about."""
-    labels = {**older["labels"], **newer["labels"]}
+    """Return the newer of two lines about one text, with what only the older speaks about, or says for sure."""
+    before, after = older.get("weights", {}), newer.get("weights", {})
+    kept = [name for name in older["labels"] if name not in newer["labels"] or (name in after and name not in before)]
+    labels = {**newer["labels"], **{name: older["labels"][name] for name in kept}}
+    weights = {**after, **{name: before.get(name) for name in kept}}
+    guesses = {name: weights[name] for name in CATEGORIES if weights.get(name) is not None}
     ids = dict.fromkeys([*older.get("corrections", ()), *newer.get("corrections", ())])
-    ordered = {category: labels[category] for category in CATEGORIES if category in labels}
-    return {**newer, "labels": ordered, "corrections": list(ids)}
+    ordered = {name: labels[name] for name in CATEGORIES if name in labels}
+    facts = {name: value for name, value in newer.items() if name != "weights"}
+    return {**facts, "labels": ordered, "corrections": list(ids), **({"weights": guesses} if guesses else {})}
 
 
 def joined(kept: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str, Any]], taken_back: set[str]) -> Joined:
@@ -206,5 +220,5 @@ def _later(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
 
 
 def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    facts = ("labels", "feedback_type", "original_prediction", "corrected_to", "corrected_at", "corrections")
+    facts = ("labels", "weights", "feedback_type", "original_prediction", "corrected_to", "corrected_at", "corrections")
     return all(one.get(name) == other.get(name) for name in facts)

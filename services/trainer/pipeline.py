@@ -182,7 +182,9 @@ def _material(job: Job, corrections: tuple[Correction, ...]) -> Material:
     names = {lesson.correction_id for lesson in said}
     silent = [each.correction_id for each in corrections if _silent(each, names)]
     left_out = {**capped.counted, **({"held_out": len(allowed.held_out)} if allowed.held_out else {})}
-    return Material(table, capped.lessons, (*silent, *allowed.held_out), left_out, data_hashes(table))
+    # what waits for a cap waits for the next refit: no small replay in between may teach it
+    silent += [*allowed.held_out, *capped.waiting]
+    return Material(table, capped.lessons, tuple(silent), left_out, data_hashes(table))
 
 
 def _silent(correction: Correction, names: set[str]) -> bool:

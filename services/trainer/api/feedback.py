@@ -37,6 +37,7 @@ class LineView(BaseModel):
     spoke_about: list[str]
     timestamp: str
     id: str = ""
+    weak: bool = False
 
 
 class RetractionView(BaseModel):
@@ -73,7 +74,9 @@ def build_router(store: Store, keys: KeyRing) -> APIRouter:
         since: Since | None = None,
         limit: Limit = 200,
         cursor: Cursor | None = None,
-        ids: Annotated[bool, Query(description="Give each line the `id` of its correction, too.")] = False,
+        ids: Annotated[
+            bool, Query(description="Give each line its correction's `id`, and whether it is a guess (`weak`).")
+        ] = False,
     ) -> list[LineView]:
         """Answer with corrections that stand and whose text is known; a `Link` header leads to the next page.
 
@@ -87,7 +90,7 @@ def build_router(store: Store, keys: KeyRing) -> APIRouter:
                 "/api/v1/feedback", since, limit, Position(last.corrected_at, last.correction_id), asked
             )
         return [
-            LineView(**asdict(line), **({"id": row.correction_id} if ids else {}))
+            LineView(**asdict(line), **({"id": row.correction_id, "weak": row.weak} if ids else {}))
             for row in rows[:limit]
             if (line := line_of(row))
         ]

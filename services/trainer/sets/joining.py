@@ -15,11 +15,14 @@ from services.trainer.sets.lines import LONGEST_NAME, SIDES, BadLine
 from shared.text_key import key_of
 from shared.vocabulary import CATEGORIES
 
+LABEL, GUESS, CORRECTION = 0, 1, 2
+"""Whose word it is: of a labelled file, a guess at what a decision meant, a person's clear word."""
+
 
 class Rank(NamedTuple):
     """How much a word counts: a correction's more than any other, and of those the later one's."""
 
-    correction: bool = False
+    whose: int = LABEL
     at: str = ""
 
 
@@ -83,9 +86,18 @@ def of_labels(text: str, labels: Mapping[str, int], source: str, language: str, 
 
 def _harvested(record: Mapping[str, Any], labels: Mapping[str, Any]) -> tuple[dict[str, Word], list[str]]:
     """Return a correction's words. The harvest tool's own lines say only when they were harvested."""
-    rank = Rank(True, _moment(record.get("corrected_at", record.get("harvested_at"))))
+    at = _moment(record.get("corrected_at", record.get("harvested_at")))
+    weights = record.get("weights") or {}
+    if not isinstance(weights, dict):
+        raise BadLine("`weights` is no object")
     known, unknown = _known(labels)
-    return {name: Word(rank, frozenset({_label(each)})) for name, each in known.items()}, unknown
+    return {
+        name: _corrected(at, _label(each), _weight(weights.get(name, STRONG))) for name, each in known.items()
+    }, unknown
+
+
+def _corrected(at: str, label: int, weight: float) -> Word:
+    return Word(Rank(GUESS if weight < STRONG else CORRECTION, at), frozenset({label}), weight)
 
 
 def _kept(record: Mapping[str, Any], labels: Mapping[str, Any]) -> tuple[dict[str, Word], list[str]]:
@@ -97,11 +109,16 @@ def _kept(record: Mapping[str, Any], labels: Mapping[str, Any]) -> tuple[dict[st
     known, unknown = _known(labels)
     words = {}
     for name, each in known.items():
-        rank = Rank(True, _moment(corrected[name])) if name in corrected else Rank()
-        words[name] = Word(rank, frozenset({_label(each)}), _weight(weights.get(name, STRONG)))
+        label, weight = _label(each), _weight(weights.get(name, STRONG))
+        inside = name in corrected
+        words[name] = (
+            _corrected(_moment(corrected[name]), label, weight) if inside else Word(Rank(), frozenset({label}), weight)
+        )
     silent, more = _known(contradicted)
-    for name, at in silent.items():
-        words[name] = Word(Rank() if at is None else Rank(True, _moment(at)), frozenset({0, 1}))
+    for name, rank in silent.items():
+        if not isinstance(rank, list) or len(rank) != 2 or rank[0] not in (LABEL, GUESS, CORRECTION):
+            raise BadLine("`contradicted` does not say whose words they are")
+        words[name] = Word(Rank(int(rank[0]), _moment(rank[1])), frozenset({0, 1}))
     return words, unknown + more
 
 
@@ -160,7 +177,7 @@ def conflicts(one: Told, other: Told) -> list[Conflict]:
         if mine.rank == theirs.rank:
             end = "contradiction"
         else:
-            end = "newer" if mine.rank.correction and theirs.rank.correction else "correction"
+            end = "newer" if mine.rank.whose == theirs.rank.whose else "correction"
         found.append(Conflict(name, end))
     return found
 
@@ -174,8 +191,8 @@ def line_of(known: Told) -> dict[str, Any]:
         "language": known.language,
         "split": known.split,
         "weights": {name: word.weight for name, word in sure.items() if word.weight != STRONG},
-        "corrected": {name: word.rank.at for name, word in sure.items() if word.rank.correction},
-        "contradicted": {name: word.rank.at if word.rank.correction else None for name, word in unsure.items()},
+        "corrected": {name: word.rank.at for name, word in sure.items() if word.rank.whose},
+        "contradicted": {name: list(word.rank) for name, word in unsure.items()},
     }
     labels = {name: next(iter(word.labels)) for name, word in sure.items()}
     return {"text": known.text, "labels": labels, "source": known.source, **{k: v for k, v in parts.items() if v}}

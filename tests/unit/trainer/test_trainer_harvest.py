@@ -120,6 +120,19 @@ def test_a_text_has_one_line_and_of_each_category_the_newest_word_counts() -> No
         assert (found["text"], found["original_prediction"], found["corrections"]) == ("you lot", ["toxic"], ["a", "b"])
 
 
+def test_a_guess_weighs_half_and_takes_nothing_from_a_clear_word() -> None:
+    clear, guess = (
+        line(timestamp="2026-03-01"),
+        line(timestamp="2026-03-02", spoke_about=["insult", "toxic"], weak=True),
+    )
+    guess |= {"expected_categories": ["insult", "toxic"]}
+    for order in ([clear, guess], [guess, clear]):
+        (found,) = taught(*order)
+        assert (found["labels"], found["weights"]) == ({"toxic": 1, "insult": 0}, {"toxic": 0.5})
+    again = joined([found], taught(clear, guess), set())
+    assert (again.added, again.replaced) == (0, 0)
+
+
 def test_the_same_harvest_again_changes_nothing() -> None:
     first = taught(line("one", id="a"), line("two", id="b"))
     again = joined(first, taught(line("two", id="b"), line("one", id="a")), set())
@@ -173,6 +186,7 @@ LINES = st.fixed_dictionaries(
         "spoke_about": VALUES | st.just("all"),
         "timestamp": VALUES | st.datetimes().map(datetime.isoformat),
         "id": VALUES,
+        "weak": st.booleans(),
     },
 )
 

@@ -48,12 +48,18 @@ def test_a_correction_beats_other_labels_and_a_newer_one_an_older() -> None:
 
 def test_equals_that_contradict_each_other_are_unknown_until_somebody_of_more_weight_speaks() -> None:
     line = merged(plain(insult=1, threat=1), plain(insult=0))
-    assert (line["labels"], line["contradicted"]) == ({"threat": 1}, {"insult": None})
+    assert (line["labels"], line["contradicted"]) == ({"threat": 1}, {"insult": [0, ""]})
     assert merged(line, plain(insult=1)) == line
     assert merged(line, harvested(insult=1))["labels"] == {"threat": 1, "insult": 1}
     both = merged(harvested(insult=1), harvested(insult=0))
     assert both["labels"] == {}
     assert merged(both, harvested(at="2026-03-01T12:00:01Z", insult=0))["labels"] == {"insult": 0}
+
+
+def test_a_guess_counts_more_than_a_label_and_less_than_a_clear_word() -> None:
+    guess = harvested(at="2026-05-01", insult=1, toxic=1) | {"weights": {"insult": 0.5, "toxic": 0.5}}
+    line = merged(plain(insult=0, toxic=0), guess, harvested(insult=0))
+    assert (line["labels"], line["weights"]) == ({"toxic": 1, "insult": 0}, {"toxic": 0.5})
 
 
 def test_a_seeds_own_line_counts_from_when_it_was_harvested() -> None:
@@ -89,6 +95,7 @@ def test_conflicts_say_how_they_end() -> None:
         {"corrected": {"insult": "soon"}},
         {"weights": {"insult": -1}},
         {"contradicted": ["insult"]},
+        {"contradicted": {"insult": "2026-03-01"}},
     ],
 )
 def test_a_line_that_is_none_is_malformed(wrong: Any) -> None:
@@ -123,7 +130,15 @@ def test_a_report_counts_every_row_and_names_no_text() -> None:
 LABELS = st.dictionaries(st.sampled_from(["insult", "toxic"]), st.integers(0, 1), min_size=1)
 TEXTS = st.sampled_from(["you lot", "You lot!", "else"])
 MOMENTS = st.sampled_from([None, "2026-03-01T00:00:00Z", "2026-03-01T01:00:00+01:00", "2026-03-02"])
-RECORDS = st.builds(lambda text, at, labels: harvested(text, at, **labels), TEXTS, MOMENTS, LABELS) | st.builds(
+RECORDS = st.builds(
+    lambda text, at, labels, guess: (
+        harvested(text, at, **labels) | ({"weights": dict.fromkeys(labels, 0.5)} if guess else {})
+    ),
+    TEXTS,
+    MOMENTS,
+    LABELS,
+    st.booleans(),
+) | st.builds(
     lambda text, labels, weight, split: (
         plain(text, **labels) | {"weights": dict.fromkeys(labels, weight), "split": split}
     ),
