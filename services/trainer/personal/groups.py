@@ -14,7 +14,7 @@ from scipy.special import ndtr
 from services.trainer.personal.accuracy import Difference
 from services.trainer.personal.crowd import NO_TOPIC, Crowd
 from services.trainer.personal.membership import MINIMUM
-from services.trainer.personal.population import Population, left_out
+from services.trainer.personal.population import MEAN, Population, Variant
 from shared.judgement import HIGHEST, LOWEST
 
 Floats = NDArray[np.float64]
@@ -56,29 +56,46 @@ class Group:
     counts: Floats
 
 
-def group_of(
-    population: Population, crowd: Crowd, group: NDArray[np.int32], *, minimum: int = MINIMUM, seed: int = 0
-) -> Group:
-    """Return the view of the raters numbered `group` in the crowd that the population was made of.
+@dataclass(frozen=True, eq=False)
+class Spoken:
+    """The ratings of a group's members as parallel arrays: `rater` numbers them in the order of their names.
 
-    Raises TooFewPeople if fewer than the minimum of them have rated anything, and ValueError for another crowd.
+    `post` is the place in the population, `topic` -1 for none, `counted` the rating of that person that the
+    population's crowd already holds, NaN for none.
     """
-    if crowd.data_hash != population.data_hash:
-        raise ValueError("the population was made of another crowd")
+
+    rater: NDArray[np.int32]
+    post: NDArray[np.int64]
+    rating: Floats
+    topic: NDArray[np.int32]
+    counted: Floats
+
+
+def spoken(crowd: Crowd, group: NDArray[np.int32]) -> Spoken:
+    """Return the ratings of the raters numbered `group` in the crowd that a population was made of."""
     rows = np.flatnonzero(np.isin(crowd.rater, group))
-    rater, post = crowd.rater[rows], crowd.post[rows]
+    post, said = crowd.post[rows], crowd.rating[rows].astype(np.float64)
+    return Spoken(crowd.rater[rows], post.astype(np.int64), said, crowd.topics[post], said)
+
+
+def group_of(population: Population, ratings: Spoken, *, minimum: int = MINIMUM, seed: int = 0) -> Group:
+    """Return the view of a group; rows in any order give the same one.
+
+    Raises TooFewPeople if fewer than the minimum of its members have rated anything.
+    """
+    order = np.lexsort((ratings.post, ratings.rater))
+    rater, post, said = ratings.rater[order], ratings.post[order], ratings.rating[order]
     if len(np.unique(rater)) < minimum:
         raise TooFewPeople(f"fewer than {minimum} people of the group have rated anything")
-    said = crowd.rating[rows].astype(np.float64)
-    means = left_out(population.sums[post], population.counts[post], population.scores[post], said)
+    means = population.features(post, Variant.SMALL, ratings.counted[order])[:, MEAN]
     apart = said - means
-    sums = np.bincount(post, said, len(crowd.posts)).astype(np.float64)
-    counts = np.bincount(post, minlength=len(crowd.posts)).astype(np.float64)
+    sums = np.bincount(post, said, len(population.posts)).astype(np.float64)
+    counts = np.bincount(post, minlength=len(population.posts)).astype(np.float64)
     errors = {strength: _error(strength, said, means, sums[post], counts[post]) for strength in STRENGTHS}
     draws = np.random.default_rng(seed)
     return Group(
         _contrast(rater, apart, draws),
-        _by_topic(rater, apart, crowd.topics[post], minimum, draws),
+        _by_topic(rater, apart, ratings.topic[order], minimum, draws),
         # of equal errors the strongest: the plainer view
         min(reversed(STRENGTHS), key=lambda strength: errors[strength]),
         errors,

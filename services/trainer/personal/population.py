@@ -92,29 +92,6 @@ class Population:
             )
         return chosen
 
-    def with_posts(self, texts: Mapping[str, str | None], system: Mapping[str, float] | None = None) -> "Population":
-        """Return the population with more posts, at its end, that nobody has rated; those it knows stay as they are.
-
-        A post without a text, or without a reader, gets the system's rating, or else the mean of all ratings.
-        """
-        new = sorted(set(texts) - set(self.places))
-        stand_ins = system or {}
-        scores = np.array([stand_ins.get(post, self.facts["mean"]) for post in new], np.float32)
-        about = np.zeros((len(new), KEPT), np.float32)
-        readable = [at for at, post in enumerate(new) if texts[post] is not None]
-        if self.reader is not None and readable:
-            scores[readable], about[readable] = self.reader.read([str(texts[new[at]]) for at in readable])
-        return Population(
-            (*self.posts, *new),
-            np.concatenate([self.sums, np.zeros(len(new), np.float32)]),
-            np.concatenate([self.counts, np.zeros(len(new), np.int32)]),
-            np.concatenate([self.scores, scores]),
-            np.concatenate([self.about, about]),
-            self.priors,
-            self.reader,
-            self.facts,
-        )
-
 
 def left_out(
     sums: NDArray[Any], counts: NDArray[Any], scores: NDArray[Any], ratings: NDArray[Any]
