@@ -133,12 +133,17 @@ class Looking:
     async def _count(self) -> bool:
         """Count some posts, against the reference of the full training in force; return whether there may be more."""
         row = await self._store.drift_root()
-        root = await self._ruler(row) if row is not None else None
+        if row is None:
+            return False
+        enough = self._settings.drift_reference_posts
+        reference = await self._store.drift_reference(row.version)
+        if reference is None and await self._store.count_posts(enough) < enough:
+            return False
+        root = await self._ruler(row)
         if root is None:
             return False
-        reference = await self._store.drift_reference(root.version)
         if reference is None:
-            return await self._refer(root)
+            return await self._refer(root, await self._store.newest_texts(enough))
         rows = await self._store.uncounted(AT_ONCE)
         if not rows:
             return False
@@ -155,24 +160,20 @@ class Looking:
             return False
         return len(rows) == AT_ONCE
 
-    async def _refer(self, root: _Root) -> bool:
-        """Make the reference of a full training of the newest posts, once there are enough.
+    async def _refer(self, root: _Root, rows: Sequence[Stored]) -> bool:
+        """Make the reference of a full training of the newest posts; return whether there may be more to count.
 
         Their older half teaches which words are known, the newer half says how many are not.
         """
-        enough = self._settings.drift_reference_posts
-        rows = await self._store.newest_texts(enough)
-        if len(rows) < enough:
-            return False
         thresholds = root.model.thresholds
         looks = await asyncio.to_thread(_looks, root.model, rows)
-        newer, older = looks[: enough // 2], looks[enough // 2 :]
+        newer, older = looks[: len(looks) // 2], looks[len(looks) // 2 :]
         words = Words()
         for look in older:
             words.learn(drift.language_of(look), drift.words_of(look))
         counts = drift.counted(older, thresholds, None) + drift.counted(newer, thresholds, words)
         await self._store.save_reference(root.version, counts, thresholds, bytes(words.bits), utcnow())
-        log.info("drift has a reference", model_version=root.version, posts=enough)
+        log.info("drift has a reference", model_version=root.version, posts=len(looks))
         return True
 
     async def _ruler(self, row: Stored) -> _Root | None:

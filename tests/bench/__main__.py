@@ -14,10 +14,10 @@ import structlog
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import bus, counters, door, personal, pipeline, scoring, waiting
+from tests.bench import bus, counters, door, personal, pipeline, scoring, topics, waiting
 from tests.bench.workload import texts
 
-CASES = ("scoring", "bus", "pipeline", "latency", "waiting", "door", "flat", "personal", "counters")
+CASES = ("scoring", "bus", "pipeline", "latency", "waiting", "door", "flat", "personal", "topics", "counters")
 FLAT_MB = 48
 """Ingest may grow by this while a stream of any length goes through it: its buffers, never the stream."""
 
@@ -153,6 +153,8 @@ async def main() -> int:
         sound = await measure_flat(folder, options.gigabytes, console) if "flat" in only else True
         if "personal" in only:
             personal.measure(console)
+        if "topics" in only:
+            topics.measure(console)
         if "counters" in only:
             sound = not await counters.measure(folder / "counters", console) and sound
     return 0 if sound else 1

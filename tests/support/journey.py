@@ -148,8 +148,9 @@ class Journey:
         """Wait until a run that the corrections started is over and its model promoted; return its version."""
 
         async def over() -> Any:
-            newest = (await self.get("trainer", "/v1/runs?kind=refit"))[0]
-            return newest if newest["trigger"] == "corrections" and newest["finished_at"] else None
+            refits = await self.get("trainer", "/v1/runs?kind=refit")
+            started = [run for run in refits if run["trigger"] == "corrections"]  # drift may have asked for another
+            return started[0] if started and started[0]["finished_at"] else None
 
         begun = time.monotonic()
         run = await eventually(over, 300, 0.5)

@@ -113,6 +113,7 @@ def test_a_correction_carries_everything_that_was_said() -> None:
         standing="author",
         batch_id="b",
         language="nl",
+        sampled=True,
         timestamp="2026-11-14T12:00:00+02:00",
     )
     data = corrected(feedback, correction_id="c", reviewer="r", now=NOW)
@@ -131,6 +132,7 @@ def test_a_correction_carries_everything_that_was_said() -> None:
         "batch_id": "b",
         "retracts": None,
         "weak": None,
+        "sampled": True,
         "corrected_at": datetime(2026, 11, 14, 10, 0, tzinfo=UTC),
     }
 
