@@ -16,6 +16,8 @@ import pytest
 
 from services.cli import pages
 from tests.support.commands import ombud as run
+from tests.support.coral import suggested
+from tests.support.ombud import KEY
 from tests.support.scripted import Quiet, Scripted
 from tests.support.servers import eventually
 from tests.support.shapes import Shared
@@ -112,6 +114,39 @@ async def test_what_was_said_to_a_running_ombud_becomes_lines_and_what_was_taken
     assert [each["text"] for each in written(out) if name in each["text"]] == [texts[1]]
     frame = pd.read_json(out, lines=True)
     assert frame[frame["text"] == texts[1]]["labels"].item() == {"insult": 0}
+
+
+async def test_a_correction_of_every_door_stands_in_the_one_ledger_and_a_guess_says_that_it_is_one(
+    ombud: Shared, http: httpx.AsyncClient, tmp_path: Path, name: str
+) -> None:
+    texts = {door: f"{door} says {name}" for door in ("feedback", "lines", "approved", "rejected")}
+    post = {"platform": "test", "external_id": name, "text": texts["feedback"]}
+    post_id = (await http.post("/v1/posts", json=post)).json()["post_id"]
+    given = [
+        await http.post("/v1/feedback", json={"post_id": post_id, "actual_categories": ["insult"]}),
+        await http.post("/api/v1/feedback", json=line(texts["lines"])),
+    ]
+    for number, door in enumerate(("approved", "rejected")):
+        body = suggested(texts[door], f"{name}{number}", number)
+        given.append(
+            await http.post(f"/v1alpha1/comments:suggestscore?key={KEY}", json=body, headers={"Authorization": ""})
+        )
+    assert [each.status_code for each in given] == [202, 201, 200, 200], [each.text for each in given]
+
+    async def arrived() -> bool:
+        lines = (await http.get("/api/v1/feedback?limit=1000")).json()
+        return {each["text"] for each in lines} >= set(texts.values())
+
+    await eventually(arrived)
+    done = await harvest(tmp_path, "--url", ombud.url)
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = {each["text"]: (each["labels"], each.get("weights")) for each in written(tmp_path / "out.jsonl")}
+    assert [found[text] for text in texts.values()] == [
+        ({"insult": 0}, None),
+        ({"insult": 0}, None),
+        ({"toxic": 0}, None),
+        ({"toxic": 1}, {"toxic": 0.5}),
+    ]
 
 
 async def test_a_seeds_server_gives_everything_at_once_and_gets_no_key_of_ours(tmp_path: Path) -> None:

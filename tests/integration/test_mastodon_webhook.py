@@ -175,7 +175,9 @@ async def test_an_account_is_answered_and_nothing_is_kept(event: str, http: http
     assert await let_in(redis) == before
 
 
-async def test_a_report_takes_its_posts_and_asks_to_look_at_each(http: httpx.AsyncClient, redis: Redis) -> None:
+async def test_a_report_takes_its_posts_and_asks_to_look_at_each(
+    http: httpx.AsyncClient, redis: Redis, town: Shared
+) -> None:
     first, second, private = some_status(), some_status(), some_status(visibility="direct")
     made = report(uuid4().hex, [first, second, private])
     answer = await send(http, "report.created", made)
@@ -191,6 +193,14 @@ async def test_a_report_takes_its_posts_and_asks_to_look_at_each(http: httpx.Asy
     _, confirmed = await corrections(redis, post_id(first))
     assert (confirmed.verdict, confirmed.spoke_about) == ("incorrect", ("racism",))
     assert (await send(http, "report.updated", closed)).json()["duplicate"]
+    async with client(town.url) as admin:
+
+        async def in_the_ledger() -> list[Any]:
+            lines = (await admin.get("/api/v1/feedback?limit=1000&ids=true")).json()
+            return [each for each in lines if each["id"] == confirmed.correction_id]
+
+        (line,) = await eventually(in_the_ledger)
+    assert (line["expected_categories"], line["spoke_about"]) == (["racism"], ["racism"])
 
 
 async def test_a_report_makes_its_post_need_review(http: httpx.AsyncClient, town: Shared) -> None:
