@@ -14,10 +14,10 @@ import structlog
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import bus, counters, door, personal, pipeline, scoring, topics, waiting
+from tests.bench import bus, counters, door, personal, pipeline, ratings, scoring, topics, waiting
 from tests.bench.workload import texts
 
-CASES = ("scoring", "bus", "pipeline", "latency", "waiting", "door", "flat", "personal", "topics", "counters")
+CASES = ("scoring", "bus", "pipeline", "latency", "waiting", "door", "flat", "personal", "ratings", "topics", "counters")
 FLAT_MB = 48
 """Ingest may grow by this while a stream of any length goes through it: its buffers, never the stream."""
 
@@ -150,6 +150,9 @@ async def main() -> int:
             )
         if "door" in only:
             await measure_door(folder, options.rounds, console)
+        if "ratings" in only:
+            for line in ratings.lines(await ratings.measure(folder / "ratings")):
+                console.print(line)
         sound = await measure_flat(folder, options.gigabytes, console) if "flat" in only else True
         if "personal" in only:
             personal.measure(console)
