@@ -12,6 +12,7 @@ from typing import Any
 import structlog
 
 from services.trainer.personal.artifact import load
+from services.trainer.personal.crowd import NO_TOPIC
 from services.trainer.ratings import TOP, Heard, Person, as_event, heard, person_of, standing
 from services.trainer.store import Store
 from services.trainer.store.ratings import Connection, Head, RatingStore, Version, said_in
@@ -101,10 +102,12 @@ class Personalising:
         )
         for rows in before.values():
             rows[:] = [each.seen_by_the_system(found) for each in rows]
+        topics = await self._store.topics_of(connection, {event.data.post_id for event in new.values()})
         now = utcnow()
         return [
-            heard(event, now, found.get(event.data.post_id), gone=event.data.post_id in erased)
+            heard(event, now, found.get(post), topics.get(post, NO_TOPIC), gone=post in erased)
             for event in new.values()
+            for post in (event.data.post_id,)
         ]
 
     async def _make(
@@ -115,8 +118,7 @@ class Personalising:
             return []
         posts = {label.post_id for update in updates for label in update.stands.labels}
         texts = await self._store.texts_of(connection, ground.unread(posts))
-        topics = await self._store.topics_of(connection, posts)
-        return await asyncio.to_thread(_in_turn, updates, ground, texts, topics)
+        return await asyncio.to_thread(_in_turn, updates, ground, texts)
 
     # -- deletions and new populations ----------------------------------------------------------------------
 
@@ -176,11 +178,9 @@ class Personalising:
         await self._store.keep(connection, told, self._kept)
 
 
-def _in_turn(
-    updates: Sequence[Update], ground: Ground, texts: Mapping[str, str], topics: Mapping[str, int]
-) -> list[tuple[Update, ModelTrained]]:
+def _in_turn(updates: Sequence[Update], ground: Ground, texts: Mapping[str, str]) -> list[tuple[Update, ModelTrained]]:
     ground.learn(texts)
-    return [(update, next_version(update, ground, topics)) for update in updates]
+    return [(update, next_version(update, ground)) for update in updates]
 
 
 def changed(

@@ -26,7 +26,10 @@ class Person(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """One rating as the log keeps it; `rating` None is unsure, `system` what the system said of the post, 0-4."""
+    """One rating as the log keeps it; `rating` None is unsure, `system` what the system said of the post, 0-4.
+
+    `topic` is the post's own, -1 for none; it is looked up and not kept.
+    """
 
     event_id: str
     person: Person
@@ -37,6 +40,7 @@ class Heard:
     system: float | None = None
     gone: bool = False
     version: int | None = None
+    topic: int = -1
 
     def seen_by_the_system(self, found: Mapping[str, float]) -> "Heard":
         """Return the same with what the system says of the post, where the log did not know it."""
@@ -91,11 +95,11 @@ def person_of(rated: PostRated) -> Person:
     return Person(rated.rater, rated.model or "")
 
 
-def heard(event: Event[PostRated], now: datetime, system: float | None, *, gone: bool) -> Heard:
+def heard(event: Event[PostRated], now: datetime, system: float | None, topic: int, *, gone: bool) -> Heard:
     """Return a rating as the log keeps it; of a deleted post only that there was one."""
     rated = event.data
     rating = None if gone else rated.rating
-    return Heard(event.id, person_of(rated), rated.post_id, rating, rated.rated_at, now, system, gone)
+    return Heard(event.id, person_of(rated), rated.post_id, rating, rated.rated_at, now, system, gone, topic=topic)
 
 
 def standing(log: Iterable[Heard]) -> Standing:

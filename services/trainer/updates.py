@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.trainer.personal.accuracy import Accuracy, Figures
-from services.trainer.personal.crowd import NO_TOPIC
 from services.trainer.personal.population import SIZES, Population, Variant
 from services.trainer.personal.posterior import Posterior as Fitted
 from services.trainer.personal.posterior import Rating, posterior
@@ -100,7 +99,7 @@ def systems_of(log: Sequence[Heard]) -> dict[str, float]:
     return {each.post_id: each.system for each in log if each.system is not None}
 
 
-def ratings_of(update: Update, ground: Ground, topics: Mapping[str, int]) -> list[Rating]:
+def ratings_of(update: Update, ground: Ground) -> list[Rating]:
     """Return a person's ratings as the mathematics wants them."""
     systems = systems_of(update.log)
     earlier = {} if ground.population is None else in_the_crowd(update.log, ground.population, ground.counted_at)
@@ -108,7 +107,7 @@ def ratings_of(update: Update, ground: Ground, topics: Mapping[str, int]) -> lis
         Rating(
             each.post_id,
             each.rating,
-            topics.get(each.post_id, NO_TOPIC),
+            each.topic,
             earlier.get(each.post_id),
             systems.get(each.post_id),
         )
@@ -124,9 +123,9 @@ def in_the_crowd(log: Sequence[Heard], population: Population, until: datetime) 
     return {post: said for post, said in then.items() if post in places and population.counts[places[post]] > 0}
 
 
-def fit(update: Update, ground: Ground, topics: Mapping[str, int]) -> Fitted:
+def fit(update: Update, ground: Ground) -> Fitted:
     """Return a person's posterior."""
-    ratings = ratings_of(update, ground, topics)
+    ratings = ratings_of(update, ground)
     population = part(ground, [each.post for each in ratings if each.rating is not None], systems_of(update.log))
     return posterior(population, ratings, variant=variant_of(ground))
 
@@ -136,9 +135,9 @@ def variant_of(ground: Ground) -> Variant:
     return Variant.SMALL if ground.population is None else ground.population.variant
 
 
-def next_version(update: Update, ground: Ground, topics: Mapping[str, int]) -> ModelTrained:
-    """Return what is said of a person's next version; `topics` are those of the posts they rated."""
-    fitted = fit(update, ground, topics)
+def next_version(update: Update, ground: Ground) -> ModelTrained:
+    """Return what is said of a person's next version."""
+    fitted = fit(update, ground)
     return trained(update.person, said_of(update, fitted, ground), update.stands, update.at)
 
 

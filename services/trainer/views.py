@@ -35,14 +35,14 @@ class Prediction:
     tuned: bool
 
 
-def fitted_of(model: ModelTrained | None, log: Sequence[Heard], ground: Ground, topics: Mapping[str, int]) -> Fitted:
+def fitted_of(model: ModelTrained | None, log: Sequence[Heard], ground: Ground) -> Fitted:
     """Return a stored version as the mathematics has it; none yet: the population's view."""
     told = None if model is None else model.posterior
     if model is None or told is None:
         return posterior(part(ground, [], {}), [], variant=variant_of(ground))
     if (told.population or "") != ground.artifact:
         person = Person(told.rater, told.model or "")
-        return fit(Update(person, told.version, model.trained_at, log, standing(log)), ground, topics)
+        return fit(Update(person, told.version, model.trained_at, log, standing(log)), ground)
     return Fitted(
         variant_of(ground),
         "",

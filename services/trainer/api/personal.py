@@ -162,7 +162,7 @@ def build_router(store: RatingStore, personal: Personalising, keys: KeyRing) -> 
         systems, texts, topics = await store.look_up(asked)
         await personal.read({post: texts[post] for post in ground.unread(asked) if post in texts})
         newest, log = await store.newest_version(who), await store.everything_of(who)
-        fitted = views.fitted_of(newest, log, ground, await store.topics_of_log(log))
+        fitted = views.fitted_of(newest, log, ground)
         ratings = {post: TOP * score for post, score in systems.items()}
         found = views.predicted(fitted, ground, asked, ratings, topics if tuned else {}, cut)
         known = {each.post_id for each in found}

@@ -13,7 +13,7 @@ from sqlalchemy import Row, Select, and_, bindparam, func, or_, select, tuple_, 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.trainer.ratings import Heard, Person
-from services.trainer.tables import personal_models, personal_versions, populations, posts, rating_log
+from services.trainer.tables import personal_models, personal_versions, populations, post_topics, posts, rating_log
 from shared.db import Database, append, chunks, insert_new
 from shared.events import ModelTrained
 
@@ -74,9 +74,11 @@ class RatingStore:
     async def log_of(self, connection: AsyncConnection, people: Collection[Person]) -> dict[Person, list[Heard]]:
         """Return everything that was heard of people."""
         found: dict[Person, list[Heard]] = {person: [] for person in people}
+        same_post = post_topics.c.post_id == rating_log.c.post_id
         for piece in chunks(sorted({each.rater for each in people})):
-            for row in await connection.execute(select(rating_log).where(rating_log.c.rater.in_(piece))):
-                each = _heard(row)
+            question = select(rating_log, post_topics.c.topic).outerjoin(post_topics, same_post)
+            for row in await connection.execute(question.where(rating_log.c.rater.in_(piece))):
+                each = _heard(row, -1 if row.topic is None else row.topic)
                 if each.person in found:
                     found[each.person].append(each)
         return found
@@ -99,12 +101,17 @@ class RatingStore:
         return found
 
     async def topics_of(self, connection: AsyncConnection, names: Iterable[str]) -> dict[str, int]:
-        """Return the topics of posts that have one."""
-        return {}
+        """Return the topics of those posts that have one."""
+        found: dict[str, int] = {}
+        for piece in chunks(sorted(set(names))):
+            question = select(post_topics).where(post_topics.c.post_id.in_(piece), post_topics.c.topic >= 0)
+            found |= {row.post_id: row.topic for row in await connection.execute(question)}
+        return found
 
     async def all_topics(self) -> dict[str, int]:
         """Return the topics of all posts that have one."""
-        return {}
+        question = select(post_topics).where(post_topics.c.topic >= 0)
+        return {row.post_id: row.topic async for row in self._pages(question, post_topics.c.post_id)}
 
     async def log(self, connection: AsyncConnection, heard: Iterable[Heard]) -> None:
         """Keep what was heard; an event that is there already stays as it is."""
@@ -277,11 +284,6 @@ class RatingStore:
             systems = await self.systems_of(connection, names)
             return systems, await self.texts_of(connection, names), await self.topics_of(connection, names)
 
-    async def topics_of_log(self, log: Iterable[Heard]) -> dict[str, int]:
-        """Return the topics of rated posts."""
-        async with self._database.read() as connection:
-            return await self.topics_of(connection, {each.post_id for each in log})
-
     async def page_of_posts(self, after: str, limit: int) -> list[str]:
         """Return the ids of posts that are not erased, in their order, from one on."""
         question = select(posts.c.post_id).where(posts.c.post_id > after, posts.c.deleted_at.is_(None))
@@ -298,7 +300,7 @@ def _person(row: Any) -> Person:
     return Person(row.rater, row.model)
 
 
-def _heard(row: Row[Any]) -> Heard:
+def _heard(row: Any, topic: int = -1) -> Heard:
     return Heard(
         row.event_id,
         Person(row.rater, row.model),
@@ -309,4 +311,5 @@ def _heard(row: Row[Any]) -> Heard:
         row.system,
         row.gone,
         row.version,
+        topic,
     )

@@ -109,11 +109,11 @@ async def test_a_persons_own_ratings_are_left_out_of_the_crowd_they_are_compared
     ground = personal.ground
     log = await RatingStore(database).everything_of(ANNA)
     update = Update(ANNA, 1, at(0), log, standing(log))
-    inside = fit(update, ground, {})
-    outside = fit(update, Ground(ground.population, ground.artifact), {})  # as if nothing of theirs had been counted
+    inside = fit(update, ground)
+    outside = fit(update, Ground(ground.population, ground.artifact))  # as if nothing of theirs had been counted
     assert inside.accuracy.crowd.mae > outside.accuracy.crowd.mae
     late = Ground(ground.population, ground.artifact, ground.counted_at - timedelta(days=1))
-    assert fit(update, late, {}).accuracy.crowd.mae == outside.accuracy.crowd.mae
+    assert fit(update, late).accuracy.crowd.mae == outside.accuracy.crowd.mae
 
 
 async def test_a_post_younger_than_the_population_is_read(handlers, personal, store, database, tmp_path) -> None:
@@ -137,7 +137,7 @@ async def test_two_processes_make_the_same_bytes_of_the_same_log(
     for rater in sorted(stored):
         who = Person(rater, "")
         log = (await RatingStore(database).everything_of(who))[::-1]
-        told = next_version(Update(who, 9, at(0), log, standing(log)), personal.ground, {}).posterior
+        told = next_version(Update(who, 9, at(0), log, standing(log)), personal.ground).posterior
         assert orjson.dumps([told.population, told.weights, told.covariance, told.errors]) == stored[rater]
 
 

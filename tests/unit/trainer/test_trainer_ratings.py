@@ -7,7 +7,7 @@ import orjson
 
 from services.trainer.ratings import Person, model_id
 from services.trainer.store.ratings import said_in
-from services.trainer.tables import personal_models, personal_versions, rating_log
+from services.trainer.tables import personal_models, personal_versions, post_topics, rating_log
 from shared.bus.commit import Done
 from shared.events import ModelTrained
 from shared.vocabulary import ModelKind
@@ -173,3 +173,20 @@ async def test_a_version_tells_when_the_newest_word_behind_it_was_said(handlers)
     event = rated("p1", "anna", 3).model_copy(update={"time": at(3)})
     (model,) = models(await handlers.on_post_rated([event]))
     assert model.trained_at == NOON + timedelta(minutes=3)
+
+
+async def test_ratings_of_a_topic_tune_it_and_its_posts_only(handlers, database, personal) -> None:
+    await some_posts(handlers)
+    async with database.begin() as connection:
+        rows = [
+            {"post_id": f"p{n}", "topic": n % 2, "score": 1.0, "topics_version": "t", "scored_at": NOON}
+            for n in range(6)
+        ]
+        await connection.execute(post_topics.insert(), rows)
+    batch = [rated(f"p{n}", "anna", 4, n) for n in (1, 3)] + [rated(f"p{n}", "anna", 0, n) for n in (7, 8)]
+    (model,) = models(await handlers.on_post_rated(batch))
+    (offset,) = model.posterior.offsets
+    assert (offset.topic, offset.labels) == (1, 2)
+    assert offset.mean > 0 and offset.sd > 0
+    (untuned,) = models(await handlers.on_post_rated([rated("p8", "ben", 4)]))
+    assert untuned.posterior.offsets == ()
