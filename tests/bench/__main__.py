@@ -17,7 +17,19 @@ from rich.table import Table
 from tests.bench import bus, counters, door, personal, pipeline, ratings, scoring, topics, waiting
 from tests.bench.workload import texts
 
-CASES = ("scoring", "bus", "pipeline", "latency", "waiting", "door", "flat", "personal", "ratings", "topics", "counters")
+CASES = (
+    "scoring",
+    "bus",
+    "pipeline",
+    "latency",
+    "waiting",
+    "door",
+    "flat",
+    "personal",
+    "ratings",
+    "topics",
+    "counters",
+)
 FLAT_MB = 48
 """Ingest may grow by this while a stream of any length goes through it: its buffers, never the stream."""
 
