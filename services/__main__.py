@@ -18,6 +18,7 @@ from services.cli.harvest import harvest
 from services.cli.ingest_file import Totals, ingest_file
 from services.cli.merge import merge
 from services.cli.recognising import FORMATS, understood
+from services.cli.status import app as status
 from services.cli.topics import drift, topics
 from services.cli.training import models, runs, train
 from services.cli.tune import tune
@@ -42,6 +43,7 @@ app.add_typer(evaluate, name="evaluate")
 app.command()(train)
 app.add_typer(runs, name="runs")
 app.add_typer(models, name="models")
+app.add_typer(status, name="status")
 console = Console()
 
 Url = Annotated[str | None, typer.Option(help="Address of the running Ombud; default: the one on this machine.")]

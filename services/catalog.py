@@ -12,6 +12,7 @@ PARTS = {
     "merge": "services.trainer.merge",
     "opinions": "services.classifier.opinions",
     "ratings": "services.trainer.personal.trial",
+    "status": "services.auditor.notes.updating",
     "tuning": "services.trainer.tuning.alone",
 }
 """What the command line asks of a service that does not run: name -> module."""

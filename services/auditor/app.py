@@ -3,7 +3,7 @@
 from services.auditor.api import build_router
 from services.auditor.handlers import Handlers
 from services.auditor.settings import AuditorSettings
-from services.auditor.status import Policy
+from services.auditor.status.posts import Policy
 from services.auditor.store import Store
 from services.auditor.tables import metadata
 from shared.runtime import Platform, Service

@@ -10,7 +10,7 @@ from typing import Any
 
 from prometheus_client import Counter
 
-from services.auditor.status import MODEL, REVIEWER, Change, Judgement, Policy, advance_all, status_of_correction
+from services.auditor.status.posts import MODEL, REVIEWER, Change, Judgement, Policy, advance_all, status_of_correction
 from services.auditor.store import Correction, Store
 from shared.bus.commit import Done, Outcome
 from shared.events import Event, PostCorrected, PostDeleted, PostScored, PostStatusChanged, caused

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import BindParameter, Row, bindparam, case, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.auditor.status import MODEL, REVIEWER, Change, Opinion, StatusRecord, newest_first
+from services.auditor.status.posts import MODEL, REVIEWER, Change, Opinion, StatusRecord, newest_first
 from services.auditor.tables import corrections, status_changes, statuses
 from shared.db import Database, append, insert_new, upsert
 from shared.vocabulary import Status

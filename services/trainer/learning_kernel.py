@@ -4,7 +4,7 @@
 
 import numpy as np
 
-from shared.model.kernels import compiled
+from shared.model.compiling import compiled
 
 
 @compiled

@@ -6,13 +6,11 @@ Python definition. A property test compares the two. MurmurHash3 x86 32-bit: Aus
 
 # mypy: disable-error-code="no-untyped-call"
 
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any
 
-import numba
 import numpy as np
 
-F = TypeVar("F", bound=Callable[..., Any])
+from shared.model.compiling import compiled
 
 BUCKETS = 2**18
 ROOM = 4
@@ -21,14 +19,6 @@ LANES = 16
 """Columns of the table in memory: a row is one cache line, and the sum over it one vector addition."""
 WORK = 640
 """Bytes of the longest token with room to spare: two words of 64 code points of 4 bytes and their marks."""
-
-
-def compiled(function: F) -> F:
-    """Return a function compiled at its first call, and kept on disk where that is possible."""
-    try:
-        return cast(F, numba.njit(nogil=True, cache=True)(function))
-    except RuntimeError:  # no folder to keep it in: every process compiles anew
-        return cast(F, numba.njit(nogil=True)(function))
 
 
 @compiled
@@ -200,25 +190,13 @@ def _hints(text: np.ndarray, end: int) -> int:
 
 
 @compiled
-def _addressed(text: np.ndarray, end: int, into: np.ndarray) -> int:
+def _replaced(text: np.ndarray, end: int, into: np.ndarray, names: bool) -> int:
+    """Put a word in the place of addresses, or of names."""
     at = to = 0
     while at < end:
-        stop = _address(text, at, end)
+        stop = _name(text, at, end) if names else _address(text, at, end)
         if stop > at:
-            to, at = _put(into, to, b" urlx "), stop
-        else:
-            into[to] = text[at]
-            to, at = to + 1, at + 1
-    return to
-
-
-@compiled
-def _named(text: np.ndarray, end: int, into: np.ndarray) -> int:
-    at = to = 0
-    while at < end:
-        stop = _name(text, at, end)
-        if stop > at:
-            to, at = _put(into, to, b" userx "), stop
+            to, at = _put(into, to, b" userx ") if names else _put(into, to, b" urlx "), stop
         else:
             into[to] = text[at]
             to, at = to + 1, at + 1
@@ -298,7 +276,7 @@ def normalise_simple(source: np.ndarray, one: np.ndarray, two: np.ndarray) -> in
     _lowered(source, two)
     hints = _hints(two, end)
     if hints & 1:  # what is put in their place may make runs and spaces of its own
-        end = _named(one, _addressed(two, end, one), two)
+        end = _replaced(one, _replaced(two, end, one, False), two, True)
         hints = 6
     if hints & 2:
         end = _closed(one, _shortened(two, end, one), two)

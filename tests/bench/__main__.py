@@ -14,11 +14,12 @@ import structlog
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import bus, counters, door, personal, pipeline, ratings, scoring, topics, waiting
+from tests.bench import bus, counters, door, personal, pipeline, ratings, scoring, status, topics, waiting
 from tests.bench.workload import texts
 
 CASES = (
     "scoring",
+    "status",
     "bus",
     "pipeline",
     "latency",
@@ -121,6 +122,22 @@ def show_scoring(rounds: int, console: Console) -> None:
     console.print("wanted of the fast path: 100 in batches, 20 for one text")
 
 
+def show_status(rounds: int, folder: Path, console: Console) -> None:
+    """Print what histories of Community Notes cost per note, and the ratios to going through the rows one by one."""
+    theirs, ours = status.compare(rounds, folder)
+    table = Table("one thread, CPU per note", "notes", "us", "ratio", "grew by MiB", "wanted")
+    for each in theirs:
+        table.add_row(each.name, f"{each.notes:,}", f"{each.micros:.1f}")
+    wanted = {"a round in memory": ">= 200", "from file to file": ">= 40", "one transition by event": "<= 3 us"}
+    for each in ours:
+        base = theirs["file" in each.name].micros
+        grown = "" if each.mib is None else f"{each.mib:.0f}"
+        table.add_row(
+            each.name, f"{each.notes:,}", f"{each.micros:.2f}", f"{base / each.micros:.0f}", grown, wanted[each.name]
+        )
+    console.print(table)
+
+
 def shown(times: list[float], digits: int = 0) -> str:
     """Return the quantiles of sorted milliseconds that people look at."""
     shares = (0.5, 0.95, 0.99)
@@ -141,6 +158,8 @@ async def main() -> int:
         folder = Path(name)
         if "scoring" in only:
             show_scoring(options.rounds, console)
+        if "status" in only:
+            show_status(options.rounds, folder, console)
         rows = await measure_bus(folder, options.rounds) if "bus" in only else []
         rows += await measure_pipeline(folder, options.rounds) if "pipeline" in only else []
         table = Table("case", "baseline of the same run", "ours /s", "baseline /s", "ratio", "wanted")

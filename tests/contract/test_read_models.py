@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from services.auditor.handlers import Handlers as AuditorHandlers
-from services.auditor.status import Policy
+from services.auditor.status.posts import Policy
 from services.auditor.store import Store as AuditorStore
 from services.reporter.handlers import Handlers as ReporterHandlers
 from services.reporter.store import Store as ReporterStore

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from services.auditor.handlers import Handlers
-from services.auditor.status import Policy
+from services.auditor.status.posts import Policy
 from services.auditor.store import Store
 from services.auditor.tables import metadata
 from shared.db import Database

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.auditor.status import (
+from services.auditor.status.posts import (
     MODEL,
     REVIEWER,
     Change,

@@ -1,0 +1,1 @@
+"""Community Notes' files: reading and printing them, and one round from files to a file. Needs no server."""
