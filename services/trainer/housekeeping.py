@@ -1,4 +1,4 @@
-"""What is looked after between runs: shadows whose time is over, artifacts nobody needs, folders of old runs.
+"""What is looked after between runs: shadows whose time is over, artifacts and lessons nobody needs, old folders.
 
 Invariant: the champion, every model that may still be promoted or rolled back to, and what a classifier may be about to
 load keep their artifacts; a run that may be retried keeps what its steps left.
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import structlog
 
-from services.trainer.lifecycle import Layer, same_lineage, shadow_is_over
+from services.trainer.lifecycle import Layer, Stage, same_lineage, shadow_is_over
 from services.trainer.settings import TrainerSettings
 from services.trainer.store import Store
 from shared.artifacts import ArtifactStore
@@ -35,13 +35,17 @@ class Promoting:
         self._terms = settings.terms()
 
     async def __call__(self) -> None:
-        """Promote the newest shadow that is due, if the champion is still what it was judged against."""
+        """Promote the newest shadow that is due; one that was judged against another champion waits for a person."""
         now, champion = utcnow(), await self._store.champion()
         for shadow in await self._store.shadows():
-            if champion is None or not shadow_is_over(shadow.since, self._terms, now):
-                continue
+            if champion is None:
+                return
             if not same_lineage(shadow.champion, shadow.root, champion):
-                continue  # a person decides: it was compared with a model that is not in force any more
+                why = f"the champion is {champion.version} by now, and nothing compared the two: promote by hand"
+                await self._store.put_away(shadow.version, Stage.CANDIDATE, why, now, by=None)
+                continue
+            if not shadow_is_over(shadow.since, self._terms, now):
+                continue
             reasons = [f"scored beside the champion since {shadow.since:%Y-%m-%d %H:%M} and nobody refused it"]
             await self._store.put_in_force(
                 shadow.version, Layer.REFIT, reasons, now, by=None, expected=champion.version
@@ -65,6 +69,7 @@ class Cleaning:
         gone = await asyncio.to_thread(self._remove, every - stay)
         kept = await self._store.unfinished_since(now - FOLDERS_KEPT)
         await asyncio.to_thread(self._empty, kept)
+        await self._store.forget_lessons(now - RUNS_KEPT)
         if gone:
             log.info("artifacts removed", artifacts=gone)
         return gone

@@ -9,10 +9,12 @@ import pytest
 from services.trainer.handlers import Handlers
 from services.trainer.housekeeping import Cleaning, Promoting
 from services.trainer.lifecycle import Layer, Stage, Terms
+from services.trainer.personalising import Personalising
 from services.trainer.runs import Claim, Effect, Result, RunKind, Trigger
 from services.trainer.settings import TrainerSettings
 from services.trainer.steps import Progress, StepStatus
 from services.trainer.store import Store
+from services.trainer.store.ratings import RatingStore
 from services.trainer.tables import stages
 from services.trainer.training import events_of
 from shared.artifacts import ArtifactStore
@@ -72,9 +74,15 @@ async def in_force(store: Store) -> str | None:
     return None if champion is None else champion.version
 
 
+def hearing(store: Store) -> Handlers:
+    """Handlers that keep what they hear in the store."""
+    personal = Personalising(RatingStore(store._database), store, ArtifactStore(Path("none")), 500)
+    return Handlers(store, personal)
+
+
 async def learned_from(store: Store, *names: str) -> None:
     """Hear corrections of posts whose text is known."""
-    handlers = Handlers(store)
+    handlers = hearing(store)
     number = {name: n for n, name in enumerate(names, start=1)}
     await handlers.on_post_scored([scored(post(n), 0.2) for n in number.values()])
     await handlers.on_post_corrected([corrected(n, name=name) for name, n in number.items()])
@@ -237,7 +245,7 @@ async def test_after_a_rollback_only_what_no_model_learned_is_replayed(store: St
 async def test_what_was_taken_back_waits_for_nobody(store: Store) -> None:
     await learned_from(store, "one", "two")
     await made(store, "a")
-    await Handlers(store).on_post_corrected([retracted("one")])
+    await hearing(store).on_post_corrected([retracted("one")])
     assert await store.count_waiting() == 1
 
 
@@ -252,6 +260,25 @@ async def test_a_shadow_is_promoted_when_its_time_is_over_unless_somebody_refuse
     next_one = await made(store, "c", terms=Terms(shadow_hours=1))
     await Promoting(store, TrainerSettings(shadow_hours=0))()
     assert await in_force(store) == next_one
+
+
+async def test_a_shadow_that_was_judged_against_another_champion_waits_for_a_person(store: Store) -> None:
+    await made(store, "a")
+    shadow = await made(store, "b", terms=Terms(shadow_hours=1))
+    other = await made(store, "c")
+    await Promoting(store, TrainerSettings(shadow_hours=0))()
+    row = await store.model(shadow)
+    assert row is not None
+    assert (row.stage, await in_force(store)) == ("candidate", other)
+
+
+async def test_old_lessons_go_but_for_the_first_and_those_in_force(store: Store) -> None:
+    await learned_from(store, "one")
+    first, second, third = [await made(store, each, "one") for each in "abc"]
+    await store.forget_lessons(utcnow() - timedelta(days=1))
+    assert [row.version for row in await store.receipts(named("one"))] == [first, second, third]
+    await store.forget_lessons(utcnow() + timedelta(days=1))
+    assert [row.version for row in await store.receipts(named("one"))] == [first, third]
 
 
 async def test_artifacts_go_when_nothing_can_need_them(store: Store, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, func, select, update
+from sqlalchemy import Row, Select, delete, func, not_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.trainer.lifecycle import InForce, Layer, Stage, promoted_of, trained_of
@@ -58,7 +58,7 @@ class Models:
             return await promote(connection, dict(row._mapping), layer, list(reasons), now, by=by, expected=expected)
 
     async def put_away(self, version: str, stage: Stage, reason: str, now: datetime, *, by: str | None) -> bool:
-        """Retire or refuse a model that is not the champion; return False if it is."""
+        """Retire, refuse or set back a model that is not the champion; return False if it is."""
         async with self._database.begin() as connection:
             if (await in_force(connection, lock=True) or _NOBODY).version == version:
                 return False
@@ -119,6 +119,16 @@ class Models:
         """Return the champion and what it went on from, back to its refit."""
         async with self._database.read() as connection:
             return await lineage(connection)
+
+    async def forget_lessons(self, before: datetime) -> None:
+        """Remove what older models learned, but for the champion's lineage and the first model of each correction."""
+        first = select(corrections.c.correction_id).where(
+            corrections.c.correction_id == lessons.c.correction_id, corrections.c.learned_by == lessons.c.version
+        )
+        async with self._database.begin() as connection:
+            held = lessons.c.version.in_(await lineage(connection))
+            old = delete(lessons).where(lessons.c.learned_at < before, not_(held), not_(first.exists()))
+            await connection.execute(old)
 
     async def artifacts_in_use(self, newest: int, since: datetime, loading: datetime) -> tuple[set[str], set[str]]:
         """Return the digests of all models, and those that have to stay.
