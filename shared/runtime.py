@@ -6,7 +6,7 @@ Both shapes run the same code with one broker and one lifespan; the difference i
 import asyncio
 import gc
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -57,12 +57,16 @@ LONG_S = 3600.0
 
 @dataclass(frozen=True)
 class Loop:
-    """Work that a service repeats; the pause comes after each round. A round of `stuck_after_s` fails liveness."""
+    """Work that a service repeats; the pause comes after each round. A round of `stuck_after_s` fails liveness.
+
+    Setting `wake` ends the pause at once.
+    """
 
     name: str
     every_s: float
     work: Work
     stuck_after_s: float = 120.0
+    wake: asyncio.Event | None = None
 
 
 @dataclass
@@ -283,7 +287,17 @@ async def _repeat(platform: Platform, loop: Loop) -> None:
                 log.info("loop works again", loop=loop.name)
             failing = False
         platform.health.ticked(loop.name, limit)
+        await _pause(loop)
+
+
+async def _pause(loop: Loop) -> None:
+    if loop.wake is None:
         await asyncio.sleep(loop.every_s)
+        return
+    with suppress(TimeoutError):
+        async with asyncio.timeout(loop.every_s):
+            await loop.wake.wait()
+    loop.wake.clear()
 
 
 async def _give_back(reclaimer: Reclaimer) -> None:

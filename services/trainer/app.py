@@ -1,5 +1,7 @@
 """Wiring of the trainer."""
 
+import asyncio
+
 from services.trainer import populations, refits, topic_runs
 from services.trainer.api import cards, corrections, feedback, models, runs, topics
 from services.trainer.api import personal as personal_models
@@ -9,6 +11,7 @@ from services.trainer.looking import Looking
 from services.trainer.personalising import Announcing, Personalising
 from services.trainer.personalising import events_of as said_by
 from services.trainer.registering import Registering
+from services.trainer.replays import Replays
 from services.trainer.runner import Runner
 from services.trainer.runs import RunKind
 from services.trainer.settings import TrainerSettings
@@ -29,20 +32,28 @@ def build(platform: Platform) -> Service:
     store = Store(database)
     ratings = RatingStore(database)
     personal = Personalising(ratings, store, platform.artifacts, settings.personal_versions_kept)
-    handlers = Handlers(store, personal)
+    wake, decided = asyncio.Event(), asyncio.Event()
     runner = Runner(settings.run_timeout_s, settings.workers, standby=settings.standby)
     folders = platform.settings.data_dir / "runs"
     crafts = {RunKind.REFIT: refits.build_craft(store, settings, platform.settings.artifacts, folders)}
     crafts[RunKind.POPULATION] = populations.build_craft(store, ratings, settings, platform.settings.artifacts, folders)
     crafts[RunKind.TOPICS] = topic_runs.build_craft(store, settings, platform.settings.artifacts)
     looking = Looking(store, settings, platform.artifacts)
-    asks = [populations.build_ask(ratings, settings), topic_runs.build_ask(store, settings), looking.ask]
-    training = Training(store, runner, settings, consumer_name("trainer"), crafts, asks)
+    replays = Replays(store, runner, settings, platform.settings.artifacts, platform.settings.data_dir, wake)
+    crafts[RunKind.REPLAY] = replays.craft()
+    asks = [replays.ask, populations.build_ask(ratings, settings), topic_runs.build_ask(store, settings), looking.ask]
+    training = Training(store, runner, settings, consumer_name("trainer"), crafts, asks, wake, decided)
+    handlers = Handlers(store, personal, replays.heard)
     place = settings.mlflow.get_secret_value()
     registering = Registering(store, place, platform.settings.data_dir, platform.settings.artifacts)
     announcer = Announcer(database, platform.publisher, stages, events_of)
     versions = Announcing(Announcer(database, platform.publisher, personal_versions, said_by))
     foundations = Announcer(database, platform.publisher, population_table, populations.events_of)
+
+    async def stop() -> None:
+        await replays.stop()
+        await training.stop()
+
     return Service(
         name="trainer",
         routers=[
@@ -63,8 +74,8 @@ def build(platform: Platform) -> Service:
         settings=settings,
         database=database,
         loops=[
-            Loop("trainer runs", 0.5, training),
-            Loop("trainer announcer", 0.5, announcer),
+            Loop("trainer runs", 0.5, training, wake=wake),
+            Loop("trainer announcer", 0.5, announcer, wake=decided),
             Loop("trainer promotions", 5.0, Promoting(store, settings)),
             Loop("trainer registry", 5.0, registering, stuck_after_s=900.0),
             Loop("trainer cleaning", 3600.0, Cleaning(store, settings, platform.artifacts, folders)),
@@ -74,6 +85,6 @@ def build(platform: Platform) -> Service:
             Loop("trainer looking", 2.0, looking),
         ],
         start=personal.refresh,
-        stop=training.stop,
+        stop=stop,
         commands={"model": store.named},
     )

@@ -3,7 +3,7 @@
 Invariant: once a deletion was handled no text of that post or author is left, whatever copies come later.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -17,9 +17,10 @@ from shared.events import Event, PostCorrected, PostDeleted, PostRated, PostScor
 class Handlers:
     """One method per event; only ratings say something at once, because runs speak through the models table."""
 
-    def __init__(self, store: Store, personal: Personalising) -> None:
+    def __init__(self, store: Store, personal: Personalising, corrected: Callable[[], None] = lambda: None) -> None:
         self._store = store
         self._personal = personal
+        self._corrected = corrected
 
     async def on_post_scored(self, events: list[Event[PostScored]]) -> Sequence[Outcome]:
         """Keep the newest revision of each post with its scores."""
@@ -48,6 +49,7 @@ class Handlers:
         # 3. a deletion that came meanwhile counts too
         now = await self._store.erased_now(about)
         await self._forget({name: at for name, at in now.items() if name not in erased})
+        self._corrected()
         return [Done()] * len(events)
 
     async def on_post_rated(self, events: list[Event[PostRated]]) -> Sequence[Outcome]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from services.trainer import steps
 from services.trainer.ratings import PopulationJob, PopulationResult
-from services.trainer.runs import Job, Result, RunKind
+from services.trainer.runs import Job, ReplayJob, Result, RunKind
 from services.trainer.topics.job import TopicsJob, TopicsResult
 
 
@@ -27,6 +27,9 @@ class Work:
 
 WORK: Mapping[RunKind, Work] = {
     RunKind.REFIT: Work(Job, Result, "services.trainer.pipeline:work", steps.REFIT),
+    RunKind.REPLAY: Work(
+        ReplayJob, Result, "services.trainer.standby:work", steps.REPLAY, warm="services.trainer.standby:warm"
+    ),
     RunKind.POPULATION: Work(PopulationJob, PopulationResult, "services.trainer.crowds:work", ("population",)),
     RunKind.TOPICS: Work(TopicsJob, TopicsResult, "services.trainer.topic_pipeline:work", steps.TOPICS),
 }

@@ -16,6 +16,7 @@ import pandas as pd
 from services.trainer import dataset, evaluation
 from services.trainer.caps import Capped, within
 from services.trainer.corrected import CORRECTION, with_corrections
+from services.trainer.effects import effects
 from services.trainer.hyper import Hyper, hyper_of, params
 from services.trainer.labels import Correction, Lesson, lessons, text_of
 from services.trainer.recording import recorded, watching
@@ -309,25 +310,6 @@ def _firm_labels(dev: pd.DataFrame) -> Any:
     labels = dev[list(CATEGORIES)].to_numpy(float)
     weights = dev[[f"weight_{category}" for category in CATEGORIES]].to_numpy(float)
     return np.where(weights >= 1, labels, np.nan)
-
-
-def effects(before: model.Model | None, after: model.Model, taught: tuple[Lesson, ...]) -> list[Effect]:
-    """Return the scores of corrected texts with the model of before (if there is one) and of now."""
-    texts = [lesson.text for lesson in taught]
-    if not texts:
-        return []
-    earlier = before.score(texts) if before is not None else np.full((len(texts), len(CATEGORIES)), np.nan)
-    later = after.score(texts)
-    return [
-        Effect(lesson.correction_id, _spoken(lesson, old), _spoken(lesson, new))
-        for lesson, old, new in zip(taught, earlier, later, strict=True)
-    ]
-
-
-def _spoken(lesson: Lesson, scores: Any) -> dict[str, float]:
-    """Return the known scores of the categories a person spoke about, to four places."""
-    columns = {name: float(scores[CATEGORIES.index(name)]) for name in sorted(lesson.labels)}
-    return {name: round(value, 4) for name, value in columns.items() if not np.isnan(value)}
 
 
 def _decided(job: Job, judged: Output) -> Output:

@@ -12,7 +12,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from services.trainer.labels import Lesson
 from services.trainer.learning import Learned, Pace, learn, material, nothing
+from services.trainer.rows import STRONG, WEAK
 from shared.model import Model
 from shared.model.paths import BUCKETS, Path, vectors
 from shared.vocabulary import CATEGORIES
@@ -20,9 +22,9 @@ from shared.vocabulary import CATEGORIES
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
-PACE = Pace(epochs=5, rate=0.5, intercepts=False)
-WEIGHT, OLDER = 3.0, 0.5
-"""What a correction weighs, and of what an older row weighed at first how much."""
+PACE = Pace(epochs=5, rate=0.3, intercepts=False)
+WEIGHT = 3.0
+"""What a correction weighs; an older row weighs what it weighed at first."""
 REPLAYED = 5
 """Older rows, with all their labels, that go over again with each correction, so that what was known stays known."""
 EARLIER = 1_000
@@ -62,13 +64,14 @@ def rows_of(table: pd.DataFrame, path: Path) -> Rows:
     return Rows(vectors(path, table["text"].tolist()), labels, weights)
 
 
-def said_rows(said: Sequence[tuple[str, Mapping[str, int]]], path: Path) -> Rows:
-    """Return corrected texts with what people said of them (category -> 1 or 0) as rows."""
-    labels = np.full((len(said), len(CATEGORIES)), np.nan)
-    for row, (_, spoken) in enumerate(said):
-        for category, label in spoken.items():
+def said_rows(taught: Sequence[Lesson], path: Path) -> Rows:
+    """Return corrected texts with what people said of them as rows; a guess weighs half of a clear word."""
+    labels, weights = np.full((len(taught), len(CATEGORIES)), np.nan), np.zeros((len(taught), len(CATEGORIES)))
+    for row, lesson in enumerate(taught):
+        weights[row] = WEIGHT * (WEAK if lesson.weak else STRONG)
+        for category, label in lesson.labels.items():
             labels[row, CATEGORIES.index(category)] = label
-    return Rows(vectors(path, [text for text, _ in said]), labels, np.full(labels.shape, WEIGHT))
+    return Rows(vectors(path, [lesson.text for lesson in taught]), labels, weights)
 
 
 def joined(parts: Sequence[Rows]) -> Rows:
@@ -105,8 +108,7 @@ def replay(
     `earlier` are corrections it has learned since the last full training. A category it did not know gets a head once
     what is gone over holds 50 examples of each class.
     """
-    beside = drawn(older, REPLAYED * len(corrected), seed)
-    parts = [corrected, replace(beside, weights=OLDER * beside.weights)]
+    parts = [corrected, drawn(older, REPLAYED * len(corrected), seed)]
     parts += [drawn(earlier, EARLIER, seed)] if earlier is not None and len(earlier) else []
     rows = joined(parts)
     unknown = [at for at, category in enumerate(CATEGORIES) if category not in start.categories]
@@ -118,7 +120,8 @@ def replay(
         material(rows.vectors, rows.labels[:, columns], rows.weights[:, columns]),
         replace(PACE, seed=seed),
     )
-    touched = np.unique(rows.vectors.indices)
+    touched = np.zeros(BUCKETS, bool)
+    touched[rows.vectors.indices] = True
     squares = start.squares.copy()
     squares[touched] = np.median(learned.squares[touched], axis=1)
     return Model(

@@ -140,6 +140,24 @@ class Job:
     studies: str = ""
 
 
+@dataclass(frozen=True)
+class ReplayJob:
+    """Everything a replay needs that the worker does not keep in memory.
+
+    `champion` and `root` are artifacts: the model in force, and the last full training it goes on from. `waiting` is
+    what it shall learn, `learned` what it learned since that training.
+    """
+
+    seed: int
+    tolerance: float
+    artifacts: str
+    sources: Sources
+    champion: str
+    root: str | None = None
+    waiting: tuple[Correction, ...] = ()
+    learned: tuple[Correction, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Effect:
     """What learning one correction did to the score of its text: category spoken about -> probability."""

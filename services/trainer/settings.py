@@ -35,6 +35,13 @@ class TrainerSettings(ServiceSettings):
     seed: int = Field(0, ge=0, description="Seed of everything a recipe draws.")
     workers: int = Field(1, ge=1, le=64, description="Worker processes of ordinary runs at a time.")
     standby: bool = Field(True, description="Keep one warm worker process for what has to be quick.")
+    replay: bool = Field(True, description="Learn corrections within seconds, on top of the model in force.")
+    replay_pause_s: float = Field(
+        0.3, ge=0, description="Time without a correction after which those that wait are learned together."
+    )
+    replay_at_once: int = Field(
+        1000, ge=1, description="Corrections one replay learns at most; if more wait, a refit is asked for, too."
+    )
     schedule: Annotated[str, AfterValidator(checked)] = Field(
         "nightly at 03:00",
         description="When a refit starts if there is anything new: `off`, `nightly at HH:MM` or five cron fields; UTC.",

@@ -12,6 +12,8 @@ REFIT = ("data", "features", "tuning", "training", "evaluation", "gate", "promot
 """What a full training does, in this order."""
 TOPICS = ("corpus", "topics")
 """What a search for topics does."""
+REPLAY = ("learning", "guard", "promotion")
+"""What the fast path does."""
 LINES = 200
 """Log lines of a step that are kept: the newest."""
 LONGEST = 300

@@ -57,7 +57,10 @@ Ask = Callable[[], Awaitable[Sequence[Due]]]
 
 
 class Training:
-    """Queues runs when they are due and works on one of each kind at a time."""
+    """Queues runs when they are due and works on one of each kind at a time.
+
+    It sets `wake` when there is reason for another round, and `decided` when there may be something to announce.
+    """
 
     def __init__(
         self,
@@ -67,6 +70,8 @@ class Training:
         owner: str,
         crafts: Mapping[RunKind, Craft],
         asks: Sequence[Ask] = (),
+        wake: asyncio.Event | None = None,
+        decided: asyncio.Event | None = None,
     ) -> None:
         self._store = store
         self._runner = runner
@@ -77,6 +82,7 @@ class Training:
         self._schedule = parse(settings.schedule)
         self._start_queued_at = float("-inf")
         self._tasks: dict[RunKind, asyncio.Task[None]] = {}
+        self._wake, self._decided = wake or asyncio.Event(), decided or asyncio.Event()
 
     async def __call__(self) -> None:
         """Go round once: recover what was lost, queue what is due, start what is queued."""
@@ -97,7 +103,7 @@ class Training:
             wanted += await ask()
         for each in wanted:
             await self._queue(each)
-        for run in outlook.active:
+        for run in (await self._store.outlook()).active if wanted else outlook.active:
             await self._begin(run)
 
     async def stop(self) -> None:
@@ -153,6 +159,8 @@ class Training:
         finally:
             RUNS.labels(outcome).inc()
             RUN_SECONDS.observe(monotonic() - started)
+            self._decided.set()
+            asyncio.get_running_loop().call_soon(self._wake.set)  # then this task is done, and another may begin
 
     def _hears(self, claim: Claim) -> Callable[[Progress], Awaitable[None]]:
         """Return what writes down how far a run is; a kind without steps has nothing to write."""

@@ -19,7 +19,7 @@ from services.trainer.steps import Progress
 from shared.errors import describe
 
 NICE = 10
-"""A worker gives way to the services beside it."""
+"""A worker gives way to the services beside it; not the one that stands by: somebody waits for what it does."""
 ORPHANED = 3
 """Exit code of a worker whose parent is gone."""
 
@@ -81,7 +81,8 @@ def main(stays: bool) -> None:
     os.dup2(2, 1)  # whatever a library writes to standard output goes with the errors
     orders: queue.Queue[bytes] = queue.Queue()
     threading.Thread(target=_listen, args=(orders,), daemon=True).start()
-    os.nice(NICE)
+    if not stays:
+        os.nice(NICE)
     with answers:
         while True:
             _write(answers, answer_to(orders.get(), answers))

@@ -114,6 +114,7 @@ WHEN_OFF = {
     "ombud_trainer_registry_waiting": (
         "Stays above 0: MLflow does not answer; the log line `MLflow does not answer` says why. Nothing else waits."
     ),
+    "ombud_trainer_replay_seconds": "Above a few seconds: the machine is busy, or the standby worker had to start.",
     "ombud_trainer_run_seconds": "Near `OMBUD_TRAINER_RUN_TIMEOUT_S`: much to learn for this machine; raise the limit.",
     "ombud_trainer_runs_total": (
         "`failed` or `lost`: `GET /v1/runs` gives the error; `refused` is the gate doing its work."

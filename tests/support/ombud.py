@@ -1,6 +1,7 @@
 """Whole Ombuds for the tests: all services in this process, or each in a process that can be killed."""
 
 import asyncio
+import os
 import signal
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from shared.embedded import free_port
 from shared.runtime import Platform, compose
 from shared.settings import Settings
 from shared.streams import SERVICES
-from tests.support.servers import environment, eventually, lasting_port
+from tests.support.servers import QUIET, environment, eventually, lasting_port
 
 KEY = "ombud_key_of_the_tests_0000000000000000000000"
 ROOT = Path(__file__).parents[2]
@@ -34,6 +35,8 @@ async def embedded(
     data_dir: Path, redis_url: str, names: Sequence[str] = SERVICES, **settings: object
 ) -> AsyncIterator[tuple[httpx.AsyncClient, Platform]]:
     """Run services in this process on a free port; yield a client and the platform once they are ready."""
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
     known = {"data_dir": data_dir, "port": free_port(), "bootstrap_key": SecretStr(KEY), **settings}
     chosen = Settings().model_copy(update=known)
     platform = Platform(chosen, redis_url)

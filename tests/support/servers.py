@@ -117,9 +117,13 @@ FOREIGN = ("OMBUD_", "AVID_", "OPENAI_", "LLM_", "ANALYZER_")
 """What settings of this machine start with: no test depends on them."""
 
 
+QUIET = {"OMBUD_TRAINER_REPLAY": "false"}
+"""Only the tests of the fast path want one model more for each correction they send."""
+
+
 def environment(**settings: object) -> dict[str, str]:
     """Return this process's environment without any setting of ours but the given ones."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
     kept["OMBUD_TRAINER_TABLES_DIR"] = str(TABLES)
     kept["OMBUD_TRAINER_MLFLOW"] = "off"  # its worker takes seconds of a core at every start
-    return kept | {f"OMBUD_{name.upper()}": str(value) for name, value in settings.items()}
+    return kept | QUIET | {f"OMBUD_{name.upper()}": str(value) for name, value in settings.items()}

@@ -176,6 +176,16 @@ class Runs:
             rows = await connection.execute((await _unlearned(connection)).limit(limit))
             return champion, tuple(correction_of(row) for row in rows)
 
+    async def learned_since_refit(self, newest: int) -> tuple[Correction, ...]:
+        """Return the newest standing corrections that replays on top of the champion's refit learned, oldest first."""
+        async with self._database.read() as connection:
+            present = await in_force(connection)
+            replays = [name for name in await lineage(connection) if present and name != present.root]
+            taught = select(lessons.c.correction_id).where(lessons.c.version.in_(replays), lessons.c.taught)
+            question = known().where(*standing(), corrections.c.correction_id.in_(taught))
+            rows = await connection.execute(question.order_by(corrections.c.corrected_at.desc()).limit(newest))
+            return tuple(correction_of(row) for row in reversed(rows.all()))
+
     async def count_waiting(self) -> int:
         """Return how many standing corrections the champion's lineage has not learned."""
         async with self._database.read() as connection:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from services.trainer import replaying
+from services.trainer.labels import Lesson
 from services.trainer.replaying import REPLAYED, Rows, drawn, half_step, joined, replay, said_rows
 from shared.model import QUICK, Model, dump, load
 from shared.vocabulary import CATEGORIES
@@ -22,7 +23,7 @@ def start() -> Model:
 
 
 def rows(start: Model, *said: tuple[str, dict[str, int]]) -> Rows:
-    return said_rows(said, start.path)
+    return said_rows([Lesson("c", text, labels) for text, labels in said], start.path)
 
 
 def older(start: Model, many: int = 60) -> Rows:
