@@ -57,7 +57,7 @@ def test_four_of_a_class_are_too_few() -> None:
 
 
 def corrected(text: str, **labels: int):
-    return examples(ROWS, [Lesson("c", text, labels)], correction_weight=3)
+    return examples(ROWS, [Lesson("c", text, labels)], correction_weight=10)
 
 
 def test_a_correction_is_learned_and_what_was_known_stays() -> None:

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from services.trainer import standby
+from services.trainer.gate.frozen import Frozen
+from services.trainer.gate.metrics import judge
 from services.trainer.labels import Correction, Lesson
 from services.trainer.replaying import said_rows
 from services.trainer.runs import ReplayJob, Sources
@@ -35,10 +37,12 @@ def ready(texts: list[str], label: float) -> Prepared:
     labels = np.full((len(texts), len(CATEGORIES)), np.nan)
     labels[:, INSULT] = [1.0 if "fool" in text else label for text in texts]
     older = said_rows([Lesson("o", f"the weather of day {n}", {"insult": 0}) for n in range(50)], model.path)
-    return Prepared(older, tuple(map(key_of, texts)), tuple(texts), labels)
+    same = tuple("" for _ in texts)
+    frozen = Frozen(tuple(map(key_of, texts)), tuple(texts), labels, tuple("en" for _ in texts), same, same, same, same)
+    return Prepared(older, frozen, judge(model, frozen))
 
 
-PLAIN = [f"you fool number {n}" for n in range(20)] + [f"a lovely morning number {n}" for n in range(20)]
+PLAIN = [f"you fool number {n}" for n in range(60)] + [f"a lovely morning number {n}" for n in range(60)]
 
 
 def job(folder: Path, *waiting: Correction, **options: object) -> ReplayJob:
@@ -88,9 +92,9 @@ def test_what_costs_too_much_elsewhere_is_tried_half_and_then_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # people say of every second morning that it is an insult: the rows that judge say it is none
-    mornings = [f"a lovely morning number {n}" for n in range(40)]
-    rows = ready([*PLAIN[:20], *mornings[20:], *(f"calm evening number {n}" for n in range(20))], 0.0)
-    rows.labels[40:, INSULT] = 1.0
+    mornings = [f"a lovely morning number {n}" for n in range(120)]
+    rows = ready([*PLAIN[:60], *mornings[60:], *(f"calm evening number {n}" for n in range(60))], 0.0)
+    rows.frozen.labels[120:, INSULT] = 1.0
     monkeypatch.setattr(standby, "prepared", lambda *_: rows)
     poison = [said(f"p{n}", f"a lovely morning number {n} in town", n, insult=1) for n in range(120)]
     heard: list[Progress] = []
