@@ -15,8 +15,9 @@ from scipy.special import ndtr
 from services.trainer.personal.accuracy import Accuracy, Status, accuracy, status_of
 from services.trainer.personal.crowd import NO_TOPIC
 from services.trainer.personal.population import MEAN, Population, Variant
+from services.trainer.personal.prior import Prior
 from services.trainer.personal.solving import applied, inverse, packed, triangle, unpacked
-from services.trainer.personal.topic_offsets import Offset, precision_of, widened
+from services.trainer.personal.topic_offsets import Offset, Within, within
 from shared.judgement import CUT, HIGHEST, LOWEST
 
 Floats = NDArray[np.float64]
@@ -77,27 +78,27 @@ def posterior(
     sure = sorted((each for each in ratings if each.rating is not None), key=lambda each: each.post)
     known = [each for each in sure if each.post in population.places]
     prior = population.priors[variant]
-    size = len(prior.weights)
     at = np.array([population.places[each.post] for each in known], np.int64)
-    plain = population.features(at, variant, _numbers([each.counted for each in known]))
-    features, topics = widened(plain, np.array([each.topic for each in known], np.int64))
+    features = population.features(at, variant, _numbers([each.counted for each in known]))
+    topical = within(features, np.array([each.topic for each in known], np.int64), prior)
     said = _numbers([each.rating for each in known])
-    covariance = inverse(
-        np.add.reduce(features[:, :, None] * features[:, None, :], axis=0) / prior.noise
-        + precision_of(prior, len(topics))
+    missed = said - np.add.reduce(features.T * prior.weights[:, None], axis=0)
+    moves, covariance = _moved(features, missed, topical, prior)
+    offsets = (topical.total(missed) / prior.noise - np.add.reduce(topical.sums.T * moves[:, None], axis=0)) * (
+        topical.variances
     )
-    missed = said - np.add.reduce(plain.T * prior.weights[:, None], axis=0)
-    # from the prior's mean on: without ratings nothing moves, to the bit
-    moves = applied(covariance, np.add.reduce(features * missed[:, None], axis=0) / prior.noise)
     judged = None
     if known:
-        left = _left_out(features, said, missed, moves, covariance, prior.noise)
-        judged = accuracy(said, left, plain[:, MEAN], _numbers([each.system for each in known]), cut)
+        left = _left_out(features, missed, topical, moves, offsets, covariance, prior.noise)
+        left = np.clip(said - left, LOWEST, HIGHEST)
+        judged = accuracy(said, left, features[:, MEAN], _numbers([each.system for each in known]), cut)
+    spread = np.sqrt(topical.variances + _squares(topical.pulls, covariance))
     return Posterior(
         variant,
         population.data_hash,
-        prior.weights + moves[:size],
-        packed(covariance[:size, :size]),
+        # from the prior's mean on: without ratings nothing moves, to the bit
+        prior.weights + moves,
+        packed(covariance),
         prior.noise,
         len(known),
         len(ratings) - len(sure),
@@ -105,15 +106,29 @@ def posterior(
         judged,
         status_of(judged),
         tuple(
-            Offset(
-                int(topic),
-                sum(each.topic == topic for each in known),
-                float(moves[size + k]),
-                float(np.sqrt(covariance[size + k, size + k])),
+            Offset(int(topic), int(count), float(mean), float(deviation))
+            for topic, count, mean, deviation in zip(
+                topical.topics, topical.counts, offsets[:-1], spread[:-1], strict=True
             )
-            for k, topic in enumerate(topics)
         ),
     )
+
+
+def _moved(features: Floats, missed: Floats, topical: Within, prior: Prior) -> tuple[Floats, Floats]:
+    """Return how far a person's weights are from the mean of all, and their covariance, with topics' offsets open."""
+    products = np.add.reduce(features[:, :, None] * features[:, None, :], axis=0) / prior.noise
+    taken = np.add.reduce(topical.sums[:, :, None] * topical.pulls[:, None, :], axis=0)
+    covariance = inverse(products + prior.precision - taken)
+    right = np.add.reduce(features * missed[:, None], axis=0) / prior.noise
+    right -= np.add.reduce(topical.pulls * topical.total(missed)[:, None], axis=0) / prior.noise
+    return applied(covariance, right), covariance
+
+
+def _squares(rows: Floats, covariance: Floats) -> Floats:
+    """Return r'Cr of rows (n, d)."""
+    moved = np.add.reduce(rows.T[:, :, None] * covariance[:, None, :], axis=0)
+    found: Floats = np.add.reduce((moved * rows).T, axis=0)
+    return found
 
 
 def predictions(
@@ -179,14 +194,19 @@ def _means(
 
 
 def _left_out(
-    features: Floats, said: Floats, missed: Floats, moves: Floats, covariance: Floats, noise: float
+    features: Floats,
+    missed: Floats,
+    topical: Within,
+    moves: Floats,
+    offsets: Floats,
+    covariance: Floats,
+    noise: float,
 ) -> Floats:
-    """Return what the model says of each rating without having seen it: exact, without a refit; clipped."""
-    moved = np.add.reduce(features.T[:, :, None] * covariance[:, None, :], axis=0)
-    leverage = np.add.reduce((moved * features).T, axis=0) / noise
-    residual = (missed - np.add.reduce(features.T * moves[:, None], axis=0)) / (1.0 - leverage)
-    left: Floats = np.clip(said - residual, LOWEST, HIGHEST)
-    return left
+    """Return by how much each rating would be missed by a model that had not seen it: exact, without a refit."""
+    own = features - topical.pulls[topical.of]
+    leverage = (_squares(own, covariance) + topical.variances[topical.of]) / noise
+    residual: Floats = missed - np.add.reduce(features.T * moves[:, None], axis=0) - offsets[topical.of]
+    return residual / (1.0 - leverage)
 
 
 def _columns(population: Population, model: Posterior, at: NDArray[np.int64] | None) -> NDArray[np.float32]:
