@@ -17,21 +17,24 @@ from services.catalog import part_of
 from services.cli import charts
 from shared.settings import Settings
 
-FOLDER = "tuning"
+FOLDER = "studies"
+"""Where runs keep theirs, too."""
 
 
 def tune(
     recipe: Annotated[str, typer.Option(help="hashed, sgd or logistic.")] = "hashed",
     training_set: Annotated[
-        list[Path] | None, typer.Option(exists=True, help="Training set beside our own sentences; repeatable.")
+        list[Path] | None,
+        typer.Option(exists=True, help="Beside our own sentences; default: those of the settings."),
     ] = None,
+    sentences: Annotated[bool, typer.Option(help="Learn from our own sentences, too.")] = True,
     trials: Annotated[int, typer.Option(min=1, help="Trials in all, also over several times.")] = 60,
     minutes: Annotated[float, typer.Option(min=0.01, help="Minutes in all, also over several times.")] = 20.0,
     resume: Annotated[bool, typer.Option(help="Go on with the study of the same data, or begin anew.")] = True,
     seed: Annotated[int, typer.Option(min=0, help="Of everything that is drawn.")] = 0,
     held_out: Annotated[
         list[Path] | None,
-        typer.Option(exists=True, dir_okay=False, envvar="OMBUD_HELD_OUT", help="Texts that must teach nothing."),
+        typer.Option(exists=True, dir_okay=False, help="Texts that must teach nothing; default: OMBUD_HELD_OUT."),
     ] = None,
     json: Annotated[Path | None, typer.Option("--json", dir_okay=False, help="Write the report here as JSON.")] = None,
     plot: Annotated[Path | None, typer.Option("--plot", file_okay=False, help="Draw it into this folder.")] = None,
@@ -44,11 +47,13 @@ def tune(
     if plot is not None:
         charts.require()
     part, data = part_of("tuning"), Settings().data_dir
+    if recipe not in part.RECIPES:
+        raise typer.BadParameter(f"--recipe is one of {', '.join(part.RECIPES)}")
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     try:
         with Progress(*columns, console=console) as bar:
             task = bar.add_task("reading", total=trials)
-            table = part.examples(training_set or (), held_out or (), data / "cache")
+            table = part.examples(training_set or (), held_out or (), data, sentences)
             bar.update(task, description="trials")
 
             def told(now: Any) -> None:

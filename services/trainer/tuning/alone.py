@@ -10,11 +10,12 @@ from services.trainer.dataset import base
 from services.trainer.recipes import TooLittleData
 from services.trainer.runs import RecipeName
 from services.trainer.sets.fingerprints import ALL, data_hashes
-from services.trainer.tuning.charts import can_draw, drawn
+from services.trainer.settings import TrainerSettings
+from services.trainer.tuning.charts import drawn
 from services.trainer.tuning.objective import NothingToJudge
 from services.trainer.tuning.study import MINUTES, TRIALS, Budget, Progress, Told, Tuned, tune
 
-__all__ = ["MINUTES", "TRIALS", "CannotTune", "Progress", "can_draw", "drawn", "examples", "search"]
+__all__ = ["MINUTES", "RECIPES", "TRIALS", "CannotTune", "Progress", "drawn", "examples", "search"]
 
 RECIPES: tuple[RecipeName, ...] = get_args(RecipeName)
 
@@ -23,14 +24,23 @@ class CannotTune(ValueError):
     """There is nothing to learn from, or nothing to compare on; the message says which."""
 
 
-def examples(training_sets: Sequence[Path], held_out: Sequence[Path] = (), cache: Path | None = None) -> pd.DataFrame:
-    """Return the table that a run begins with, corrections apart; see services.trainer.dataset.base for the rest."""
-    return base(training_sets, held_out=held_out, cache=cache)
+def examples(
+    training_sets: Sequence[Path], held_out: Sequence[Path], data: Path, sentences: bool = True
+) -> pd.DataFrame:
+    """Return the table that runs begin with, corrections apart; without training sets those of the settings.
+
+    What it is made of is kept in the data folder. Without `sentences` ours are left out. Raises what
+    services.trainer.dataset.base does.
+    """
+    told = TrainerSettings().sources(data)
+    sets = training_sets or [Path(each) for each in told.training_sets]
+    out = held_out or [Path(each) for each in told.held_out]
+    return base(sets, held_out=out, cache=Path(told.tables) if told.tables else None, sentences=sentences)
 
 
 def search(
     table: pd.DataFrame,
-    recipe: str,
+    recipe: RecipeName,
     folder: Path,
     *,
     trials: int,
@@ -40,8 +50,6 @@ def search(
     told: Told | None = None,
 ) -> dict[str, Any]:
     """Return the report of a study, which is kept in `folder`. Raises CannotTune."""
-    if recipe not in RECIPES:
-        raise CannotTune(f"recipes are {', '.join(RECIPES)}")
     try:
         found: Tuned = tune(
             table,
