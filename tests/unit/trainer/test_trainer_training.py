@@ -89,6 +89,21 @@ async def test_stopping_ends_the_worker_and_gives_the_run_back(store, tmp_path) 
     assert _workers() == []
 
 
+async def test_a_cancelled_run_takes_its_worker_with_it_and_leaves_no_model(store, rows, tmp_path) -> None:
+    work = training(store, tmp_path)
+    run = await until(store, work, RunState.RUNNING)
+    while not _workers():
+        await asyncio.sleep(0.05)
+    assert await store.cancel(run.run_id, "cancelled on request", NOON)
+    async with asyncio.timeout(PATIENCE_S):
+        while _workers():
+            await asyncio.sleep(0.1)
+    ended = await store.run(run.run_id)
+    assert (ended.state, ended.error, await rows(models)) == ("failed", "cancelled on request", [])
+    assert "running" not in {step.status for step in await store.steps(run.run_id)}
+    await work.stop()
+
+
 async def test_a_run_that_takes_too_long_has_failed_with_the_reason(store, tmp_path) -> None:
     work = training(store, tmp_path, timeout_s=0.05)
     run = await until(store, work, RunState.FAILED)
