@@ -1,6 +1,7 @@
 """What the trainer answers, and to whom."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -8,8 +9,8 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from services.trainer.api import cards, feedback, models, runs
 from services.trainer.api import corrections as receipts
-from services.trainer.api import feedback, models, runs
 from services.trainer.runs import RunKind
 from services.trainer.settings import TrainerSettings
 from services.trainer.steps import REFIT, Progress, StepStatus
@@ -18,6 +19,8 @@ from shared.artifacts import ArtifactStore
 from shared.auth import KeyRing, Principal, hash_key
 from shared.bus.publisher import connect
 from shared.embedded import PrivateBroker
+from shared.ids import digest
+from shared.model import shipped
 from shared.vocabulary import Scope, Verdict
 from tests.unit.trainer.spoken import NOON, at, corrected, scored
 from tests.unit.trainer.test_trainer_store import result
@@ -39,6 +42,7 @@ async def http(store, tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
         errors.install(app)
         app.include_router(runs.build_router(store, TrainerSettings(), keys, {RunKind.REFIT}))
         app.include_router(models.build_router(store, ArtifactStore(tmp_path), keys))
+        app.include_router(cards.build_router(store, ArtifactStore(tmp_path), keys))
         app.include_router(receipts.build_router(store, keys))
         app.include_router(feedback.build_router(store, keys))
         transport = httpx.ASGITransport(app=app)
@@ -298,3 +302,24 @@ async def test_the_summary_has_the_shape_of_its_page(http, handlers) -> None:
     assert found["by_category"]["insult"] == {"false_positive": 0, "false_negative": 1}
     assert len(found["by_category"]) == 12
     assert found["first"] == found["last"] == "2026-03-01T12:00:00Z"
+
+
+async def test_a_model_answers_for_itself_with_its_card_and_its_facts(http, store) -> None:
+    run_id = (await http.post("/v1/runs")).json()["run_id"]
+    claim = await store.claim(run_id, "me", NOON)
+    told = {"facts": {"metrics": {"macro_ap_11": 0.7}}, "left": {"card": http.artifacts.put(b"# Model card: mine\n")}}
+    version = await store.finish(claim, replace(result(), **told), None, at(1))
+    card = await http.get(f"/v1/models/{version}/card", headers=holding(READER))
+    assert (card.text, card.headers["content-type"]) == ("# Model card: mine\n", "text/markdown; charset=utf-8")
+    assert (await http.get(f"/v1/models/{version}/facts")).json() == told["facts"]
+    for path in ("card", "facts"):
+        assert (await http.get(f"/v1/models/unheard-of/{path}")).status_code == 404
+        assert (await http.get(f"/v1/models/{version}/{path}", headers=holding(SENDER))).status_code == 403
+
+
+async def test_the_shipped_model_has_the_card_it_shipped_with(http, store) -> None:
+    run_id = (await http.post("/v1/runs")).json()["run_id"]
+    claim = await store.claim(run_id, "me", NOON)
+    version = await store.finish(claim, result(digest(shipped())), None, at(1))
+    assert (await http.get(f"/v1/models/{version}/card")).text.startswith("# Model card: ombud-scorer, the model that")
+    assert (await http.get(f"/v1/models/{version}/facts")).status_code == 404
