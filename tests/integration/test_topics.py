@@ -62,7 +62,7 @@ async def topics_are_found_shown_and_forgotten(http: httpx.AsyncClient, broker: 
     await eventually(scored, 60, 0.2)
 
     asked = await http.post("/v1/runs", json={"kind": "topics"})
-    assert asked.status_code in {202, 409}, asked.text  # a hundred posts are enough for it to begin by itself
+    assert asked.status_code == 202, asked.text
     run_id = asked.json()["run_id"]
 
     async def finished() -> Any:

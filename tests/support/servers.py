@@ -117,8 +117,13 @@ FOREIGN = ("OMBUD_", "AVID_", "OPENAI_", "LLM_", "ANALYZER_")
 """What settings of this machine start with: no test depends on them."""
 
 
-QUIET = {"OMBUD_TRAINER_REPLAY": "false"}
-"""Only the tests of the fast path want one model more for each correction they send."""
+QUIET = {
+    "OMBUD_TRAINER_REPLAY": "false",
+    "OMBUD_TRAINER_DRIFT_TRAINS": "false",
+    "OMBUD_TRAINER_TOPICS_EVERY_H": "0",
+}
+"""Only the tests of the fast path want one model more for each correction they send; posts of several data sets are a
+drift, and who wants topics asks for them."""
 
 
 def environment(**settings: object) -> dict[str, str]:

@@ -27,7 +27,7 @@ SPOKEN = [word for words in SUBJECTS.values() for word in words]
 
 
 def settings(**changes: object) -> TrainerSettings:
-    return TrainerSettings(topics_from=10).model_copy(update=changes)
+    return TrainerSettings(topics_from=10, topics_every_h=24, drift_trains=True).model_copy(update=changes)
 
 
 async def promoted(store, artifacts: ArtifactStore) -> str:
