@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from services.trainer import own_patterns
 from services.trainer.calibration import calibration_error
 from services.trainer.figures import gap, judged
-from services.trainer.hyper import Hyper, params
+from services.trainer.hyper import UNTRAINED, Hyper, params
 from services.trainer.runs import RecipeName
-from services.trainer.shipping import BASE_RATE, ENOUGH, UNTRAINED, strong
+from services.trainer.shipping import BASE_RATE, ENOUGH, strong
 from shared.model import Model
 from shared.model.text import NORMALISER
 from shared.vocabulary import CATEGORIES

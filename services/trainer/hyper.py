@@ -19,6 +19,8 @@ from shared.vocabulary import CATEGORIES
 TWEETS = ("davidson", "hatexplain", "mlma", "implicit_hate")
 """Sets of tweets: they bring breadth, and the habits of those who collected them by slurs."""
 OWN = (own_patterns.SOURCE, "own_contrast")
+UNTRAINED = ("extremism",)
+"""Categories that stay unknown: too few sentences from too few sources to answer for (learning.md section 13)."""
 COPY = ":nl"
 """What the source of a row ends with that is a copy of an English one with Dutch words."""
 

@@ -9,14 +9,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import orjson
 import pandas as pd
 
-from services.trainer import dataset, evaluation
+from services.trainer import dataset
 from services.trainer.caps import Capped, within
 from services.trainer.corrected import CORRECTION, with_corrections
+from services.trainer.deciding import decided, figures, frozen_of, learned
 from services.trainer.effects import effects
+from services.trainer.gate.frozen import Frozen
 from services.trainer.hyper import Hyper, hyper_of, params
 from services.trainer.labels import Correction, Lesson, lessons, text_of
 from services.trainer.recording import recorded, watching
@@ -30,7 +31,6 @@ from shared.clock import monotonic
 from shared.ids import digest
 from shared.model.paths import BUCKETS
 from shared.model.text import NORMALISER, normalise, tokens
-from shared.vocabulary import CATEGORIES
 
 Output = dict[str, Any]
 LOOKED_INTO = 200
@@ -60,12 +60,12 @@ def work(job: Job, say: Say) -> Result:
     artifacts = ArtifactStore(Path(job.artifacts))
     # the table is made again whenever it is needed, so that no text lies about; its hash says whether it is the same
     data, material = _data(job, kept)
-    training, dev = material.rows("train"), material.rows("dev")
+    training, frozen = material.rows("train"), frozen_of(material.table)
     kept.step("features", lambda: _features(training))
     hyper, study = _hyper(job, kept, material)
     made = kept.step("training", lambda: _trained(job, artifacts, material, hyper))
-    judged = kept.step("evaluation", lambda: _judged(job, artifacts, made["artifact"], dev, material.taught))
-    decision = kept.step("gate", lambda: _decided(job, judged))
+    judged = kept.step("evaluation", lambda: _judged(job, artifacts, made["artifact"], frozen, material.taught))
+    decision = kept.step("gate", lambda: _decided(job, artifacts, made["artifact"], judged, frozen, material))
     facts, left = _recorded(job, artifacts, material, hyper, made, study)
     return Result(
         model=model.NAME,
@@ -73,7 +73,7 @@ def work(job: Job, say: Say) -> Result:
         data_hash=made["data_hash"],
         examples=made["examples"],
         corrections=int((training["source"] == CORRECTION).sum()),
-        held_out=len(dev),
+        held_out=len(frozen),
         metrics=judged["metrics"],
         champion_metrics=judged["champion_metrics"],
         passed=decision["passed"],
@@ -282,46 +282,38 @@ def _recorded(
     )
 
 
-def _judged(job: Job, artifacts: ArtifactStore, artifact: str, dev: pd.DataFrame, taught: tuple[Lesson, ...]) -> Output:
-    candidate = model.load(artifacts.get(artifact))
-    notes: tuple[str, ...] = ()
-    champion = None
-    if job.champion is not None:
-        try:
-            champion = model.load(artifacts.get(job.champion))
-        except (FileNotFoundError, BadArtifact):
-            notes = ("the champion's artifact cannot be loaded any more: the candidate is judged alone",)
-
-    def figures(judged: model.Model | None) -> dict[str, Any] | None:
-        if judged is None:
-            return None
-        return asdict(evaluation.evaluate(judged.score(dev["text"].tolist()), _firm_labels(dev)))
-
+def _judged(job: Job, artifacts: ArtifactStore, artifact: str, frozen: Frozen, taught: tuple[Lesson, ...]) -> Output:
+    candidate, champion = model.load(artifacts.get(artifact)), _champion(job, artifacts)
+    gone = job.champion is not None and champion is None
     return {
-        "metrics": figures(candidate),
-        "champion_metrics": figures(champion),
-        "notes": notes,
+        "metrics": figures(candidate, frozen),
+        "champion_metrics": None if champion is None else figures(champion, frozen),
+        "notes": ["the champion's artifact cannot be loaded any more: the shipped model stands in"] if gone else [],
         "effects": [asdict(each) for each in effects(champion, candidate, taught)],
     }
 
 
-def _firm_labels(dev: pd.DataFrame) -> Any:
-    """Return labels (rows, 12) that somebody gave for sure: what was guessed or implied judges nobody."""
-    labels = dev[list(CATEGORIES)].to_numpy(float)
-    weights = dev[[f"weight_{category}" for category in CATEGORIES]].to_numpy(float)
-    return np.where(weights >= 1, labels, np.nan)
-
-
-def _decided(job: Job, judged: Output) -> Output:
-    candidate, champion = (_metrics(judged[each]) for each in ("metrics", "champion_metrics"))
-    if candidate is None:
-        raise ValueError("there is no candidate to judge")
-    decision = evaluation.decide(candidate, champion, job.gate_tolerance)
-    return {"passed": decision.passed, "reasons": [*judged["notes"], *decision.reasons], "checks": []}
-
-
-def _metrics(plain: dict[str, Any] | None) -> evaluation.Metrics | None:
-    if plain is None:
+def _champion(job: Job, artifacts: ArtifactStore) -> model.Model | None:
+    if job.champion is None:
         return None
-    categories = {name: evaluation.CategoryMetrics(**row) for name, row in plain["categories"].items()}
-    return evaluation.Metrics(evaluation.CategoryMetrics(**plain["macro"]), categories)
+    try:
+        return model.load(artifacts.get(job.champion))
+    except (FileNotFoundError, BadArtifact):
+        return None
+
+
+def _decided(
+    job: Job, artifacts: ArtifactStore, artifact: str, judged: Output, frozen: Frozen, material: Material
+) -> Output:
+    candidate = artifacts.get(artifact)
+    decision = decided(
+        candidate,
+        _champion(job, artifacts),
+        model.load(model.shipped()),
+        frozen,
+        material.rows("train"),
+        tolerance=job.gate_tolerance,
+        held_out=[Path(each) for each in job.sources.held_out],
+        taught=learned(material.taught, model.load(candidate), (each["correction_id"] for each in judged["effects"])),
+    )
+    return {**decision, "reasons": [*judged["notes"], *decision["reasons"]]}

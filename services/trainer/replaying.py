@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from services.trainer.hyper import UNTRAINED
 from services.trainer.labels import Lesson
 from services.trainer.learning import Learned, Pace, learn, material, nothing
 from services.trainer.rows import STRONG, WEAK
@@ -106,12 +107,13 @@ def replay(
     """Return `start` after learning what was corrected, beside older rows; what it got right stays.
 
     `earlier` are corrections it has learned since the last full training. A category it did not know gets a head once
-    what is gone over holds 50 examples of each class.
+    what is gone over holds 50 examples of each class, unless nobody can answer for it yet.
     """
     parts = [corrected, drawn(older, REPLAYED * len(corrected), seed)]
     parts += [drawn(earlier, EARLIER, seed)] if earlier is not None and len(earlier) else []
     rows = joined(parts)
-    unknown = [at for at, category in enumerate(CATEGORIES) if category not in start.categories]
+    answered = {*start.categories, *UNTRAINED}
+    unknown = [at for at, category in enumerate(CATEGORIES) if category not in answered]
     new = tuple(CATEGORIES[at] for at in unknown if _enough(rows.labels[:, at]))
     known = (*start.categories, *new)
     columns = [CATEGORIES.index(category) for category in known]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from services.trainer import own_patterns
 from services.trainer.calibration import platt, rare, threshold
-from services.trainer.hyper import Hyper, row_weights, taken
+from services.trainer.hyper import UNTRAINED, Hyper, row_weights, taken
 from services.trainer.learning import Watch
 from services.trainer.recipes import fit
 from services.trainer.replaying import AS_IT_IS, FLAGGED_AT
@@ -32,8 +32,6 @@ ENOUGH = 50
 """Positives among the development rows from which a figure says something."""
 FEWEST_JUDGES = 10
 """Rows of either class from which a category is calibrated."""
-UNTRAINED = ("extremism",)
-"""Categories that stay unknown: too few sentences from too few sources to answer for (learning.md section 13)."""
 
 Numbers = NDArray[np.float64]
 

@@ -16,11 +16,11 @@ from sklearn.metrics import average_precision_score
 from services.trainer import own_patterns
 from services.trainer.calibration import calibration_error
 from services.trainer.figures import gap
-from services.trainer.hyper import COPY, Hyper, row_weights
+from services.trainer.hyper import COPY, UNTRAINED, Hyper, row_weights
 from services.trainer.learning import Learned, Watch
 from services.trainer.recipes import taught_by, teachable
 from services.trainer.runs import RecipeName
-from services.trainer.shipping import BASE_RATE, ENOUGH, UNTRAINED, lines, strong
+from services.trainer.shipping import BASE_RATE, ENOUGH, lines, strong
 from shared.model.paths import Path, best, vectors
 from shared.vocabulary import CATEGORIES
 
