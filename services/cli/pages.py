@@ -18,7 +18,8 @@ ATTEMPTS = 5
 LONGEST_PAUSE_S = 30.0
 KEY_HINT = {401: ", it wants a key (--key)", 403: ", the key may not read"}
 PASSING = (429, 500, 502, 503, 504)
-TIMEOUT_S = 30.0
+TIMEOUT_S, PAGE_S = 30.0, 300.0
+"""Longest silence of a server, and longest time of a page: one that gives a byte now and then is given up, too."""
 
 
 class NoList(Exception):
@@ -48,7 +49,10 @@ async def listed(http: httpx.AsyncClient, path: str, query: Mapping[str, str]) -
         following = answer.links.get("next", {}).get("url")
         if following is None:
             return
-        url = url.join(following)
+        try:
+            url = url.join(following)
+        except (httpx.InvalidURL, ValueError):
+            raise NoList("its next page has no address") from None
         if _origin(url) != _origin(http.base_url):
             raise NoList("its next page lies on another server")
 
@@ -58,11 +62,12 @@ async def _page(http: httpx.AsyncClient, url: httpx.URL) -> tuple[httpx.Response
     for attempt in range(ATTEMPTS):
         pause = 0.2 * 2**attempt
         try:
-            answer, content = await _answer(http, url)
+            async with asyncio.timeout(PAGE_S):
+                answer, content = await _answer(http, url)
+        except TimeoutError:
+            raise NoList(f"a page takes longer than {PAGE_S:g} s") from None
         except httpx.TransportError as error:
             why = NoList(f"no connection ({type(error).__name__})")
-        except httpx.InvalidURL:
-            raise NoList("its next page has no address") from None
         else:
             if answer.status_code == 200:
                 return answer, content
