@@ -49,7 +49,8 @@ class Registry:
         A replay is logged only if it is still the champion and was promoted before `settled`: of the many that a busy
         day makes most are replaced within seconds.
         """
-        async with self._database.begin() as connection:
+        await self._belong()
+        async with self._database.read() as connection:
             champion = await in_force(connection)
             name = champion.version if champion else None
             lasting = and_(models.c.version == name, models.c.promoted_at <= settled)
@@ -62,15 +63,27 @@ class Registry:
                 .limit(AT_ONCE)
             )
             found = tuple((await connection.execute(question)).all())
-            belongs = await _aliases(connection, name)
             known = (await connection.execute(select(aliases))).all()
-            moved = {row.alias: belongs[row.alias] for row in known if belongs[row.alias] != row.registered}
+            moved = {row.alias: row.version for row in known if row.version != row.registered}
             logged = select(model_facts.c.version, model_facts.c.number).where(
                 model_facts.c.version.in_([each for each in moved.values() if each]), model_facts.c.number.isnot(None)
             )
             numbers = {row.version: row.number for row in await connection.execute(logged)}
         there = numbers.keys() | {row.version for row in found}
         return Wanted(found, {alias: each for alias, each in moved.items() if each is None or each in there}, numbers)
+
+    async def _belong(self) -> None:
+        """Write down whom the aliases belong to, if that has changed."""
+        async with self._database.read() as connection:
+            found = await _belongs(connection)
+            known = {row.alias: row.version for row in await connection.execute(select(aliases))}
+        if known == found:
+            return
+        async with self._database.begin() as connection:
+            rows = [{"alias": alias, "version": version, "registered": None} for alias, version in found.items()]
+            await insert_new(connection, aliases, rows)
+            for alias, version in found.items():
+                await connection.execute(update(aliases).where(aliases.c.alias == alias).values(version=version))
 
     async def logged(
         self, versions: Mapping[str, tuple[str, str]], moved: Mapping[str, str | None], now: datetime
@@ -96,13 +109,9 @@ async def describe_model(
     await upsert(connection, model_facts, [row])
 
 
-async def _aliases(connection: AsyncConnection, champion: str | None) -> dict[str, str | None]:
-    """Return whom the aliases belong to, and write it down: the challenger is the newest model that may follow."""
+async def _belongs(connection: AsyncConnection) -> dict[str, str | None]:
+    """Return whom the aliases belong to: the challenger is the newest model that may follow the champion."""
+    champion = await in_force(connection)
     waiting = (Stage.SHADOW.value, Stage.CANDIDATE.value)
     newest = select(models.c.version).where(models.c.stage.in_(waiting)).order_by(models.c.sequence.desc()).limit(1)
-    found = {CHAMPION: champion, CHALLENGER: await connection.scalar(newest)}
-    rows = [{"alias": alias, "version": version, "registered": None} for alias, version in found.items()]
-    await insert_new(connection, aliases, rows)
-    for alias, version in found.items():
-        await connection.execute(update(aliases).where(aliases.c.alias == alias).values(version=version))
-    return found
+    return {CHAMPION: champion.version if champion else None, CHALLENGER: await connection.scalar(newest)}
