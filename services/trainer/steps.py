@@ -134,9 +134,7 @@ def kept(steps: Iterable[Step]) -> dict[str, dict[str, str]]:
     return {step.name: dict(step.artifacts) for step in steps if step.status is StepStatus.DONE}
 
 
-def stopped(steps: Iterable[Step], status: StepStatus, now: datetime) -> tuple[Step, ...]:
-    """Return the running steps as they are left when a run ends: failed, or waiting for the next attempt."""
+def stopped(steps: Iterable[Step], now: datetime) -> tuple[Step, ...]:
+    """Return the running steps as they are left when a run fails."""
     running = [step for step in steps if step.status is StepStatus.RUNNING]
-    if status is StepStatus.WAITING:
-        return tuple(emptied(step) for step in running)
-    return tuple(replace(step, status=status, finished_at=now) for step in running)
+    return tuple(replace(step, status=StepStatus.FAILED, finished_at=now) for step in running)

@@ -136,7 +136,8 @@ class Runs:
         """Queue a run again that we were told to stop; it counts as no attempt."""
         queued = {"state": RunState.QUEUED.value, "owner": None, "heartbeat_at": None, "attempt": claim.attempt - 1}
         async with self._database.begin() as connection:
-            await connection.execute(update(runs).where(*_held(claim)).values(queued))
+            if (await connection.execute(update(runs).where(*_held(claim)).values(queued))).rowcount == 1:
+                await _write_steps(connection, claim.run_id, taken_up(await _steps(connection, claim.run_id)))
 
     async def recover_lost(self, now: datetime) -> None:
         """Queue runs again whose owner is gone; after three attempts they have failed."""
@@ -154,7 +155,7 @@ class Runs:
             await connection.execute(update(runs).where(*lost, runs.c.attempt >= MOST_ATTEMPTS).values(failed))
             await connection.execute(update(runs).where(*lost).values(queued))
             for run_id in hopeless:
-                await _stop_steps(connection, run_id, StepStatus.FAILED, now)
+                await _fail_steps(connection, run_id, now)
 
     async def snapshot(self, claim: Claim) -> tuple[Champion | None, tuple[Correction, ...]]:
         """Return the champion and every correction with what is known of its post; mark them as seen by this run."""
@@ -271,7 +272,7 @@ class Runs:
         failed = {**OVER, "state": RunState.FAILED.value, "finished_at": now, "error": error}
         async with self._database.begin() as connection:
             if (await connection.execute(update(runs).where(*_held(claim)).values(failed))).rowcount == 1:
-                await _stop_steps(connection, claim.run_id, StepStatus.FAILED, now)
+                await _fail_steps(connection, claim.run_id, now)
 
     async def cancel(self, run_id: str, error: str, now: datetime) -> bool:
         """End an active run; whoever works on it notices at its next heartbeat. Return whether it was active."""
@@ -280,7 +281,7 @@ class Runs:
         async with self._database.begin() as connection:
             cancelled = (await connection.execute(active.values(failed))).rowcount == 1
             if cancelled:
-                await _stop_steps(connection, run_id, StepStatus.FAILED, now)
+                await _fail_steps(connection, run_id, now)
         return cancelled
 
     async def retry(self, run_id: str, name: str) -> str | None:
@@ -402,8 +403,8 @@ async def _write_steps(connection: AsyncConnection, run_id: str, changed: Iterab
     await upsert(connection, steps, rows)
 
 
-async def _stop_steps(connection: AsyncConnection, run_id: str, status: StepStatus, now: datetime) -> None:
-    await _write_steps(connection, run_id, stopped(await _steps(connection, run_id), status, now))
+async def _fail_steps(connection: AsyncConnection, run_id: str, now: datetime) -> None:
+    await _write_steps(connection, run_id, stopped(await _steps(connection, run_id), now))
 
 
 async def _end_steps(connection: AsyncConnection, run_id: str, line: str | None, now: datetime) -> None:

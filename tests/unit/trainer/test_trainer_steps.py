@@ -71,10 +71,8 @@ def test_a_retry_needs_what_comes_before_it() -> None:
 
 
 def test_the_end_of_a_run_leaves_no_step_running() -> None:
-    (failed,) = stopped(half_way(), StepStatus.FAILED, at(9))
+    (failed,) = stopped(half_way(), at(9))
     assert (failed.name, failed.status, failed.finished_at) == ("training", StepStatus.FAILED, at(9))
-    (waiting,) = stopped(half_way(), StepStatus.WAITING, at(9))
-    assert (waiting.status, waiting.started_at) == (StepStatus.WAITING, None)
 
 
 def test_a_log_keeps_its_newest_lines_and_cuts_long_ones() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 
 from services.trainer.runs import Claim, Result, RunState, Trigger
+from services.trainer.steps import Progress, StepStatus
 from services.trainer.tables import corrections, models, stages
 from services.trainer.training import events_of
 from shared.vocabulary import Verdict
@@ -70,9 +71,11 @@ async def test_after_three_lost_attempts_a_run_has_failed(store) -> None:
 
 async def test_a_run_given_back_counts_as_no_attempt(store) -> None:
     claim = await claimed(store)
+    await store.progress(claim, Progress("data", StepStatus.RUNNING), at(1))
     await store.give_back(claim)
     (active,) = (await store.outlook()).active
     assert (active.state, active.attempt) == (RunState.QUEUED, 0)
+    assert {step.status for step in await store.steps(claim.run_id)} == {StepStatus.WAITING}
 
 
 async def test_a_cancelled_run_cannot_be_finished(store, rows) -> None:
