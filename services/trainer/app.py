@@ -3,8 +3,10 @@
 import asyncio
 
 from services.trainer import populations, refits, topic_runs
-from services.trainer.api import cards, corrections, feedback, models, runs, topics
+from services.trainer.api import cards, corrections, feedback, groups, models, runs, topics
 from services.trainer.api import personal as personal_models
+from services.trainer.grouping import Grouping
+from services.trainer.grouping import events_of as group_events
 from services.trainer.handlers import Handlers
 from services.trainer.housekeeping import Cleaning, Promoting
 from services.trainer.looking import Looking
@@ -16,7 +18,9 @@ from services.trainer.runner import Runner
 from services.trainer.runs import RunKind
 from services.trainer.settings import TrainerSettings
 from services.trainer.store import Store
+from services.trainer.store.groups import DONE, GroupStore
 from services.trainer.store.ratings import RatingStore
+from services.trainer.tables import groups as group_table
 from services.trainer.tables import metadata, personal_versions, stages
 from services.trainer.tables import populations as population_table
 from services.trainer.training import Training, events_of
@@ -33,6 +37,7 @@ def build(platform: Platform) -> Service:
     ratings = RatingStore(database)
     personal = Personalising(ratings, store, platform.artifacts, settings.personal_versions_kept)
     wake, decided = asyncio.Event(), asyncio.Event()
+    group_store = GroupStore(database)
     runner = Runner(settings.run_timeout_s, settings.workers, standby=settings.standby)
     folders = platform.settings.data_dir / "runs"
     crafts = {RunKind.REFIT: refits.build_craft(store, settings, platform.settings.artifacts, folders)}
@@ -54,6 +59,8 @@ def build(platform: Platform) -> Service:
         await replays.stop()
         await training.stop()
 
+    done = group_table.c.state == DONE
+    compared = Announcer(database, platform.publisher, group_table, group_events, due=done)
     return Service(
         name="trainer",
         routers=[
@@ -64,6 +71,7 @@ def build(platform: Platform) -> Service:
             feedback.build_router(store, platform.keys),
             personal_models.build_router(ratings, personal, platform.keys),
             topics.build_router(store, looking.drifted, platform.keys),
+            groups.build_router(group_store, settings, platform.keys),
         ],
         hears={
             "posts.scored": handlers.on_post_scored,
@@ -82,6 +90,8 @@ def build(platform: Platform) -> Service:
             Loop("trainer personal models", 1.0, personal),
             Loop("trainer personal announcer", 0.5, versions),
             Loop("trainer population announcer", 0.5, foundations),
+            Loop("trainer groups", 1.0, Grouping(group_store, ratings, personal, settings)),
+            Loop("trainer group announcer", 1.0, compared),
             Loop("trainer looking", 2.0, looking),
         ],
         start=personal.refresh,

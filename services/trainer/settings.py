@@ -89,6 +89,7 @@ class TrainerSettings(ServiceSettings):
     ratings_per_population: int = Field(
         500, ge=1, description="New ratings after which the population of personal models is counted again, at least."
     )
+    group_minimum: int = Field(15, ge=5, description="People a group needs before anything is said about it.")
     personal_versions_kept: int = Field(
         500, ge=1, description="Versions kept of each person's model; the oldest go first."
     )

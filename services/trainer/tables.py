@@ -137,6 +137,31 @@ populations = Table(
 )
 """What personal models stand on; the newest counts. It knows the ratings that were heard up to `counted_at`."""
 
+traits = Table(
+    "trainer_traits",
+    metadata,
+    Column("rater", String, primary_key=True),
+    Column("axis", String, primary_key=True),
+    Column("value", String, primary_key=True),
+)
+"""What people say of themselves, by pseudonym; they can take it back."""
+
+groups = Table(
+    "trainer_groups",
+    metadata,
+    Column("group_id", String(36), primary_key=True),
+    Column("traits", Json, nullable=False),
+    Column("state", String, nullable=False),
+    Column("requested_by", String),
+    Column("requested_at", Moment, nullable=False),
+    Column("finished_at", Moment),
+    Column("population", String(64)),
+    Column("reason", Text),
+    Column("result", Json),
+    Column("announced_at", Moment),
+)
+"""Groups somebody asked about; `state` is queued, done or refused."""
+
 tombstones = Table(
     "trainer_tombstones",
     metadata,

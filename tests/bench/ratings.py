@@ -65,8 +65,7 @@ async def filled(folder: Path, crowd: Made, population: Population) -> AsyncIter
         await migrate.upgrade("trainer", database)
         await database.close()
         artifact = ArtifactStore(folder / "data" / "artifacts").put(dump(population))
-        address = make_url(url)
-        connection = await asyncpg.connect(database=address.database, host=address.query["host"], user="postgres")
+        connection = await _connected(url)
         try:
             await _fill(connection, crowd, artifact)
         finally:
@@ -76,13 +75,19 @@ async def filled(folder: Path, crowd: Made, population: Population) -> AsyncIter
         databases.stop()
 
 
+async def _connected(url: str) -> Any:
+    address = make_url(url)
+    return await asyncpg.connect(database=address.database, host=address.query["host"], user="postgres")
+
+
 async def _fill(connection: Any, crowd: Made, artifact: str) -> None:
     told, now = crowd.crowd, utcnow()
     posts = [
-        (post, "bench", text, 0, float(severity) / 4, "{}", False, "m", now)
+        (post, "bench", text, 0, float(severity) / 4, "{}", False, "m", now, now)
         for post, text, severity in zip(told.posts, told.texts, crowd.severity, strict=True)
     ]
     columns = ["post_id", "platform", "text", "revision", "overall", "scores", "flagged", "model_version", "scored_at"]
+    columns.append("counted_at")
     await connection.copy_records_to_table("trainer_posts", records=posts, columns=columns)
     log = [
         (f"e{n}", name(rater), "", told.posts[post], int(rating), now, now, float(crowd.severity[post]), False, 1)
@@ -146,7 +151,7 @@ async def measure(folder: Path) -> Figures:
             )
             try:
                 names = ["trainer", "trainer@2"][:count]
-                await _started(trainers, broker, names)
+                await _started(trainers, broker, names, url)
                 if count == 1:
                     echo = await _echo(broker)
                     soon = await _soon(broker, crowd)
@@ -157,7 +162,7 @@ async def measure(folder: Path) -> Figures:
     return Figures(artifact_s, everything, sds, alone, soon, echo, rates)
 
 
-async def _started(trainers: Processes, broker: Broker, names: Sequence[str]) -> None:
+async def _started(trainers: Processes, broker: Broker, names: Sequence[str], url: str) -> None:
     redis = connect(broker.url)
     try:
         await ensure_groups(redis, groups())
@@ -168,11 +173,14 @@ async def _started(trainers: Processes, broker: Broker, names: Sequence[str]) ->
 
     async def rested() -> bool:
         """The first model is made: nothing but ratings keeps the trainers busy."""
-        async with trainers.client("trainer") as http:
-            runs = (await http.get("/v1/runs")).json()
-            return bool(runs) and all(run["state"] in ("finished", "failed") for run in runs)
+        states = await connection.fetch("SELECT state FROM trainer_runs WHERE kind = 'refit'")
+        return bool(states) and all(row["state"] in ("finished", "failed") for row in states)
 
-    await eventually(rested, 300, 0.5)
+    connection = await _connected(url)
+    try:
+        await eventually(rested, 600, 0.5)
+    finally:
+        await connection.close()
 
 
 async def _said(broker: Broker, wanted: int, within: float) -> dict[str, float]:
