@@ -1,7 +1,7 @@
 """A replay from the service's side: when one is due, what its worker gets, and what becomes of the model.
 
 Invariant: corrections that come together are learned together, and what the guard refused is not tried again on the
-same model: it waits for the next full training.
+same model until twice as many wait: it is left to the next full training.
 """
 
 import asyncio
@@ -59,7 +59,7 @@ class Replays:
         self._began = monotonic()
         self._timer: asyncio.TimerHandle | None = None
         self._warming: asyncio.Task[None] | None = None
-        self._refused: str | None = None
+        self._refused: tuple[str, int] | None = None
         self._refit_of: str | None = None
         self._judged: dict[str, tuple[Champion, float]] = {}
 
@@ -84,7 +84,8 @@ class Replays:
         if champion is None or not waiting:
             self._first = None
             return []
-        wanted, root, refused = [], champion.root or champion.version, champion.version == self._refused
+        wanted, root = [], champion.root or champion.version
+        refused = self._refused is not None and is_refused(self._refused, champion.version, waiting)
         if (refused or waiting > self._settings.replay_at_once) and self._refit_of != root:
             self._refit_of = root
             wanted.append(Due(RunKind.REFIT, Trigger.CORRECTIONS))
@@ -121,7 +122,7 @@ class Replays:
             raise Lost
         LEARNED_SECONDS.observe(monotonic() - began)
         if not result.passed:
-            self._refused = champion.version
+            self._refused = champion.version, len(result.taught) + len(result.looked_at)
         if self._first is None and len(result.taught) + len(result.looked_at) >= self._settings.replay_at_once:
             self.heard()  # there were more
         log.info(
@@ -160,6 +161,15 @@ class Replays:
             await self._runner.warm(RunKind.REPLAY, job)
         except RunFailed as error:
             log.warning("the worker that stands by did not get ready", reason=str(error))
+
+
+def is_refused(refused: tuple[str, int], champion: str, waiting: int) -> bool:
+    """Return whether what waits on top of this champion was refused, and has not doubled since.
+
+    What a few corrections cost elsewhere, many may make up for.
+    """
+    version, before = refused
+    return champion == version and waiting < 2 * before
 
 
 def due(first: float | None, last: float, looked: float, now: float, pause_s: float) -> bool:

@@ -14,7 +14,7 @@ import structlog
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import bus, counters, door, personal, pipeline, ratings, scoring, status, topics, waiting
+from tests.bench import bus, counters, door, learning, personal, pipeline, ratings, scoring, status, topics, waiting
 from tests.bench.workload import texts
 
 CASES = (
@@ -26,6 +26,7 @@ CASES = (
     "waiting",
     "door",
     "flat",
+    "learning",
     "personal",
     "ratings",
     "topics",
@@ -185,6 +186,8 @@ async def main() -> int:
             for line in ratings.lines(await ratings.measure(folder / "ratings")):
                 console.print(line)
         sound = await measure_flat(folder, options.gigabytes, console) if "flat" in only else True
+        if "learning" in only:
+            learning.measure(console)
         if "personal" in only:
             personal.measure(console)
         if "topics" in only:

@@ -26,7 +26,7 @@ from shared.model import Model, load, shipped
 from shared.vocabulary import CATEGORIES
 from tests.support.data import data_folder
 from tests.support.ombud import client
-from tests.support.servers import eventually
+from tests.support.servers import TABLES, eventually
 from tests.support.shapes import Shared, one_process
 
 pytestmark = pytest.mark.slow
@@ -55,13 +55,13 @@ class Rows:
         return Rows([self.texts[place] for place in places], self.labels[places])
 
 
-def known_rows(cache: Path) -> tuple[Rows, Rows]:
+def known_rows() -> tuple[Rows, Rows]:
     """Rows to correct and rows that judge; no text stands on both sides."""
     if (data_folder() / "davidson").is_dir():
         table = load_mix(data_folder(), "wide")
         dev = table[(table["split"] == "dev") & (table["source"] != OWN)]
     else:
-        table = dataset.base(cache=cache)
+        table = dataset.base(cache=TABLES)
         dev = table[table["split"] == "dev"]
     model = load(shipped())
     labels = np.stack([np.where(strong(dev, name), dev[name].to_numpy(float), np.nan) for name in CATEGORIES], axis=1)
@@ -187,7 +187,7 @@ async def champion(http: httpx.AsyncClient, named: str) -> dict[str, Any]:
 async def test_two_thousand_corrections_are_learned_within_seconds_and_cost_little_elsewhere(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    corrected_rows, judging = known_rows(tmp_path / "cache")
+    corrected_rows, judging = known_rows()
     before = load(shipped())
     thresholds, random = before.thresholds, np.random.default_rng(0)
     found = before.score(corrected_rows.texts)
@@ -240,7 +240,6 @@ async def test_two_thousand_corrections_are_learned_within_seconds_and_cost_litt
             replays = [each for each in models if each["layer"] == "replay"]
             figures["replays"] = len(replays)
             figures["refused"] = sum(not each["promoted"] for each in replays)
-            (tmp_path / "figures.txt").write_text("\n".join(f"{name}: {value}" for name, value in figures.items()))
             with capsys.disabled():
                 print()
                 for name, value in figures.items():

@@ -17,7 +17,7 @@ from tests.support.commands import command, surroundings
 from tests.support.ombud import KEY, ROOT, Processes
 from tests.support.servers import Broker
 
-START_S = 90.0
+START_S = 240.0
 
 
 @dataclass(frozen=True)

@@ -91,6 +91,9 @@ async def test_what_the_guard_refused_waits_for_a_refit_that_is_asked_for_once(s
     assert [each.kind for each in await replays.ask()] == [RunKind.REFIT]
     replays.heard()
     assert await replays.ask() == []
+    await handlers.on_post_corrected([corrected("b", text="you kettle")])
+    replays.heard()
+    assert [each.kind for each in await replays.ask()] == [RunKind.REPLAY], "twice as many may pass together"
     await replays.stop()
 
 
