@@ -64,6 +64,9 @@ def work(job: Job, say: Say) -> Result:
     kept.step("features", lambda: _features(training))
     hyper, study = _hyper(job, kept, material)
     made = kept.step("training", lambda: _trained(job, artifacts, material, hyper))
+    before = kept.known("evaluation")
+    if before is not None and before.get("champion") != job.champion:
+        kept.forget("evaluation", "another model is champion by now: the two are compared anew")
     judged = kept.step("evaluation", lambda: _judged(job, artifacts, made["artifact"], frozen, material.taught))
     decision = kept.step("gate", lambda: _decided(job, artifacts, made["artifact"], judged, frozen, material))
     facts, left = _recorded(job, artifacts, material, hyper, made, study)
@@ -286,6 +289,7 @@ def _judged(job: Job, artifacts: ArtifactStore, artifact: str, frozen: Frozen, t
     candidate, champion = model.load(artifacts.get(artifact)), _champion(job, artifacts)
     gone = job.champion is not None and champion is None
     return {
+        "champion": job.champion,
         "metrics": figures(candidate, frozen),
         "champion_metrics": None if champion is None else figures(champion, frozen),
         "notes": ["the champion's artifact cannot be loaded any more: the shipped model stands in"] if gone else [],
