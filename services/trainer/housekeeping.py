@@ -66,7 +66,9 @@ class Cleaning:
         """Remove what is not needed; return how many artifacts went."""
         now = utcnow()
         every, stay = await self._store.artifacts_in_use(self._newest, now - RUNS_KEPT, now - STILL_LOADING)
-        gone = await asyncio.to_thread(self._remove, every - stay)
+        old = await self._store.forget_topics(self._newest)
+        await self._store.forget_drift(now - RUNS_KEPT)
+        gone = await asyncio.to_thread(self._remove, (every - stay) | old)
         kept = await self._store.unfinished_since(now - FOLDERS_KEPT)
         await asyncio.to_thread(self._empty, kept)
         await self._store.forget_lessons(now - RUNS_KEPT)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -188,3 +189,21 @@ async def test_drift_remembers_when_it_asked_last(store: Store) -> None:
     row = await store.run(run_id or "")
     assert row is not None
     assert (row.trigger, row.options) == ("drift", {"drift": ["url 0.300"]})
+
+
+async def test_old_searches_and_days_are_forgotten_and_what_is_in_force_stays(store: Store) -> None:
+    for n in range(3):
+        result = replace(RESULT, artifact=f"{min(n, 1)}a" * 32)
+        assert await store.finish_topics(await claimed(store, n), result, at(n))
+    assert await store.forget_topics(2) == {"0a" * 32}
+    assert await store.forget_topics(1) == {"0a" * 32}, "the newest two have one artifact"
+    assert [row.topic for row in (await store.topic_list())[1]] == [0, 4]
+    counts = Counter({COUNTED: 1})
+    await store.save_reference("m-1", counts, {}, b"", at(0))
+    await store.save_reference("m-2", counts, {}, b"", at(60 * 48))
+    await store.count_posts_of_days("m-2", [], {TODAY: counts, "2026-03-03": counts}, at(1))
+    await store.forget_drift(at(60 * 24))
+    assert await store.drift_reference("m-1") is None
+    assert (await store.drift_counts("m-1", NOON.date()))[0] == {}
+    known, now, days = await store.drift_counts("m-2", NOON.date() + timedelta(days=2))
+    assert (known, now, days) == (counts, counts, 1)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, Select, func, select, update
+from sqlalchemy import Row, Select, delete, func, select, update
 
 from services.trainer.drift import COUNTED, ENOUGH, Key
 from services.trainer.runs import RunKind, Trigger
@@ -112,6 +112,20 @@ class Drift:
             now += days[day]
             taken += 1
         return known, now, taken
+
+    async def forget_drift(self, before: datetime) -> None:
+        """Remove days from before a moment, and references made before it that are not in force."""
+        root = await self.drift_root()
+        old = drift_references.c.made_at < before
+        if root is not None:
+            old &= drift_references.c.reference != root.version
+        async with self._database.begin() as connection:
+            names = list(await connection.scalars(select(drift_references.c.reference).where(old)))
+            for piece in chunks(names):
+                await connection.execute(delete(drift_days).where(drift_days.c.reference.in_(piece)))
+                await connection.execute(delete(drift_references).where(drift_references.c.reference.in_(piece)))
+            past = drift_days.c.day != REFERENCE, drift_days.c.day < before.date().isoformat()
+            await connection.execute(delete(drift_days).where(*past))
 
     async def last_drift_run(self) -> datetime | None:
         """Return when drift asked for a full training last."""

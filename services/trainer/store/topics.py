@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, bindparam, func, or_, select, update
+from sqlalchemy import ColumnElement, Row, bindparam, delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.trainer.lifecycle import Stage
@@ -98,6 +98,15 @@ class Topics:
             stage = {"version": version, "stage": Stage.CHAMPION.value, "reasons": _told(result), "at": now}
             await connection.execute(stages.insert().values(**stage, cause=claim.run_id, trained=trained))
         return version
+
+    async def forget_topics(self, newest: int) -> set[str]:
+        """Remove the lists of all but the newest searches; return which artifacts nobody needs any more."""
+        question = select(topic_models.c.version, topic_models.c.artifact).order_by(topic_models.c.sequence.desc())
+        async with self._database.begin() as connection:
+            every = (await connection.execute(question)).all()
+            for piece in chunks([row.version for row in every[newest:]]):
+                await connection.execute(delete(topics).where(topics.c.version.in_(piece)))
+        return {row.artifact for row in every[newest:]} - {row.artifact for row in every[:newest]}
 
     async def without_topic(self, version: str, limit: int) -> list[Row[Any]]:
         """Return posts this topic model has not looked at: post_id, revision, text and scored_at."""
