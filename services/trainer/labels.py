@@ -13,7 +13,7 @@ class Correction:
     """A correction as training sees it, with what is known of its post by now.
 
     `post_revision` is the moment of the post's latest edit in milliseconds, 0 if it was never edited; `platform` is the
-    post's, `weak` a guess at what a decision meant.
+    post's, `weak` a guess at what a decision meant, `sampled` a post that was drawn by chance.
     """
 
     correction_id: str
@@ -31,6 +31,7 @@ class Correction:
     post_revision: int = 0
     feedback_type: FeedbackType = FeedbackType.OTHER
     weak: bool = False
+    sampled: bool = False
     reviewer: str | None = None
     platform: str | None = None
 
@@ -47,6 +48,7 @@ class Lesson:
     labels: dict[str, int]
     language: str | None = None
     weak: bool = False
+    sampled: bool = False
     person: str | None = None
     community: str | None = None
     said_at: datetime | None = None
@@ -99,6 +101,7 @@ def _lesson(correction: Correction, text: str, labels: dict[str, int]) -> Lesson
         labels,
         language=correction.language or correction.post_language,
         weak=correction.weak,
+        sampled=correction.sampled,
         person=correction.reviewer,
         community=correction.platform,
         said_at=correction.corrected_at,

@@ -20,6 +20,7 @@ from services.trainer.effects import effects
 from services.trainer.gate.frozen import Frozen
 from services.trainer.hyper import Hyper, hyper_of, params
 from services.trainer.labels import Correction, Lesson, lessons, text_of
+from services.trainer.recalibration import live_rates, shifted
 from services.trainer.recording import recorded, watching
 from services.trainer.refitting import from_nothing, refit
 from services.trainer.runs import Effect, Job, Result
@@ -255,6 +256,7 @@ def _trained(job: Job, artifacts: ArtifactStore, material: Material, hyper: Hype
         facts=facts,
         watch=watch,
     )
+    made = shifted(made, live_rates(material.taught))
     return {
         "train_s": round(monotonic() - begun, 3),
         "artifact": artifacts.put(model.dump(made)),

@@ -214,7 +214,8 @@ def macro(ours: Areas, theirs: Areas, tolerance: float, n: int) -> Check:
 def calibration(after: Judged, before: Judged | None, limits: Limits) -> Iterator[Check]:
     """Yield macro calibration error, and per category that it is no worse than the champion's.
 
-    Classes weigh as if `base_rate` of all posts were positive, as in the model card. Only people's posts say what a
+    Classes weigh as if as many posts were positive as a model's probabilities mean: half, as in the model card, unless
+    random reviews said otherwise. Only people's posts say what a
     probability means: twins that we wrote are hard on purpose.
     """
     ours: dict[str, float] = {}
@@ -267,9 +268,14 @@ def _fallen(figure: str, category: str, ours: float, theirs: float, fall: float,
 
 def _error(judged: Judged, rows: Places, column: int, limits: Limits) -> float:
     labels = judged.frozen.labels[rows, column]
-    share = labels.mean()
-    weights = np.where(labels == 1, limits.base_rate / share, (1 - limits.base_rate) / (1 - share))
-    return calibration_error(judged.chances[rows, column], labels, weights)
+    return calibration_error(judged.chances[rows, column], labels, _to_rate(judged, labels, column, limits))
+
+
+def _to_rate(judged: Judged, labels: Numbers, column: int, limits: Limits) -> Numbers:
+    """Return weights under which as many rows are positive as the model's probabilities mean."""
+    share, rate = labels.mean(), judged.rates.get(column, limits.base_rate)
+    weights: Numbers = np.where(labels == 1, rate / share, (1 - rate) / (1 - share))
+    return weights
 
 
 def _error_interval(
@@ -277,22 +283,22 @@ def _error_interval(
 ) -> tuple[float, float] | None:
     """Return the 95 % interval of the difference in calibration error."""
     labels = after.frozen.labels[rows, column]
-    share = labels.mean()
-    weights = np.where(labels == 1, limits.base_rate / share, (1 - limits.base_rate) / (1 - share))
     parts = []
     for each in (after, before):
+        weights = _to_rate(each, labels, column, limits)
         chances = each.chances[rows, column]
         bins = np.minimum((chances * BINS).astype(int), BINS - 1)
-        part = np.zeros((len(rows), BINS))
+        part = np.zeros((len(rows), BINS + 1))
         part[np.arange(len(rows)), bins] = weights * (chances - labels)
+        part[:, BINS] = weights
         parts.append(part)
 
     def of_error(sums: Numbers) -> Numbers:
-        ours, theirs, whole = sums[:, :BINS], sums[:, BINS:-1], sums[:, -1]
-        moved: Numbers = (np.abs(ours).sum(axis=1) - np.abs(theirs).sum(axis=1)) / whole
-        return moved
+        halves = sums[:, : BINS + 1], sums[:, BINS + 1 :]
+        ours, theirs = (_share(np.abs(some[:, :BINS]).sum(axis=1), some[:, BINS]) for some in halves)
+        return ours - theirs
 
-    columns = np.concatenate([*parts, weights[:, None]], axis=1)
+    columns = np.concatenate(parts, axis=1)
     return Draws(after.frozen.units[rows], limits.resamples, limits.seed).interval(columns, of_error)
 
 

@@ -3,7 +3,8 @@
 Invariant: an unknown label is in no figure. A category the model knows nothing of counts as a guess of 0.5.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, f1_score, log_loss, roc_auc_score
 
 from services.trainer.gate.frozen import Frozen
+from services.trainer.recalibration import RATES
 from shared.model import Model
 from shared.vocabulary import CATEGORIES
 
@@ -40,11 +42,15 @@ class Metrics:
 
 @dataclass(frozen=True, eq=False)
 class Judged:
-    """What a model says of the frozen rows: scores (n, 12), NaN where it knows nothing, and its thresholds (12,)."""
+    """What a model says of the frozen rows: scores (n, 12), NaN where it knows nothing, and its thresholds (12,).
+
+    `rates` are the shares of positives its probabilities mean where that is not the usual half: column -> share.
+    """
 
     frozen: Frozen
     scores: Numbers
     thresholds: Numbers
+    rates: Mapping[int, float] = field(default_factory=dict)
 
     @cached_property
     def chances(self) -> Numbers:
@@ -75,7 +81,9 @@ class Judged:
 def judge(model: Model, frozen: Frozen) -> Judged:
     """Return what a model says of the frozen rows."""
     thresholds = np.array([model.thresholds.get(category, 0.5) for category in CATEGORIES])
-    return Judged(frozen, model.score(frozen.texts), thresholds)
+    told = model.facts.get(RATES, {})
+    rates = {CATEGORIES.index(category): float(rate) for category, rate in told.items()}
+    return Judged(frozen, model.score(frozen.texts), thresholds, rates)
 
 
 def evaluate(scores: Numbers, labels: Numbers, thresholds: Numbers) -> Metrics:

@@ -170,6 +170,7 @@ def correction_of(row: Row[Any]) -> Correction:
         post_revision=row.revision or 0,
         feedback_type=FeedbackType(row.feedback_type),
         weak=bool(row.weak),
+        sampled=bool(row.sampled),
         reviewer=row.reviewer,
         platform=row.platform,
     )

@@ -208,6 +208,15 @@ def test_probabilities_that_mean_less_than_the_champions_are_refused() -> None:
     assert not any(check.judged for check in comparing.calibration(ABOUT, ABOUT, LIMITS))
 
 
+def test_a_model_is_judged_by_the_rate_its_probabilities_mean() -> None:
+    half = changed(GOOD, TOXIC, np.where(POSTS.labels[:, TOXIC] == 1, 0.95, 0.05))
+    odds = half.scores[:, TOXIC] / (1 - half.scores[:, TOXIC]) * (0.02 / 0.98)
+    rare = changed(half, TOXIC, odds / (1 + odds))
+    told = replace(rare, rates={TOXIC: 0.02})
+    assert by_name(comparing.calibration(told, half, LIMITS), "calibration.toxic").passed
+    assert not by_name(comparing.calibration(rare, half, LIMITS), "calibration.toxic").passed
+
+
 def test_what_nobody_can_answer_for_stays_unknown() -> None:
     bold = Judged(POSTS, np.nan_to_num(GOOD.scores, nan=0.5), GOOD.thresholds)
     assert not by_name(comparing.known_categories(bold, GOOD, LIMITS), "unknown.extremism").passed
