@@ -5,6 +5,7 @@ database is PostgreSQL, the broker Valkey with an append-only file, the trainer 
 """
 
 import asyncio
+import os
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -44,7 +45,7 @@ PEOPLE, EACH = 1_000, 10
 
 @dataclass(frozen=True)
 class Figures:
-    """What was measured: seconds, sorted milliseconds, updates a second."""
+    """What was measured: seconds, sorted milliseconds, updates a second, and a second of the trainers' processors."""
 
     artifact_s: float
     all_posts_ms: float
@@ -53,6 +54,7 @@ class Figures:
     soon: list[float]
     echo: list[float]
     by_processes: dict[int, float]
+    by_cpu: dict[int, float]
 
 
 @asynccontextmanager
@@ -116,7 +118,7 @@ def name(rater: int) -> str:
 def ratings(crowd: Made, count: int, people: int, salt: str) -> list[Event[PostRated]]:
     """Return new ratings, each person's in turn: no two in a row are of one person."""
     posts = crowd.crowd.posts
-    draw = np.random.default_rng(len(salt) + count)
+    draw = np.random.default_rng([count, *salt.encode()])  # a word said twice is no news
     chosen, words = draw.integers(0, len(posts), count), draw.integers(0, 5, count)
     return [
         said(
@@ -135,7 +137,10 @@ async def measure(folder: Path) -> Figures:
     population = fit_population(crowd.crowd)
     artifact_s = time.perf_counter() - begun
     everything, sds, alone = mathematics(crowd, population)
-    rates, soon, echo = {}, [], []
+    rates: dict[int, float] = {}
+    by_cpu: dict[int, float] = {}
+    soon: list[float] = []
+    echo: list[float] = []
     async with filled(folder, crowd, population) as url:
         for count in (1, 2):
             broker = Broker(folder / f"broker{count}").start()
@@ -155,11 +160,12 @@ async def measure(folder: Path) -> Figures:
                 if count == 1:
                     echo = await _echo(broker)
                     soon = await _soon(broker, crowd)
-                rates[count] = await _at_once(broker, crowd, f"at once {count}")
+                pids = [trainers.pid(name) for name in names]
+                rates[count], by_cpu[count] = await _at_once(broker, crowd, pids, f"at once {count}")
             finally:
                 trainers.terminate()
                 broker.stop()
-    return Figures(artifact_s, everything, sds, alone, soon, echo, rates)
+    return Figures(artifact_s, everything, sds, alone, soon, echo, rates, by_cpu)
 
 
 async def _started(trainers: Processes, broker: Broker, names: Sequence[str], url: str) -> None:
@@ -238,8 +244,14 @@ async def _echo(broker: Broker) -> list[float]:
     return sorted(_ms(entry) - _ms(fields[b"at"]) for entry, fields in entries)
 
 
-async def _at_once(broker: Broker, crowd: Made, salt: str) -> float:
-    """Return versions a second while a thousand people rate as fast as they are heard."""
+def _cpu(pids: Sequence[int]) -> float:
+    """Return how long processes have kept a processor busy, in seconds: how loaded the machine is does not matter."""
+    fields = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in pids]
+    return sum(int(each[11]) + int(each[12]) for each in fields) / os.sysconf("SC_CLK_TCK")
+
+
+async def _at_once(broker: Broker, crowd: Made, pids: Sequence[int], salt: str) -> tuple[float, float]:
+    """Return versions a second, and a second of processor, while a thousand people rate as fast as they are heard."""
     warm, events = ratings(crowd, PEOPLE, PEOPLE, f"warm {salt}"), ratings(crowd, PEOPLE * EACH, PEOPLE, salt)
     redis = connect(broker.url)
     publisher = Publisher(redis, BusSettings())
@@ -247,15 +259,17 @@ async def _at_once(broker: Broker, crowd: Made, salt: str) -> float:
         await publisher.publish_many(warm)
         await eventually(lambda: _settled(broker), 120, 0.1)
         before = await redis.xlen("models.trained")
+        busy = _cpu(pids)
         await publisher.publish_many(events)
         await eventually(lambda: _settled(broker), 300, 0.1)
+        busy = _cpu(pids) - busy
         versions = await redis.xlen("models.trained") - before
         # the newest entries of the stream are these ratings
         first = (await redis.xrevrange("posts.rated", count=len(events)))[-1][0]
         ((last, _),) = await redis.xrevrange("models.trained", count=1)
     finally:
         await redis.aclose()
-    return versions / ((_ms(last) - _ms(first)) / 1000)
+    return versions / ((_ms(last) - _ms(first)) / 1000), versions / busy
 
 
 def _settled(broker: Broker) -> bool:
@@ -300,5 +314,7 @@ def lines(found: Figures) -> list[str]:
         f"broker: {shown(found.echo)}",
         f"{PEOPLE:,} people at once, one trainer process: {one:,.0f} versions/s, ratio {one / found.alone:.2f} to the "
         f"posterior alone on one thread ({found.alone:,.0f}/s)",
-        f"two trainer processes: {two:,.0f} versions/s, {two / one:.2f} times one",
+        f"two trainer processes: {two:,.0f} versions/s, {two / one:.2f} times one; versions per second of their "
+        f"processors: {found.by_cpu[1]:,.0f} with one, {found.by_cpu[2]:,.0f} with two, ratio "
+        f"{found.by_cpu[2] / found.by_cpu[1]:.2f} (1.00: neither waits for the other)",
     ]
