@@ -28,8 +28,9 @@ WEIGHT = 4.0
 """What a correction weighs; an older row weighs what it weighed at first."""
 REPLAYED = 5
 """Older rows, with all their labels, that go over again with each correction, so that what was known stays known."""
-EARLIER = 1_000
-"""Corrections learned since the last full training that go over again: else each replay forgets those before it."""
+EARLIER_EACH, EARLIER_LEAST, EARLIER = 4, 100, 1_000
+"""Corrections learned since the last full training that go over again, else each replay forgets those before it: so
+many for each new one, at least, at most. All each time would drown the rest where corrections come one by one."""
 NEW_HEAD = 50
 """Examples of either class from which a model learns a category it did not know: fewer say nothing about a gate."""
 FLAGGED_AT = 0.5
@@ -109,9 +110,11 @@ def replay(
     `earlier` are corrections it has learned since the last full training. A category it did not know gets a head once
     what is gone over holds 50 examples of each class, unless nobody can answer for it yet.
     """
-    parts = [corrected, drawn(older, REPLAYED * len(corrected), seed)]
-    parts += [drawn(earlier, EARLIER, seed)] if earlier is not None and len(earlier) else []
-    rows = joined(parts)
+    parts = [corrected]
+    if earlier is not None and len(earlier):
+        parts.append(drawn(earlier, min(EARLIER, max(EARLIER_LEAST, EARLIER_EACH * len(corrected))), seed))
+    again = sum(map(len, parts)) - len(corrected)
+    rows = joined([*parts, drawn(older, REPLAYED * len(corrected) + again, seed)])
     answered = {*start.categories, *UNTRAINED}
     unknown = [at for at, category in enumerate(CATEGORIES) if category not in answered]
     new = tuple(CATEGORIES[at] for at in unknown if _enough(rows.labels[:, at]))

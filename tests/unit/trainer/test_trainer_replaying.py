@@ -7,7 +7,7 @@ import pytest
 
 from services.trainer import replaying
 from services.trainer.labels import Lesson
-from services.trainer.replaying import REPLAYED, Rows, drawn, half_step, joined, replay, said_rows
+from services.trainer.replaying import EARLIER_LEAST, REPLAYED, Rows, drawn, half_step, joined, replay, said_rows
 from shared.model import QUICK, Model, dump, load
 from shared.vocabulary import CATEGORIES
 from tests.support.small_model import small_model
@@ -119,6 +119,21 @@ def test_each_correction_takes_some_older_rows_along(start: Model, monkeypatch: 
     monkeypatch.setattr(replaying, "learn", counted)
     replay(start, rows(start, (WRONG, {"insult": 1}), (FINE, {"insult": 0})), older(start), seed=0, facts={})
     assert seen == [2 + 2 * REPLAYED]
+
+
+def test_earlier_corrections_are_no_more_than_some_for_each_new_one(
+    start: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+
+    def counted(known: object, some: object, pace: object) -> object:
+        seen.append(len(some.labels))  # type: ignore[attr-defined]
+        return replaying.nothing(2**18, 3)
+
+    monkeypatch.setattr(replaying, "learn", counted)
+    earlier = rows(start, *((f"{WRONG} {n}", {"insult": 1}) for n in range(EARLIER_LEAST + 20)))
+    replay(start, rows(start, (WRONG, {"insult": 1})), older(start, 300), seed=0, facts={}, earlier=earlier)
+    assert seen == [1 + EARLIER_LEAST + REPLAYED + EARLIER_LEAST]
 
 
 def test_no_rows_join_no_rows(start: Model) -> None:
