@@ -24,7 +24,7 @@ from tests.support.servers import TABLES
 from tests.unit.trainer.spoken import NOON, corrected, scored
 
 ROOT = Path(__file__).parents[3]
-PATIENCE_S = 60
+PATIENCE_S = 240
 TRAM = "the tram was late again today"
 
 
