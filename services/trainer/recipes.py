@@ -6,6 +6,7 @@ one (`replay`: what corrections do).
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from services.trainer import replaying
 from services.trainer.heads import fit_heads
 from services.trainer.hyper import HYPER, Hyper
-from services.trainer.learning import Learned, Watch, learn, material, nothing
+from services.trainer.learning import Learned, Pace, Watch, learn, material, nothing
 from services.trainer.replaying import AS_IT_IS, FLAGGED_AT
 from services.trainer.runs import RecipeName
 from shared.model import Model
@@ -27,6 +28,11 @@ if TYPE_CHECKING:
 
 FEWEST = 5
 """A category with fewer examples of either class gets no head: it stays unknown."""
+MANY = 10
+"""Corrections from which a refit that goes on from another model has to go gently: more of them move what was known."""
+GENTLE, STEADY, HEAVIEST = Pace(epochs=5, rate=0.1, intercepts=False), 25, 3.0
+"""How such a refit goes, beside how many older examples each, and what a correction weighs at most: so 200 and 2,000
+corrections of wrong scores pass the gate. At rate 0.3 and weight 10 beside 5 each it refuses 20 (decision 0025)."""
 
 
 class TooLittleData(ValueError):
@@ -90,10 +96,14 @@ def taught_by(
 def replay(start: Model, table: pd.DataFrame, *, seed: int, facts: Mapping[str, Any]) -> Model:
     """Return `start` after learning the corrections in `table`, each beside older examples of it."""
     corrected = table["source"] == "correction"
-    many = min(int((~corrected).sum()), replaying.REPLAYED * int(corrected.sum()))
+    gently = corrected.sum() >= MANY
+    pace, beside = (GENTLE, STEADY) if gently else (replaying.PACE, replaying.REPLAYED)
+    many = min(int((~corrected).sum()), beside * int(corrected.sum()))
     older = table[~corrected].sample(many, random_state=seed).sort_index()
-    taught, beside = (replaying.rows_of(some, start.path) for some in (table[corrected], older))
-    return replaying.replay(start, taught, beside, seed=seed, facts=facts)
+    taught, old = (replaying.rows_of(rows, start.path) for rows in (table[corrected], older))
+    if gently:
+        taught = replace(taught, weights=np.minimum(taught.weights, HEAVIEST))
+    return replaying.replay(start, taught, old, seed=seed, facts=facts, pace=pace, beside=beside)
 
 
 def _weights(table: pd.DataFrame) -> NDArray[np.float64]:

@@ -104,8 +104,10 @@ def replay(
     seed: int,
     facts: Mapping[str, Any],
     earlier: Rows | None = None,
+    pace: Pace = PACE,
+    beside: int = REPLAYED,
 ) -> Model:
-    """Return `start` after learning what was corrected, beside older rows; what it got right stays.
+    """Return `start` after learning what was corrected, each beside so many older rows; what it got right stays.
 
     `earlier` are corrections it has learned since the last full training. A category it did not know gets a head once
     what is gone over holds 50 examples of each class, unless nobody can answer for it yet.
@@ -114,7 +116,7 @@ def replay(
     if earlier is not None and len(earlier):
         parts.append(drawn(earlier, min(EARLIER, max(EARLIER_LEAST, EARLIER_EACH * len(corrected))), seed))
     again = sum(map(len, parts)) - len(corrected)
-    rows = joined([*parts, drawn(older, REPLAYED * len(corrected) + again, seed)])
+    rows = joined([*parts, drawn(older, beside * len(corrected) + again, seed)])
     answered = {*start.categories, *UNTRAINED}
     unknown = [at for at, category in enumerate(CATEGORIES) if category not in answered]
     new = tuple(CATEGORIES[at] for at in unknown if _enough(rows.labels[:, at]))
@@ -123,7 +125,7 @@ def replay(
     learned = learn(
         _widened(start, len(known)),
         material(rows.vectors, rows.labels[:, columns], rows.weights[:, columns]),
-        replace(PACE, seed=seed),
+        replace(pace, seed=seed),
     )
     touched = np.zeros(BUCKETS, bool)
     touched[rows.vectors.indices] = True
