@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 PACE = Pace(epochs=5, rate=0.3, intercepts=False)
-WEIGHT = 4.0
+WEIGHT = 3.0
 """What a correction weighs; an older row weighs what it weighed at first."""
 REPLAYED = 5
 """Older rows, with all their labels, that go over again with each correction, so that what was known stays known."""

@@ -28,7 +28,7 @@ LEARNED_SECONDS = Histogram(
     buckets=(0.25, 0.5, 1, 2, 5, 10, 30, 60),
 )
 
-MOST_PAUSES = 3
+MOST_PAUSES = 10
 """However steadily corrections come, after so many pauses those that wait are learned."""
 LOOK_EVERY_S = 30.0
 """How often one looks for corrections this process did not hear: of another process, or waiting again."""
