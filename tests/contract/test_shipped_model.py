@@ -8,10 +8,10 @@ import orjson
 import pytest
 
 from services.trainer.card import SOURCES, card
-from services.trainer.hyper import UNTRAINED
+from services.trainer.hyper import HYPER, UNTRAINED
 from services.trainer.sets.fingerprints import data_hashes
 from services.trainer.sets.mix import load_mix
-from services.trainer.shipping import HYPER, made
+from services.trainer.shipping import made
 from shared.ids import digest
 from shared.model import dump, load, shipped
 from shared.vocabulary import CATEGORIES
