@@ -30,9 +30,10 @@ FEWEST = 5
 """A category with fewer examples of either class gets no head: it stays unknown."""
 MANY = 10
 """Corrections from which a refit that goes on from another model has to go gently: more of them move what was known."""
-GENTLE, STEADY, HEAVIEST = Pace(epochs=5, rate=0.1, intercepts=False), 25, 3.0
-"""How such a refit goes, beside how many older examples each, and what a correction weighs at most: so 200 and 2,000
-corrections of wrong scores pass the gate. At rate 0.3 and weight 10 beside 5 each it refuses 20 (decision 0025)."""
+GENTLE, STEADY, HEAVIEST, GROUND = Pace(epochs=5, rate=0.1, intercepts=False), 25, 3.0, 5_000
+"""How such a refit goes, beside how many older examples each, what a correction weighs at most, and how many older
+examples go over again however few were corrected: so 20, 200 and 2,000 corrections of wrong scores pass the gate. At
+rate 0.3 and weight 10 beside 5 each it refuses 20 (decision 0025)."""
 
 
 class TooLittleData(ValueError):
@@ -98,6 +99,8 @@ def replay(start: Model, table: pd.DataFrame, *, seed: int, facts: Mapping[str, 
     corrected = table["source"] == "correction"
     gently = corrected.sum() >= MANY
     pace, beside = (GENTLE, STEADY) if gently else (replaying.PACE, replaying.REPLAYED)
+    if gently:
+        beside = max(beside, -(-GROUND // int(corrected.sum())))
     many = min(int((~corrected).sum()), beside * int(corrected.sum()))
     older = table[~corrected].sample(many, random_state=seed).sort_index()
     taught, old = (replaying.rows_of(rows, start.path) for rows in (table[corrected], older))

@@ -112,7 +112,10 @@ def artifacts_with(folder: Path, word: str) -> list[str]:
 
 
 def unpacked(data: bytes) -> Iterator[tuple[str, bytes]]:
-    """Yield what an artifact holds, part by part."""
+    """Yield what an artifact holds, part by part; a card is one part."""
+    if not zipfile.is_zipfile(io.BytesIO(data)):
+        yield "whole", data
+        return
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         for name in archive.namelist():
             yield name, archive.read(name)

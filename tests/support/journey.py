@@ -29,6 +29,16 @@ PLATFORM = "forum"
 AVID_KEY = "key-of-avid-0000"
 
 
+RUDE = ("toxic", "insult", "threat")
+"""Categories in which these comments are flagged rightly: their raters marked the words."""
+
+
+def wrong_of(post: dict[str, Any]) -> list[str]:
+    """What a flagged post is flagged for wrongly; all of it where only rudeness is named."""
+    flagged = post["flagged_categories"]
+    return [category for category in flagged if category not in RUDE] or list(flagged)
+
+
 @dataclass
 class Journey:
     """One Ombud and what was done with it so far. `client` gives an HTTP client of a service (or the gateway)."""
@@ -129,7 +139,10 @@ class Journey:
     # -- people correct, the model learns -------------------------------------------------------------------
 
     async def correct(self, must: Sequence[str], version: str) -> list[dict[str, Any]]:
-        """Call twenty flagged posts false positives, `must` among them; return them as they were before."""
+        """Say of twenty flagged posts that they attack nobody's group, `must` among them; return them as before.
+
+        Rude they are, and who said otherwise would teach the model what the gate refuses.
+        """
         flagged = (await self.get("reporter", "/v1/posts?flagged=true&limit=1000"))["posts"]
         chosen = [await self.get("reporter", f"/v1/posts/{post_id}") for post_id in must]
         chosen += [post for post in flagged if post["post_id"] not in must][: CORRECTIONS - len(must)]
@@ -138,7 +151,7 @@ class Journey:
             correction = {
                 "post_id": post["post_id"],
                 "feedback_type": "false_positive",
-                "actual_categories": post["flagged_categories"],
+                "actual_categories": wrong_of(post),
             }
             heard = await self.ask("ingest", "POST", "/v1/feedback", 202, json=correction)
             assert heard["duplicate"] is False
@@ -179,7 +192,7 @@ class Journey:
         assert sum(1 for _, model in kept if model == version) == count
         for before in corrected:
             after = await self._seen_with(before["post_id"], version)
-            for category in before["flagged_categories"]:
+            for category in wrong_of(before):
                 assert after["scores"][category] < before["scores"][category], (category, before["scores"])
 
     async def _seen_with(self, post_id: str, version: str) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from services.classifier.policy import Mode
 from services.classifier.pricing import BATCH_DISCOUNT
 from services.classifier.rescoring import Rescoring
 from services.classifier.settings import ClassifierSettings
+from services.classifier.shadow_store import ShadowStore
 from services.classifier.speaking import Speaking
 from services.classifier.store import Store
 from services.classifier.tables import calls, days, metadata, questions, runs, scores
@@ -79,7 +80,9 @@ class Asker:
         self.analysis = Analysis(self.llm_store, self.store, self.telling, Analyst(settings), settings)
         asking = Asking(settings, self.analysis, self.llm_store) if settings.asks is not Mode.LOCAL else None
         correcting = Correcting(self.store, overrides, speaking)
-        self.handlers = Handlers(self.store, self.live, speaking, self.felt, correcting, asking)
+        self.handlers = Handlers(
+            self.store, self.live, speaking, self.felt, correcting, ShadowStore(database), self.settings, asking
+        )
         self.rescoring = Rescoring(self.store, self.live, speaking, self.publisher, settings)
         half = Analyst(settings, prices=settings.prices.times(BATCH_DISCOUNT))
         self.bulk = Bulk(self.llm_store, self.telling, self.analysis, half, settings)
