@@ -20,7 +20,7 @@ from tests.support.shapes import one_process, split
 SETTINGS = {"pseudonym_salt": SALT, "trainer_corrections_per_run": CORRECTED}
 TABLES = {
     "classifier": ["classifier_posts", "toxicity_scores", "classifier_corrections", "classifier_retractions"],
-    "trainer": ["trainer_posts", "trainer_corrections", "trainer_ratings", "trainer_models"],
+    "trainer": ["trainer_posts", "trainer_corrections", "trainer_rating_log", "trainer_models"],
     "auditor": ["auditor_statuses", "auditor_status_changes", "auditor_corrections"],
     "reporter": ["reporter_posts", "reporter_corrections", "reporter_models"],
 }
@@ -37,11 +37,13 @@ WHEN = {
     "changed_at",
     "first_changed_at",
     "last_judged_at",
+    "heard_at",
     "opinions",
 }
 """Columns that say when something happened here (`score_rank` and `opinions` hold such a time among other things)."""
-WHOSE = {"reviewer", "rater", "run_id", "first_run_id", "cause_id"}
-"""Columns that name a key, a run or an event whose id is drawn anew each time; what they mean is compared below."""
+WHOSE = {"reviewer", "rater", "run_id", "first_run_id", "cause_id", "event_id", "version", "system"}
+"""Columns that name a key, a run or an event whose id is drawn anew each time, and those of ratings that depend on what
+came together (`version`) or had a score by then (`system`); what they mean is compared below."""
 
 Client = Callable[[str], httpx.AsyncClient]
 
@@ -106,7 +108,7 @@ async def test_one_process_and_five_give_equal_read_models(tmp_path: Path) -> No
         sum(row["text"] is None for row in embedded["reporter_posts"]) == 5 + 17
     )  # deleted one by one, and by author 3
     assert any(row["sequence"] > 1 for row in embedded["auditor_status_changes"])
-    assert len(embedded["trainer_ratings"]) == 20
+    assert len(embedded["trainer_rating_log"]) == 20
 
 
 def test_every_time_column_is_left_out_by_name() -> None:
