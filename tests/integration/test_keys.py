@@ -50,6 +50,10 @@ NEEDS = {
     ("POST", "/v1/models/{version}/promote"): Scope.ADMIN,
     ("POST", "/v1/models/{version}/refuse"): Scope.AUDIT,
     ("POST", "/v1/models/{version}/retire"): Scope.ADMIN,
+    ("POST", "/v1/groups"): Scope.AUDIT,
+    ("POST", "/v1/groups/size"): Scope.AUDIT,
+    ("PUT", "/v1/raters/me/traits"): Scope.REVIEW,
+    ("DELETE", "/v1/raters/me/traits"): Scope.REVIEW,
     ("POST", "/v1/reports"): Scope.REPORT,
     ("PATCH", "/v1/reports/{report_id}"): Scope.REPORT,
     ("POST", "/v1/reports/{report_id}/complete"): Scope.REPORT,
@@ -58,6 +62,15 @@ NEEDS = {
     ("DELETE", "/v1/keys/{key_id}"): Scope.ADMIN,
     ("POST", "/v1/invitations"): Scope.ADMIN,
 }
+OWN = {
+    "/v1/models/personal/{rater}",
+    "/v1/models/personal/{rater}/versions",
+    "/v1/models/personal/{rater}/predictions",
+    "/v1/groups/axes",
+    "/v1/raters/me/traits",
+}
+"""Who rates (scope review) asks about themselves, who audits about anybody."""
+AUDITED = {"/v1/groups/{group_id}"}
 PUBLIC = {
     "/",
     "/welcome",
@@ -126,7 +139,7 @@ async def test_only_the_right_scope_or_admin_passes(
 ) -> None:
     method, path = route
     before = await let_in(redis)
-    for scope in set(Scope) - {NEEDS[route], Scope.ADMIN}:
+    for scope in set(Scope) - {NEEDS[route], Scope.ADMIN} - ({Scope.AUDIT} if path in OWN else set()):
         async with client(ombud.url, keys[scope]) as http:
             problem_ = problem(await http.request(method, filled(path), json={}), 403, "missing_scope")
             assert problem_["scope"] == NEEDS[route]
@@ -141,12 +154,17 @@ async def test_only_the_right_scope_or_admin_passes(
 async def test_what_may_hold_text_is_read_with_the_scope_read_only(
     path: str, ombud: Shared, keys: dict[Scope, str]
 ) -> None:
-    needed = Scope.ADMIN if path in ("/v1/keys", "/v1/sources") else Scope.READ
+    special = Scope.AUDIT if path in OWN | AUDITED else Scope.READ
+    needed = Scope.ADMIN if path in ("/v1/keys", "/v1/sources") else special
     async with httpx.AsyncClient(base_url=ombud.url) as anybody:
         problem(await anybody.get(filled(path)), 401, "no_key")
-    for scope in set(Scope) - {needed, Scope.ADMIN}:
+    for scope in set(Scope) - {needed, Scope.ADMIN} - ({Scope.REVIEW} if path in OWN else set()):
         async with client(ombud.url, keys[scope]) as http:
             problem(await http.get(filled(path)), 403, "missing_scope")
+    if "{rater}" in path:
+        async with client(ombud.url, keys[Scope.REVIEW]) as http:
+            problem(await http.get(filled(path)), 403, "not_yours")
+            assert (await http.get(path.replace("{rater}", "me"))).status_code in (200, 404)
     async with client(ombud.url, keys[needed]) as http:
         assert (await http.get(filled(path))).status_code in (200, 404)
 
