@@ -220,6 +220,7 @@ def calibration(after: Judged, before: Judged | None, limits: Limits) -> Iterato
     """
     ours: dict[str, float] = {}
     theirs: dict[str, float] = {}
+    looked_at: list[tuple[int, Places]] = []
     for column, category in enumerate(CATEGORIES):
         if category in limits.unknown or not after.knows[column]:
             continue
@@ -230,6 +231,7 @@ def calibration(after: Judged, before: Judged | None, limits: Limits) -> Iterato
         ours[category] = mine = _error(after, rows, column, limits)
         if before is not None and before.knows[column]:
             theirs[category] = champion = _error(before, rows, column, limits)
+            looked_at.append((column, rows))
             check = at_most(
                 f"calibration.{category}",
                 mine,
@@ -246,7 +248,7 @@ def calibration(after: Judged, before: Judged | None, limits: Limits) -> Iterato
         yield silent("calibration.macro", 0, "no category has enough of people's posts with both labels")
         return
     champion_macro = float(np.mean([*theirs.values()])) if theirs.keys() == ours.keys() else None
-    yield absolute(
+    macro_check = absolute(
         f"calibration.macro_ece_{len(ours)}",
         float(np.mean([*ours.values()])),
         limits.ece_macro,
@@ -256,6 +258,14 @@ def calibration(after: Judged, before: Judged | None, limits: Limits) -> Iterato
         least=False,
         slack=limits.ece_fall,
     )
+    if before is None or champion_macro is None or champion_macro <= limits.ece_macro or macro_check.passed:
+        yield macro_check
+        return
+    # where the champion misses the limit itself, what may be chance refuses nobody; the mean of the ends is wider than
+    # the interval of the mean
+    found = [_error_interval(after, before, rows, column, limits) for column, rows in looked_at]
+    lows, highs = zip(*((-np.inf, np.inf) if each is None else each for each in found), strict=True)
+    yield _by_chance(macro_check, (float(np.mean(lows)), float(np.mean(highs))), worse=1)
 
 
 def _fallen(figure: str, category: str, ours: float, theirs: float, fall: float, positives: int) -> Check:

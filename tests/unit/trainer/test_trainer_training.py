@@ -70,7 +70,7 @@ async def test_a_fresh_installation_trains_its_first_model_and_corrections_the_s
     assert [row.learned_by for row in await rows(corrections)] == [two.version, two.version, None]
     before, after = (load(ArtifactStore(tmp_path).get(row.artifact)) for row in (one, two))
     earlier, later = (model.score([TRAM])[0, CATEGORIES.index("insult")] for model in (before, after))
-    assert later > max(0.5, earlier)
+    assert later > earlier + 0.3  # one word of one person, beside older examples
     (said,) = await rows(model_facts)  # the shipped model has a card of its own
     assert (said.version, said.logged_at) == (two.version, None)
     assert said.facts["params"]["recipe"] == "hashed"
