@@ -1,7 +1,8 @@
 """The work of a replay, in the worker that stands by: what it needs is in memory before a correction comes.
 
 Invariant: what is judged is judged on rows that taught nothing, beside the last full training, so that many small steps
-cannot go further than one may; what costs too much is tried half, and then left to the next full training.
+cannot go further than one may; what costs too much goes a half, a quarter or an eighth of the way, or is left to the
+next full training.
 """
 
 from collections.abc import Mapping, Sequence
@@ -38,6 +39,9 @@ LEARNING, GUARD = "learning", "guard"
 POOL = 20_000
 """Older rows kept in memory, from which each replay draws: four times what the largest one takes."""
 
+PARTS = ("half", "a quarter", "an eighth")
+"""What is tried in turn where the whole step costs too much: the model in force passed, so a small step mostly does."""
+
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
@@ -69,7 +73,7 @@ def work(job: ReplayJob, say: Say) -> Result:
     facts = {"data_hash": _hash(parent, taught), "parent_data_hash": parent, "examples": len(taught)}
     made = _learned(start, taught, before, ready.older, seed_of(facts["data_hash"], job.seed), facts)
     say(Progress(LEARNING, StepStatus.DONE, f"{len(taught)} corrections, {len(before)} learned before"))
-    # 2. what it costs elsewhere; where that is too much, half of the way
+    # 2. what it costs elsewhere; where that is too much, a part of the way
     say(Progress(GUARD, StepStatus.RUNNING))
     corrected = {key_of(lesson.text) for lesson in (*taught, *before)}
     places = np.flatnonzero([key not in corrected for key in ready.frozen.keys])
@@ -78,8 +82,10 @@ def work(job: ReplayJob, say: Say) -> Result:
     was, anchor = (_of(each, frozen, places) for each in (judge(root, ready.frozen), ready.anchor))
     now, notes = judge(made, frozen), list[str]()
     decision = guard(was, now, limits, anchor=anchor)
-    if not decision.passed:
-        notes = [f"half a step, because of the whole one: {reason}" for reason in decision.reasons]
+    for part in PARTS:
+        if decision.passed:
+            break
+        notes += [f"{part} of the step, because of the one before: {reason}" for reason in decision.reasons]
         made = replaying.half_step(start, made)
         now = judge(made, frozen)
         decision = guard(was, now, limits, anchor=anchor)
