@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 FEWEST = 5
 """A category with fewer examples of either class gets no head: it stays unknown."""
+FIRM = Pace(epochs=5, rate=0.3, intercepts=False)
+"""How a refit of fewer corrections than that goes: a handful moves little, and shall be seen to be learned."""
 MANY = 10
 """Corrections from which a refit that goes on from another model has to go gently: more of them move what was known."""
 GENTLE, STEADY, HEAVIEST, GROUND = Pace(epochs=5, rate=0.1, intercepts=False), 25, 3.0, 5_000
@@ -98,7 +100,7 @@ def replay(start: Model, table: pd.DataFrame, *, seed: int, facts: Mapping[str, 
     """Return `start` after learning the corrections in `table`, each beside older examples of it."""
     corrected = table["source"] == "correction"
     gently = corrected.sum() >= MANY
-    pace, beside = (GENTLE, STEADY) if gently else (replaying.PACE, replaying.REPLAYED)
+    pace, beside = (GENTLE, STEADY) if gently else (FIRM, replaying.REPLAYED)
     if gently:
         beside = max(beside, -(-GROUND // int(corrected.sum())))
     many = min(int((~corrected).sum()), beside * int(corrected.sum()))

@@ -23,7 +23,7 @@ from shared.vocabulary import CATEGORIES
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
-PACE = Pace(epochs=5, rate=0.3, intercepts=False)
+PACE = Pace(epochs=5, rate=0.15, intercepts=False)
 WEIGHT = 3.0
 """What a correction weighs; an older row weighs what it weighed at first."""
 REPLAYED = 5
