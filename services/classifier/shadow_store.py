@@ -59,10 +59,13 @@ class ShadowStore:
         async with self._database.read() as at:
             return (await at.execute(newest)).first()
 
-    async def latest(self, limit: int) -> Sequence[Row[Any]]:
-        """Return shadows, the newest first."""
+    async def newest(self, version: str | None = None) -> Row[Any] | None:
+        """Return one shadow, whether its time is over or not: the named one, or the newest."""
+        question = select(shadows).order_by(shadows.c.began_at.desc(), shadows.c.model_version).limit(1)
+        if version is not None:
+            question = question.where(shadows.c.model_version == version)
         async with self._database.read() as at:
-            return (await at.execute(select(shadows).order_by(shadows.c.began_at.desc()).limit(limit))).all()
+            return (await at.execute(question)).first()
 
     async def page(self, shadow: Row[Any], until: datetime, limit: int) -> list[Row[Any]]:
         """Return the next posts behind the shadow's place that came before `until`: their id, text and moment."""

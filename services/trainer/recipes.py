@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 
 FEWEST = 5
 """A category with fewer examples of either class gets no head: it stays unknown."""
-FIRM = Pace(epochs=5, rate=0.3, intercepts=False)
-"""How a refit of fewer corrections than that goes: a handful moves little, and shall be seen to be learned."""
 MANY = 10
 """Corrections from which a refit that goes on from another model has to go gently: more of them move what was known."""
+FIRM = Pace(epochs=5, rate=0.3, intercepts=False)
+"""How it goes with fewer: a handful moves little, and shall be seen to be learned."""
 GENTLE, STEADY, HEAVIEST, GROUND = Pace(epochs=5, rate=0.1, intercepts=False), 25, 3.0, 5_000
 """How such a refit goes, beside how many older examples each, what a correction weighs at most, and how many older
 examples go over again however few were corrected: so 20, 200 and 2,000 corrections of wrong scores pass the gate. At

@@ -31,7 +31,9 @@ class TrainerSettings(ServiceSettings):
     gate_tolerance: float = Field(0.01, ge=0, le=1, description="How far macro AUC may fall below the champion's.")
     run_timeout_s: float = Field(600.0, gt=0, description="Longest time one run may take before it is ended.")
     recipe: RecipeName = Field("hashed", description="Recipe of runs that name none.")
-    correction_weight: float = Field(3.0, gt=0, description="Weight of a correction; a sample row weighs 1.")
+    correction_weight: float = Field(
+        3.0, gt=0, description="Weight of a correction in a refit; beside the shipped model at most 3."
+    )
     seed: int = Field(0, ge=0, description="Seed of everything a recipe draws.")
     workers: int = Field(1, ge=1, le=64, description="Worker processes of ordinary runs at a time.")
     standby: bool = Field(True, description="Keep one warm worker process for what has to be quick.")

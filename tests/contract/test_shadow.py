@@ -122,15 +122,16 @@ async def test_posts_that_come_later_are_compared_too_and_each_once(
     await asyncio.gather(one.step(), other.step())
     await one.step()
     assert {row["posts"] for row in await classifier.shadows.sums(NEXT)} == {30}
-    (row,) = await classifier.shadows.latest(1)
-    assert row.posts == 30
+    row = await classifier.shadows.newest()
+    assert row is not None and row.posts == 30
 
 
 async def test_a_shadow_ends_when_another_model_takes_over_or_it_is_refused(classifier: Classifier) -> None:
     artifact = classifier.artifacts.put(dump(other_model()))
     await classifier.hear(trained(NEXT, artifact, "shadow"))
     await classifier.hear(trained("m-0003-cccccccc", artifact, "shadow"))
-    (newer, older) = await classifier.shadows.latest(2)
+    older, newer = await classifier.shadows.newest(NEXT), await classifier.shadows.newest()
+    assert older is not None and newer is not None
     assert (older.model_version, older.ended_by) == (NEXT, "m-0003-cccccccc")
     assert (newer.model_version, newer.ended_at) == ("m-0003-cccccccc", None)
     await classifier.hear(trained("m-0003-cccccccc", artifact, "refused"))
@@ -146,8 +147,8 @@ async def test_a_shadow_that_cannot_be_loaded_ends_and_harms_nothing(classifier:
     artifact = classifier.artifacts.put(b"no model")
     await classifier.hear(trained(NEXT, artifact, "shadow"))
     await shadowing(classifier).step()
-    (row,) = await classifier.shadows.latest(2)
-    assert row.ended_by == "its artifact is no model of ours"
+    row = await classifier.shadows.newest()
+    assert row is not None and row.ended_by == "its artifact is no model of ours"
     (payload,) = await classifier.says(ingested(post(1, text="nonsense")))
     assert payload is not None and payload.flagged and payload.model_version == VERSION
 

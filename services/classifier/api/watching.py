@@ -63,10 +63,9 @@ def build_router(platform: Platform, store: ShadowStore) -> APIRouter:
         limit: Annotated[int, Query(ge=0, le=1000, description="How many posts at most.")] = 50,
     ) -> ShadowAnswer:
         """Answer with what the shadow model flags and lets go compared with the model in force, worst posts first."""
-        found = [row for row in await store.latest(100) if version in (None, row.model_version)]
-        if not found:
+        row = await store.newest(version)
+        if row is None:
             raise not_found("shadow model")
-        row = found[0]
         return ShadowAnswer(
             model_version=row.model_version,
             began_at=row.began_at,

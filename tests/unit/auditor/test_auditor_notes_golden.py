@@ -245,10 +245,11 @@ def test_a_failed_check_and_a_refused_round_write_nothing_and_say_why(tmp_path: 
 def test_the_profiles_own_checks_can_be_asked_for(tmp_path: Path) -> None:
     given = files_of(before(0), folder(0), now_of(0))
     code, said = command("check-flips", *given, "--rules", "partial")
-    assert "locking_eligible_recent_unlocked_notes 0 0 0 0 passed" in said and code in (0, 1)
+    assert "locking_eligible_recent_unlocked_notes 0 0 0 0 passed" in said
+    assert code == (1 if "too many" in said else 0)
     out = tmp_path / "out.tsv"
     code, said = command("update", *given, "--rules", "full", "--output", out)
-    assert out.exists() == (code == 0)
+    assert out.exists() == (code == 0) == ("too many" not in said)
 
 
 def test_import_and_export_print_any_generation_both_ways(tmp_path: Path) -> None:
