@@ -116,7 +116,7 @@ class Handlers:
         return [
             Done(
                 [caused(event, said[event.id], by="classifier")] if event.id in said else [],
-                erase=gone.get(event.id, ()),
+                erase=[event.data.post.post_id] if event.id in gone else (),
             )
             for event in events
         ]
@@ -127,12 +127,12 @@ class Handlers:
         subjects: Mapping[str, set[str]],
         known: Known,
         fresh: Sequence[Event[PostIngested]],
-    ) -> dict[str, set[str]]:
-        """Return event id -> subjects of what is erased, and erase what was written or is still there of it."""
+    ) -> set[str]:
+        """Return the ids of events whose post is erased, and erase what was written or is still there of it."""
         erased = known.erased
         if fresh:
             erased = erased | await self._store.erased_among(set().union(*(subjects[event.id] for event in fresh)))
-        gone = {event.id: subjects[event.id] for event in events if _is_erased(event.data.post, erased)}
+        gone = {event.id for event in events if _is_erased(event.data.post, erased)}
         if gone:
             await self._store.erase_again([event.data.post.post_id for event in events if event.id in gone])
         return gone

@@ -35,7 +35,7 @@ class Handlers:
         erased = await self._store.erased_now(subjects)
         await self._forget({each.post.post_id: at for each in newest if (at := erased_since(each, erased))})
         # 4. what met a tombstone has to leave the streams
-        return [Done(erase=subjects_of(event.data) if erased_since(event.data, erased) else ()) for event in events]
+        return [Done(erase=[event.data.post.post_id] if erased_since(event.data, erased) else ()) for event in events]
 
     async def on_post_corrected(self, events: list[Event[PostCorrected]]) -> Sequence[Outcome]:
         """Keep every correction, whether its post is known yet or not."""
