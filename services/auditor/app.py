@@ -1,6 +1,6 @@
 """Wiring of the auditor."""
 
-from services.auditor.api import build_router
+from services.auditor.api import statuses
 from services.auditor.handlers import Handlers
 from services.auditor.settings import AuditorSettings
 from services.auditor.status.posts import Policy
@@ -17,7 +17,7 @@ def build(platform: Platform) -> Service:
     handlers = Handlers(store, Policy(review_from=settings.review_from))
     return Service(
         name="auditor",
-        routers=[build_router(platform, store)],
+        routers=[statuses.build_router(platform, store)],
         hears={
             "posts.scored": handlers.on_post_scored,
             "posts.corrected": handlers.on_post_corrected,

@@ -1,4 +1,4 @@
-"""What people and programs can ask: where a post stands, how it came there, and the totals. Nothing here changes."""
+"""Statuses over HTTP: where a post stands, how it came there, and the totals. Nothing here changes."""
 
 from datetime import datetime
 from typing import Annotated, Any

@@ -1,0 +1,1 @@
+"""What people and programs can ask the auditor: where a post stands, and how it came there."""
