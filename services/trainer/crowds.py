@@ -8,13 +8,13 @@ from pathlib import Path
 
 import orjson
 
-from services.trainer.personal.artifact import dump
 from services.trainer.personal.crowd import Crowd, crowd_of
-from services.trainer.personal.population import fit_population
+from services.trainer.personal.fitting import fit_population
 from services.trainer.ratings import PopulationJob, PopulationResult
 from services.trainer.recipes import TooLittleData
 from services.trainer.steps import Progress, Say, StepStatus
 from shared.artifacts import ArtifactStore
+from shared.personal.artifact import dump
 
 STEP = "population"
 

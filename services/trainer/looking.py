@@ -18,11 +18,11 @@ from services.trainer.runs import Due, RunKind, Trigger
 from services.trainer.settings import TrainerSettings
 from services.trainer.store import Store
 from services.trainer.store.drift import CountedElsewhere
-from services.trainer.topics import model as topic_model
 from shared import model
 from shared.artifacts import ArtifactStore, BadArtifact
 from shared.clock import monotonic, utcnow
 from shared.db import Stored
+from shared.topics import model as topic_model
 from shared.vocabulary import CATEGORIES, FeedbackType, Verdict
 
 log = structlog.get_logger("ombud.trainer")

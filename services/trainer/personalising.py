@@ -11,8 +11,6 @@ from typing import Any
 
 import structlog
 
-from services.trainer.personal.artifact import load
-from services.trainer.personal.crowd import NO_TOPIC
 from services.trainer.ratings import TOP, Heard, Person, as_event, heard, person_of, standing
 from services.trainer.store import Store
 from services.trainer.store.ratings import Connection, Head, RatingStore, Version, said_in
@@ -23,6 +21,8 @@ from shared.bus.commit import Done, Outcome
 from shared.clock import utcnow
 from shared.errors import describe
 from shared.events import Event, ModelTrained, PostRated
+from shared.personal.artifact import load
+from shared.personal.topic_offsets import NO_TOPIC
 
 log = structlog.get_logger("ombud.trainer")
 

@@ -6,9 +6,10 @@ Invariant: what is listed is what was stored and loaded again.
 from pathlib import Path
 
 from services.trainer.steps import Progress, Say, StepStatus
-from services.trainer.topics import fitting, model
+from services.trainer.topics import fitting
 from services.trainer.topics.job import Found, TopicsJob, TopicsResult
 from shared.artifacts import ArtifactStore, BadArtifact
+from shared.topics import model
 
 
 def work(job: TopicsJob, say: Say) -> TopicsResult:

@@ -11,14 +11,14 @@ from datetime import UTC, datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from services.trainer.personal.accuracy import Accuracy, Figures
-from services.trainer.personal.population import SIZES, Population, Variant
-from services.trainer.personal.posterior import Posterior as Fitted
-from services.trainer.personal.posterior import Rating, posterior
-from services.trainer.personal.prior import assumed
-from services.trainer.personal.reading import KEPT
 from services.trainer.ratings import Heard, Person, Standing, counted, trained
 from shared.events import ModelTrained, Offset, Posterior
+from shared.personal.accuracy import Accuracy, Figures
+from shared.personal.population import SIZES, Population, Variant
+from shared.personal.posterior import Posterior as Fitted
+from shared.personal.posterior import Rating, posterior
+from shared.personal.prior import assumed
+from shared.personal.reading import KEPT
 
 BEFORE_ANY = datetime.min.replace(tzinfo=UTC)
 

@@ -9,14 +9,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from services.trainer.personal.crowd import NO_TOPIC
-from services.trainer.personal.population import Population
-from services.trainer.personal.posterior import Posterior as Fitted
-from services.trainer.personal.posterior import deviations, posterior, predictions, toxic_probability
-from services.trainer.personal.topic_offsets import Offset
 from services.trainer.ratings import Heard, Person, standing
 from services.trainer.updates import Ground, Update, fit, part, variant_of
 from shared.events import ModelTrained
+from shared.personal.population import Population
+from shared.personal.posterior import Posterior as Fitted
+from shared.personal.posterior import deviations, posterior, predictions, toxic_probability
+from shared.personal.topic_offsets import NO_TOPIC, Offset
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,12 +15,14 @@ from rich.table import Table
 from sklearn.linear_model import Ridge
 from threadpoolctl import threadpool_limits
 
-from services.trainer.personal.artifact import dump, load
 from services.trainer.personal.crowd import Crowd
-from services.trainer.personal.population import SIZES, Population, Variant, fit_population
-from services.trainer.personal.posterior import Rating, deviations, posterior, predictions, toxic_probability
-from services.trainer.personal.prior import FEWEST_RATINGS, ROUNDS, Prior, learned, statistics
-from services.trainer.personal.reading import read_crowd
+from services.trainer.personal.crowd_reading import read_crowd
+from services.trainer.personal.em import FEWEST_RATINGS, ROUNDS, learned, statistics
+from services.trainer.personal.fitting import fit_population
+from shared.personal.artifact import dump, load
+from shared.personal.population import SIZES, Population, Variant
+from shared.personal.posterior import Rating, deviations, posterior, predictions, toxic_probability
+from shared.personal.prior import Prior
 from tests.support.raters import made
 
 LABELS = 20

@@ -20,9 +20,7 @@ import orjson
 import redis as redis_sync
 from sqlalchemy import make_url
 
-from services.trainer.personal.artifact import dump
-from services.trainer.personal.population import Population, fit_population
-from services.trainer.personal.posterior import Rating, deviations, posterior, predictions
+from services.trainer.personal.fitting import fit_population
 from services.trainer.tables import metadata
 from shared import migrate
 from shared.artifacts import ArtifactStore
@@ -31,6 +29,9 @@ from shared.bus.publisher import Publisher, connect
 from shared.clock import utcnow
 from shared.db import Database
 from shared.events import Event, PostRated, said
+from shared.personal.artifact import dump
+from shared.personal.population import Population
+from shared.personal.posterior import Rating, deviations, posterior, predictions
 from shared.settings import BusSettings
 from shared.streams import groups
 from tests.bench.pipeline import median, quantile

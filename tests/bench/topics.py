@@ -16,7 +16,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from threadpoolctl import threadpool_limits
 
 from services.trainer.topics.fitting import MOST_PLACES, MOST_TOPICS, MOST_WORDS, Writing, fit
-from services.trainer.topics.model import dump
+from shared.topics.model import dump
 
 POSTS, THEMES = 100_000, 300
 WANTED_S = 60

@@ -14,9 +14,9 @@ from pydantic import BaseModel
 from services.trainer.drift import Level, topic_spread
 from services.trainer.looking import Drifted
 from services.trainer.store import Store
-from services.trainer.topics.model import OUTLIER, OUTLIERS
 from shared.auth import KeyRing, require
 from shared.errors import Problem, not_found
+from shared.topics.model import OUTLIER, OUTLIERS
 from shared.vocabulary import Scope
 
 

@@ -1,4 +1,4 @@
-"""A model of every person who rates: what the crowd thinks, and how this person differs from it.
+"""Populations: what a crowd said, counted and learned from, and the groups in it. `shared.personal` is what it makes.
 
-Pure: arrays in, arrays out. The same ratings, population and version of the code give the same bytes.
+Pure: arrays in, arrays out. The same ratings and version of the code give the same bytes.
 """

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-NO_TOPIC = -1
+from shared.personal.topic_offsets import NO_TOPIC
 
 
 @dataclass(frozen=True, eq=False)

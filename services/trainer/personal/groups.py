@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from services.trainer.personal.accuracy import Difference
-from services.trainer.personal.crowd import NO_TOPIC, Crowd
+from services.trainer.personal.crowd import Crowd
 from services.trainer.personal.membership import MINIMUM
-from services.trainer.personal.population import MEAN, Population, Variant
 from shared.judgement import HIGHEST, LOWEST
+from shared.personal.accuracy import Difference
+from shared.personal.population import MEAN, Population, Variant
+from shared.personal.topic_offsets import NO_TOPIC
 
 Floats = NDArray[np.float64]
 

@@ -8,8 +8,9 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from services.trainer.personal.prior import Prior, people, statistics
+from services.trainer.personal.em import people, statistics
 from shared.judgement import HIGHEST, LOWEST
+from shared.personal.prior import Prior
 
 Floats = NDArray[np.float64]
 

@@ -12,14 +12,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from services.trainer.personal.accuracy import balanced_accuracy
 from services.trainer.personal.crowd import Crowd
+from services.trainer.personal.em import FEWEST_RATINGS
+from services.trainer.personal.fitting import fit_population
 from services.trainer.personal.median import medians
-from services.trainer.personal.population import Population, Variant, fit_population, left_out
-from services.trainer.personal.posterior import Rating, posterior, predictions
-from services.trainer.personal.prior import FEWEST_RATINGS
 from services.trainer.personal.rated_files import FORMATS, NotRatings, Table, layout_of, table_of
 from shared.judgement import CUT, HIGHEST, LOWEST, stratified
+from shared.personal.accuracy import balanced_accuracy
+from shared.personal.population import Population, Variant, left_out
+from shared.personal.posterior import Rating, posterior, predictions
 
 __all__ = ["DRAWS", "FORMATS", "METHODS", "NotRatings", "Protocol", "layout_of", "report", "table_of"]
 

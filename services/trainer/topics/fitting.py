@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.trainer.topics.matching import matched, words_among
-from services.trainer.topics.model import OUTLIER, Topic, TopicModel, counts_of, places, unit, weighted
 from services.trainer.topics.naming import PEOPLE, authors_of, names_of
-from services.trainer.topics.words import DUTCH, ENGLISH, words_of
 from shared.ids import digest
 from shared.text_key import key_of
+from shared.topics.model import OUTLIER, Topic, TopicModel, counts_of, places, unit, weighted
+from shared.topics.words import DUTCH, ENGLISH, words_of
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix

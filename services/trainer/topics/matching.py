@@ -6,7 +6,7 @@ Invariant: a number that was given once is never given to another topic.
 import numpy as np
 from numpy.typing import NDArray
 
-from services.trainer.topics.model import TopicModel, unit
+from shared.topics.model import TopicModel, unit
 
 SAME = 0.5
 """Cosine between two topics' words from which they are one. Two halves of one corpus: docs/decisions/0031."""

@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.trainer.personal.crowd import Crowd
+from services.trainer.personal.fitting import fit_population
 from services.trainer.personal.groups import STRENGTHS, Spoken, TooFewPeople, discoveries, group_of, spoken, view
 from services.trainer.personal.membership import Axis, checked, members, own_axes, size_of
-from services.trainer.personal.population import Population, fit_population
+from shared.personal.population import Population
 from tests.support.raters import made
 
 AXES = (Axis("colour", ("red", "blue", "green")), Axis("shape", ("round", "square"), several=True))

@@ -8,15 +8,17 @@ import numpy as np
 import orjson
 import pytest
 
-from services.trainer.personal.artifact import dump, load
 from services.trainer.personal.crowd import Crowd, crowd_of
+from services.trainer.personal.crowd_reading import read_crowd
+from services.trainer.personal.em import learned, people, statistics
+from services.trainer.personal.fitting import fit_population
 from services.trainer.personal.median import medians
-from services.trainer.personal.population import SIZES, Population, Variant, fit_population
-from services.trainer.personal.posterior import Rating, posterior
-from services.trainer.personal.prior import assumed, learned, people, statistics
-from services.trainer.personal.reading import read_crowd
-from services.trainer.personal.topic_offsets import learned_offset
+from services.trainer.personal.offset_prior import learned_offset
 from shared.artifacts import BadArtifact
+from shared.personal.artifact import dump, load
+from shared.personal.population import SIZES, Population, Variant
+from shared.personal.posterior import Rating, posterior
+from shared.personal.prior import assumed
 from tests.support.raters import made, without_texts
 
 MADE = made(2400, 240, topical=0.5)

@@ -10,19 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.trainer.personal.accuracy import Status
-from services.trainer.personal.artifact import dump
-from services.trainer.personal.crowd import NO_TOPIC, Crowd
-from services.trainer.personal.population import SIZES, Population, Variant, fit_population
-from services.trainer.personal.posterior import (
-    Posterior,
-    Rating,
-    deviations,
-    posterior,
-    predictions,
-    toxic_probability,
-)
-from services.trainer.personal.solving import inverse, packed, triangle, unpacked
+from services.trainer.personal.crowd import Crowd
+from services.trainer.personal.fitting import fit_population
+from shared.personal.accuracy import Status
+from shared.personal.artifact import dump
+from shared.personal.population import SIZES, Population, Variant
+from shared.personal.posterior import Posterior, Rating, deviations, posterior, predictions, toxic_probability
+from shared.personal.solving import inverse, packed, triangle, unpacked
+from shared.personal.topic_offsets import NO_TOPIC
 from tests.support.ombud import ROOT
 from tests.support.raters import made
 
@@ -127,8 +122,8 @@ def test_ratings_in_any_order_give_the_same_bytes(order: list[int]) -> None:
 
 OTHER_PROCESS = """
 import pathlib, sys
-from services.trainer.personal.artifact import load
-from services.trainer.personal.population import fit_population
+from shared.personal.artifact import load
+from services.trainer.personal.fitting import fit_population
 from tests.unit.trainer.test_personal_posterior import CROWD, posterior, predictions, ratings_of
 given = pathlib.Path(sys.argv[1]).read_bytes()
 population = load(given) if sys.argv[2] == "load" else fit_population(CROWD)

@@ -13,11 +13,11 @@ from services.trainer.runner import Runner
 from services.trainer.runs import Due, Result, RunKind, RunState, Trigger
 from services.trainer.settings import TrainerSettings
 from services.trainer.tables import post_topics
-from services.trainer.topics.model import OUTLIER
 from services.trainer.training import Training
 from shared import model
 from shared.artifacts import ArtifactStore
 from shared.clock import utcnow
+from shared.topics.model import OUTLIER
 from shared.vocabulary import FeedbackType, Verdict
 from tests.unit.trainer.spoken import NOON, corrected, scored
 from tests.unit.trainer.test_trainer_topics import SUBJECTS

@@ -12,9 +12,9 @@ import pytest
 
 from services.trainer.topics.fitting import SMALLEST, Writing, fit
 from services.trainer.topics.matching import matched, words_among
-from services.trainer.topics.model import LARGE, OUTLIER, TopicModel, dump, load
-from services.trainer.topics.words import words_of
 from shared.artifacts import BadArtifact
+from shared.topics.model import LARGE, OUTLIER, TopicModel, dump, load
+from shared.topics.words import words_of
 
 ROOT = Path(__file__).parents[3]
 SUBJECTS = {

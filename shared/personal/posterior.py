@@ -12,13 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from services.trainer.personal.accuracy import Accuracy, Status, accuracy, status_of
-from services.trainer.personal.crowd import NO_TOPIC
-from services.trainer.personal.population import MEAN, Population, Variant
-from services.trainer.personal.prior import Prior
-from services.trainer.personal.solving import applied, inverse, packed, triangle, unpacked
-from services.trainer.personal.topic_offsets import Offset, Within, within
 from shared.judgement import CUT, HIGHEST, LOWEST
+from shared.personal.accuracy import Accuracy, Status, accuracy, status_of
+from shared.personal.population import MEAN, Population, Variant
+from shared.personal.prior import Prior
+from shared.personal.solving import applied, inverse, packed, triangle, unpacked
+from shared.personal.topic_offsets import NO_TOPIC, Offset, Within, within
 
 Floats = NDArray[np.float64]
 

@@ -1,10 +1,9 @@
-"""What the words of a post say before anybody has rated it: a text score, and eight numbers of what it is about.
+"""Learns to read from a crowd: a ridge for the text score, components for what posts are about.
 
 Invariant: the text score of a rated post comes from a ridge that never saw that post's ratings (out of fold).
-Source of the parts and their sizes: audits.md section 3; words, word pairs and pieces are those of shared.model.text.
+Source of the parts and their sizes: audits.md section 3.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from services.trainer.personal.crowd import Crowd
 from shared.judgement import CUT, HIGHEST, LOWEST
 from shared.model.paths import BUCKETS, best, vectors
+from shared.personal.reading import KEPT, Reader, columns, weighed
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -22,7 +22,7 @@ Floats = NDArray[np.float32]
 
 PENALTY = 3.0
 FOLDS = 5
-COMPONENTS, KEPT = 16, 8
+COMPONENTS = 16
 FEWEST_TEXTS = 50
 """Rated texts a text score can be learned from (ours)."""
 FEWEST_POSTS = 2
@@ -31,32 +31,6 @@ SAMPLED = 20_000
 """Posts the components are found on; more change nothing but the time."""
 CLOSE = 1e-3
 """Relative residual at which the ridge stops: the ratings are whole points apart."""
-
-
-@dataclass(frozen=True, eq=False)
-class Reader:
-    """Texts to numbers. `buckets` (k,) are the tokens that count, ascending, with their `rarity` (k,).
-
-    `weights` (k,) and `intercept` give the text score, `components` (8, k) with `means` and `spreads` (8,) the rest.
-    """
-
-    buckets: NDArray[np.int32]
-    rarity: Floats
-    weights: Floats
-    intercept: float
-    components: Floats
-    means: Floats
-    spreads: Floats
-
-    def read(self, texts: Sequence[str]) -> tuple[Floats, Floats]:
-        """Return text scores (texts,) of 0 to 4 and standardised components (texts, 8)."""
-        seen = _weighed(_columns(vectors(best(), texts), self.buckets), self.rarity)
-        scores = np.clip(seen @ self.weights + np.float32(self.intercept), LOWEST, HIGHEST)
-        return scores.astype(np.float32), self._about(seen)
-
-    def _about(self, seen: "csr_matrix") -> Floats:
-        found: Floats = ((seen @ self.components.T - self.means) / self.spreads).astype(np.float32)
-        return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,13 +62,13 @@ def read_crowd(crowd: Crowd, seed: int) -> Reading:
         return Reading(scores, about, None)
     # scikit-learn's smoothed inverse document frequency
     rarity = (np.log((1 + seen.shape[0]) / (1 + found_in[buckets])) + 1.0).astype(np.float32)
-    seen = _weighed(_columns(seen, buckets), rarity)
+    seen = weighed(columns(seen, buckets), rarity)
     learnable = rated[known]
     targets = means[known].astype(np.float32)
     scores[known], weights, intercept = _text_scores(seen, targets, learnable, seed)
     components, centre, spread = _components(seen, seed)
     reader = Reader(buckets, rarity, weights, intercept, components, centre, spread)
-    about[known] = reader._about(seen)
+    about[known] = reader.about(seen)
     return Reading(scores, about, reader)
 
 
@@ -138,16 +112,3 @@ def _components(seen: "csr_matrix", seed: int) -> tuple[Floats, Floats, Floats]:
     places = sample @ components.T
     spread = places.std(axis=0)
     return components, places.mean(axis=0).astype(np.float32), np.where(spread > 0, spread, 1.0).astype(np.float32)
-
-
-def _columns(seen: "csr_matrix", buckets: NDArray[np.int32]) -> "csr_matrix":
-    return seen[:, buckets]
-
-
-def _weighed(seen: "csr_matrix", rarity: Floats) -> "csr_matrix":
-    """Return counts as TF-IDF of length one; how a row was scaled before falls out."""
-    from sklearn.preprocessing import normalize
-
-    weighed = seen.copy()
-    weighed.data *= rarity[weighed.indices]
-    return normalize(weighed, copy=False)

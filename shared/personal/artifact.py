@@ -12,12 +12,12 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from services.trainer.personal.population import FORMAT, SIZES, Population, Variant
-from services.trainer.personal.prior import Prior
-from services.trainer.personal.reading import KEPT, Reader
 from shared.artifacts import BadArtifact
 from shared.model.paths import BUCKETS
 from shared.model.text import NORMALISER
+from shared.personal.population import FORMAT, SIZES, Population, Variant
+from shared.personal.prior import Prior
+from shared.personal.reading import KEPT, Reader
 
 FACTS, POSTS = "facts.json", "posts.json"
 OF_POSTS = ("sums", "counts", "scores", "about")

@@ -14,8 +14,8 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from services.trainer.topics.words import VERSION, words_of
 from shared.artifacts import BadArtifact
+from shared.topics.words import VERSION, words_of
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
