@@ -39,6 +39,8 @@ def severity(rating: "float | NDArray[np.float64]") -> NDArray[np.int64]:
     return np.asarray(np.searchsorted(EDGES, rating, side="right"), np.int64)
 
 
+SEVERITIES = ("not at all", "slightly", "moderately", "very", "extremely")
+"""The words of the five severities, as people are asked for them."""
 DRAWN = (2, 4, 8, 4, 2)
 """Posts a person is shown of each severity by the system's rating: twenty."""
 
@@ -48,7 +50,8 @@ def stratified(ratings: NDArray[np.float64], order: NDArray[np.int64], counts: S
 
     What a severity lacks comes from the nearest ones, the milder first: as many as asked, while there are as many.
     """
-    left = {each: [int(at) for at in order if severity(ratings[at]) == each] for each in range(len(counts))}
+    of = severity(ratings[order])
+    left = {each: order[of == each].tolist() for each in range(len(counts))}
     drawn = {each: left[each][:count] for each, count in enumerate(counts)}
     left = {each: posts[len(drawn[each]) :] for each, posts in left.items()}
     for each, count in enumerate(counts):

@@ -13,6 +13,7 @@ from scipy.special import ndtr
 
 from services.trainer.personal.crowd import Crowd
 from services.trainer.personal.membership import MINIMUM
+from shared.chance import discoveries
 from shared.judgement import HIGHEST, LOWEST
 from shared.personal.accuracy import Difference
 from shared.personal.population import MEAN, Population, Variant
@@ -23,7 +24,6 @@ Floats = NDArray[np.float64]
 STRENGTHS = (2.0, 5.0, 10.0, 20.0, 50.0, np.inf)
 """Ratings the shifted crowd mean is worth beside the group's own; infinite: the group has no view of single posts."""
 DRAWS = 2_000
-FALSE_DISCOVERIES = 0.05
 
 
 class TooFewPeople(ValueError):
@@ -148,15 +148,6 @@ def _by_topic(
         topic: Contrast(each.ratings, each.raters, each.difference, bool(each.detectable and kept[at]))
         for at, (topic, (each, _)) in enumerate(found.items())
     }
-
-
-def discoveries(chances: Floats, rate: float = FALSE_DISCOVERIES) -> NDArray[np.bool_]:
-    """Return which findings stand by Benjamini and Hochberg: at most `rate` of them are expected to be false."""
-    order = np.argsort(chances, kind="stable")
-    fits = np.flatnonzero(chances[order] <= rate * np.arange(1, len(chances) + 1) / max(len(chances), 1))
-    kept = np.zeros(len(chances), np.bool_)
-    kept[order[: fits[-1] + 1 if len(fits) else 0]] = True
-    return kept
 
 
 def _contrast(rater: NDArray[np.int32], apart: Floats, draws: np.random.Generator) -> Contrast:

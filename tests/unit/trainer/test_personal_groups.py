@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from services.trainer.personal.crowd import Crowd
 from services.trainer.personal.fitting import fit_population
-from services.trainer.personal.groups import STRENGTHS, Spoken, TooFewPeople, discoveries, group_of, spoken, view
+from services.trainer.personal.groups import STRENGTHS, Spoken, TooFewPeople, group_of, spoken, view
 from services.trainer.personal.membership import Axis, checked, members, own_axes, size_of
 from shared.personal.population import Population
 from tests.support.raters import made
@@ -163,9 +163,3 @@ def test_each_rating_is_left_out_when_the_strength_is_chosen() -> None:
         guess = (said[same].sum() + 5 * (mean[at] + shift)) / (same.sum() + 5)
         errors.append(float(np.clip(guess, 0, 4)) - said[at])
     assert found.errors[5.0] == pytest.approx(float(np.sqrt(np.mean(np.square(errors)))), rel=1e-5)
-
-
-def test_false_discoveries_are_held_down() -> None:
-    assert discoveries(np.array([0.001, 0.04, 0.03, 0.9])).tolist() == [True, False, False, False]
-    assert discoveries(np.array([0.01, 0.02, 0.03, 0.04])).all()
-    assert discoveries(np.array([])).tolist() == []
