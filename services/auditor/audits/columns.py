@@ -25,6 +25,23 @@ ABOUT = 8
 
 
 @dataclass(frozen=True, eq=False)
+class Grouped:
+    """Rows by topic: `topics` (k,) ascending, `order` (m,) the rows, each topic's from one of `starts` (k,) on."""
+
+    topics: NDArray[np.int32]
+    order: NDArray[np.int64]
+    starts: NDArray[np.int64]
+
+    def rows_of(self, topic: int) -> NDArray[np.int64]:
+        """Return the rows of a topic, ascending; none if it has no posts."""
+        at = int(np.searchsorted(self.topics, topic))
+        if at == len(self.topics) or self.topics[at] != topic:
+            return np.array([], np.int64)
+        end = self.starts[at + 1] if at + 1 < len(self.starts) else len(self.order)
+        return self.order[self.starts[at] : end]
+
+
+@dataclass(frozen=True, eq=False)
 class Corpus:
     """Posts as an audit sees them, n rows in ascending order of ids. Nothing of a person, no text.
 
@@ -59,6 +76,14 @@ class Corpus:
     def places(self) -> Mapping[str, int]:
         """Return the row of each post."""
         return {post: row for row, post in enumerate(self.posts)}
+
+    @cached_property
+    def by_topic(self) -> "Grouped":
+        """Return the rows topic by topic; sorted once for every view."""
+        order = np.argsort(self.topics, kind="stable")
+        order = order[self.topics[order] > NO_TOPIC]
+        starts = np.flatnonzero(np.diff(self.topics[order], prepend=NO_TOPIC))
+        return Grouped(self.topics[order][starts], order, starts)
 
     def rows(self, posts: "tuple[str, ...] | list[str]") -> NDArray[np.int64]:
         """Return the rows of posts, ascending; posts that are not there are left out."""
