@@ -210,7 +210,9 @@ class PostCorrected(Payload):
 class PostRated(Payload):
     """One person's own judgement of a post: 0 (fine) to 4 (very toxic), or None for unsure.
 
-    `model` is the opaque id of one of the person's named models; absent: the model everybody has.
+    `model` is the opaque id of one of the person's named models; absent: the model everybody has. With `withdrawn`
+    nothing is judged and `post_id` is empty: the person takes back whatever they said before the event's `time`, for
+    this `model`, or with `all` for every one of theirs. Who keeps ratings, or what was made of them, forgets them then.
     """
 
     post_id: str
@@ -218,10 +220,11 @@ class PostRated(Payload):
     rating: Annotated[int, Field(ge=0, le=4)] | None = None
     rated_at: AwareDatetime
     model: str | None = None
+    withdrawn: Literal["model", "all"] | None = None
 
     def subject(self) -> str:
-        """Return the id of what the fact is about."""
-        return self.post_id
+        """Return the id of what the fact is about: the post, or the person who takes ratings back."""
+        return self.post_id or self.rater
 
 
 class Offset(BaseModel):

@@ -147,6 +147,10 @@ class Door:
         await self._append([event])
         return event.id
 
+    async def take_back(self, event: Event[Any]) -> None:
+        """Append that a person takes back what they said. A full stream stops no withdrawal."""
+        await self._append([event])
+
     async def recall(self, channel: str, proofs: Sequence[str]) -> list[str | None]:
         """Return what was noted last of each. Raises Unavailable when the broker cannot be reached."""
         if not proofs:

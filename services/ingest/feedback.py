@@ -159,3 +159,10 @@ def rated(rating: RatingIn, *, rater: str, now: datetime) -> PostRated:
         rated_at=aware(rating.timestamp, now),
         model=rating.model,
     )
+
+
+def withdrawn(*, rater: str, model: str | None, now: datetime) -> PostRated:
+    """Return that a person takes their ratings back: of one model (empty: the one everybody has), or None: of all."""
+    return PostRated(
+        post_id="", rater=rater, rated_at=now, model=model or None, withdrawn="all" if model is None else "model"
+    )

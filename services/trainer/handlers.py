@@ -53,8 +53,8 @@ class Handlers:
         return [Done()] * len(events)
 
     async def on_post_rated(self, events: list[Event[PostRated]]) -> Sequence[Outcome]:
-        """Keep what people said of posts, and say their next model."""
-        return await self._personal.rated(events)
+        """Keep what people said of posts, forget what they take back, and say their next model."""
+        return await self._personal.heard(events)
 
     async def on_post_deleted(self, events: list[Event[PostDeleted]]) -> Sequence[Outcome]:
         """Erase text and author of deleted posts, and of everything an erased author wrote."""

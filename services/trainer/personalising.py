@@ -11,7 +11,17 @@ from typing import Any
 
 import structlog
 
-from services.trainer.ratings import TOP, Heard, Person, as_event, heard, person_of, standing
+from services.trainer.ratings import (
+    TOP,
+    Heard,
+    Person,
+    as_event,
+    heard,
+    person_of,
+    standing,
+    taken_back_until,
+    withdrawals,
+)
 from services.trainer.store import Store
 from services.trainer.store.ratings import Connection, Head, RatingStore, Version, said_in
 from services.trainer.updates import Ground, Update, next_version
@@ -54,16 +64,30 @@ class Personalising:
 
     # -- ratings --------------------------------------------------------------------------------------------
 
-    async def rated(self, events: Sequence[Event[PostRated]]) -> list[Outcome]:
+    async def heard(self, events: Sequence[Event[PostRated]]) -> list[Outcome]:
+        """Keep ratings, forget those that are taken back, and make the versions that follow."""
+        # first what is taken back, on its own: whoever keeps a copy right now meets it afterwards
+        back = withdrawals(events)
+        if back:
+            await self._store.withdraw(back)
+            await self.take_back(back)
+        said = [event for event in events if event.data.withdrawn is None]
+        answers = iter(await self._rated(said) if said else [])
+        return [Done() if event.data.withdrawn is not None else next(answers) for event in events]
+
+    async def _rated(self, events: Sequence[Event[PostRated]]) -> list[Outcome]:
         """Keep ratings and make the next version of everybody who said something new: one, however much they said."""
         ground, about = self._ground, {event.data.post_id for event in events}
+        raters = {event.data.rater for event in events}
         async with self._store.begin() as connection:
             # 1. nobody else makes a version of these people now
             heads = await self._store.hold(connection, {person_of(event.data) for event in events})
             before = await self._store.log_of(connection, heads)
             # 2. what is new, with what the system said of it
             erased = await self._posts.erased_among(connection, about)
+            back = await self._store.withdrawn(connection, raters)
             fresh = await self._fresh(connection, events, before, erased)
+            fresh = [each for each in fresh if not each.taken_back(taken_back_until(each.person, back))]
             # 3. who judges otherwise than before gets a version
             updates = changed(heads, before, fresh, {event.id: event.time or event.data.rated_at for event in events})
             made = await self._make(connection, ground, updates)
@@ -75,11 +99,14 @@ class Personalising:
             known = {each.event_id: (person, each.version) for person, rows in before.items() for each in rows}
             asked = {known[event.id] for event in events if event.id in known}
             again = await self._store.said_of(connection, {(who, v) for who, v in asked if v is not None})
-        # 5. a deletion that came meanwhile counts too
+        # 5. a deletion or withdrawal that came meanwhile counts too
         now = await self._posts.erased_now(about)
         await self.forget({post: at for post, at in now.items() if post not in erased})
+        later = await self._store.withdrawn_now(raters)
+        await self.take_back({who: at for who, at in later.items() if at != back.get(who)})
         told_by = {(u.person, u.number): model for u, model in made} | again
-        named = {each.event_id: (each.person, numbers.get(each.person)) for each in fresh} | known
+        nothing = {event.id: (person_of(event.data), None) for event in events}
+        named = nothing | {each.event_id: (each.person, numbers.get(each.person)) for each in fresh} | known
         return outcomes(events, named, told_by)
 
     async def _fresh(
@@ -120,7 +147,24 @@ class Personalising:
         texts = await self._store.texts_of(connection, ground.unread(posts))
         return await asyncio.to_thread(_in_turn, updates, ground, texts)
 
-    # -- deletions and new populations ----------------------------------------------------------------------
+    # -- deletions, withdrawals and new populations -----------------------------------------------------------
+
+    async def take_back(self, until: Mapping[Person, datetime]) -> None:
+        """Forget what people said until a moment, and every version made of it; the announcer says what is left."""
+        people = await self._store.models_meant(until) if until else []
+        for start in range(0, len(people), PAGE):
+            async with self._store.begin() as connection:
+                heads = await self._store.hold(connection, people[start : start + PAGE])
+                before = await self._store.log_of(connection, heads)
+                updates = [
+                    update
+                    for person, head in heads.items()
+                    if (update := after_withdrawal(person, head, before[person], taken_back_until(person, until)))
+                ]
+                kept = {each.event_id for update in updates for each in update.log}
+                gone = {u.person: [e.event_id for e in before[u.person] if e.event_id not in kept] for u in updates}
+                await self._store.remove(connection, gone)
+                await self._keep_unsaid(connection, self._ground, updates)
 
     async def forget(self, deleted: Mapping[str, datetime]) -> None:
         """Take deleted posts out of everybody's ratings; the announcer says the versions that follow."""
@@ -211,6 +255,14 @@ def without(person: Person, head: Head, log: Sequence[Heard], deleted: Mapping[s
         return None
     at = max(deleted[each.post_id] for each in log if each.post_id in deleted)
     return Update(person, head.version + 1, at, left, now)
+
+
+def after_withdrawal(person: Person, head: Head, log: Sequence[Heard], until: datetime | None) -> Update | None:
+    """Return a person's next version from what they said since they took the rest back; None if nothing goes."""
+    left = [each for each in log if not each.taken_back(until)]
+    if until is None or len(left) == len(log):
+        return None
+    return Update(person, head.version + 1, until, left, standing(left))
 
 
 def with_versions(fresh: Iterable[Heard], numbers: Mapping[Person, int]) -> list[Heard]:

@@ -32,7 +32,7 @@ REST_S = 300.0
 SHARE = 0.05
 """A population that grew by less says nothing new: all personal models would be made again for it (ours)."""
 OLDEST = timedelta(days=1)
-"""With any new rating a population is counted again after this long (ours)."""
+"""With any new rating, or one taken back, a population is counted again after this long (ours)."""
 UNRATED = 100_000
 """Posts without a rating that are taken along, so that they can be looked at quickly; the rest is read when asked for.
 Ids are hashes: the first of them are a fair sample."""
@@ -106,6 +106,8 @@ def build_ask(ratings: RatingStore, settings: TrainerSettings) -> Ask:
         last = await ratings.newest_population()
         new = await ratings.heard_since(None if last is None else last.counted_at)
         old = last is not None and last.counted_at < utcnow() - OLDEST
+        if last is not None and old and not new:
+            new = int(await ratings.withdrawn_since(last.counted_at))
         if enough(new, 0 if last is None else last.ratings, settings.ratings_per_population, old=old):
             asked_at = now
             return [Due(RunKind.POPULATION, Trigger.RATINGS)]

@@ -16,6 +16,9 @@ from shared.vocabulary import ModelKind
 TOP = 4.0
 """The most a post can be rated; a score of 1.0 is as much."""
 
+EVERY = "*"
+"""Stands for all models of a person where they take back what they said; no model is called so."""
+
 
 class Person(NamedTuple):
     """Whose judgement: a rater, and which of their models; empty is the one everybody has."""
@@ -41,6 +44,14 @@ class Heard:
     gone: bool = False
     version: int | None = None
     topic: int = -1
+    said_at: datetime | None = None
+
+    def taken_back(self, until: datetime | None) -> bool:
+        """Return whether it was said before its author took back whatever they had said.
+
+        It counts when it came in: what people say of when they judged may lie anywhere.
+        """
+        return until is not None and (self.said_at or min(self.rated_at, self.heard_at)) <= until
 
     def seen_by_the_system(self, found: Mapping[str, float]) -> "Heard":
         """Return the same with what the system says of the post, where the log did not know it."""
@@ -99,7 +110,25 @@ def heard(event: Event[PostRated], now: datetime, system: float | None, topic: i
     """Return a rating as the log keeps it; of a deleted post only that there was one."""
     rated = event.data
     rating = None if gone else rated.rating
-    return Heard(event.id, person_of(rated), rated.post_id, rating, rated.rated_at, now, system, gone, topic=topic)
+    about = event.id, person_of(rated), rated.post_id, rating, rated.rated_at, now, system, gone
+    return Heard(*about, topic=topic, said_at=event.time or rated.rated_at)
+
+
+def withdrawals(events: Iterable[Event[PostRated]]) -> dict[Person, datetime]:
+    """Return until when people take back what they said, by person; EVERY model is one of its own."""
+    found: dict[Person, datetime] = {}
+    for event in events:
+        if event.data.withdrawn is not None:
+            whose = Person(event.data.rater, EVERY if event.data.withdrawn == "all" else event.data.model or "")
+            until = event.time or event.data.rated_at
+            found[whose] = max(until, found.get(whose, until))
+    return found
+
+
+def taken_back_until(person: Person, found: Mapping[Person, datetime]) -> datetime | None:
+    """Return until when a person's ratings of one model are taken back, None if they are not."""
+    given = [found[each] for each in (person, Person(person.rater, EVERY)) if each in found]
+    return max(given, default=None)
 
 
 def standing(log: Iterable[Heard]) -> Standing:

@@ -83,13 +83,23 @@ rating_log = Table(
     Column("system", Float),
     Column("gone", Boolean, nullable=False),
     Column("version", Integer),
+    Column("said_at", Moment),
 )
-"""Every rating that was heard. `model` is empty for the model everybody has; `rating` NULL is unsure. `system` is what
-the system said of the post, 0-4, when it was first asked; `gone`: the post was deleted. `version` is the version that
-first held it, NULL if it changed nothing."""
+"""Every rating that was heard and not taken back; `said_at` is when it came in. `model` is empty for the model that
+everybody has; `rating` NULL is unsure. `system` is what the system said of the post, 0-4, when it was first asked;
+`gone`: the post was deleted. `version` is the version that first held it, NULL if it changed nothing."""
 Index("ix_trainer_rating_log_rater", rating_log.c.rater, rating_log.c.model)
 Index("ix_trainer_rating_log_post_id", rating_log.c.post_id)
 Index("ix_trainer_rating_log_heard_at", rating_log.c.heard_at)
+
+withdrawals = Table(
+    "trainer_withdrawals",
+    metadata,
+    Column("rater", String, primary_key=True),
+    Column("model", String, primary_key=True),
+    Column("withdrawn_at", Moment, nullable=False),
+)
+"""Until when a person took their ratings back; `model` is `*` for all of theirs. Late copies meet it and go."""
 
 personal_models = Table(
     "trainer_personal_models",

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from datetime import timedelta
 from pathlib import Path
 
 import orjson
@@ -115,6 +116,44 @@ async def test_a_deletion_beside_ratings_leaves_no_rating_of_it(dialect: str, mi
         newest = await store.newest_version(Person(f"rater {who}", ""))
         assert newest is not None and newest.posterior is not None
         assert newest.posterior.labels == 6
+
+
+async def test_who_takes_ratings_back_beside_rating_leaves_nothing_from_before(
+    dialect: str, migrated: Migrated
+) -> None:
+    database = await migrated("trainer", dialect)
+    one, other = trainer(database), trainer(database)
+    await one.on_post_scored([scored(post(n), n / POSTS) for n in range(POSTS)])
+    moment = at(100)
+
+    def by(rater: str, n: int, model: str | None) -> Event[PostRated]:
+        event = rated(n, rater, 3, n)
+        data = event.data.model_copy(update={"model": model})
+        late = {"id": f"{event.id}{model}", "time": moment + timedelta(minutes=1 if n == 7 else -n)}
+        return event.model_copy(update={"data": data, **late})
+
+    async def rate() -> None:
+        for n in range(8):
+            await told_by(one, [by(f"rater {who}", n, None if n % 2 else "m") for who in range(PEOPLE)])
+
+    async def take_back() -> None:
+        for who in range(0, PEOPLE, 2):
+            data = PostRated(post_id="", rater=f"rater {who}", rated_at=moment, withdrawn="all")
+            event = said(data, by="ingest", cause=f"back {who}").model_copy(update={"time": moment})
+            assert await told_by(other, [event]) == []
+
+    await asyncio.gather(rate(), take_back())
+    rows = (await contents(database))["trainer_rating_log"]
+    kept = {
+        rater: sorted(row["post_id"] for row in rows if row["rater"] == rater) for rater in {r["rater"] for r in rows}
+    }
+    after, everything = [post_id("forum", "7")], sorted(post_id("forum", str(n)) for n in range(8))
+    assert kept == {f"rater {who}": everything if who % 2 else after for who in range(PEOPLE)}
+    store = RatingStore(database)
+    for who in range(PEOPLE):
+        newest = await store.newest_version(Person(f"rater {who}", ""))
+        assert newest is not None and newest.posterior is not None
+        assert newest.posterior.labels == (4 if who % 2 else 1)
 
 
 async def test_a_renewal_leaves_out_who_is_just_rating(migrated: Migrated) -> None:

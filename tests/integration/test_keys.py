@@ -40,6 +40,7 @@ NEEDS = {
     ("POST", "/v1/feedback"): Scope.REVIEW,
     ("POST", "/api/v1/feedback"): Scope.REVIEW,
     ("POST", "/v1/ratings"): Scope.REVIEW,
+    ("DELETE", "/v1/raters/me/ratings"): Scope.REVIEW,
     ("POST", "/predict"): Scope.SCORE,
     ("POST", "/try"): Scope.SCORE,
     ("POST", "/api/v1/score"): Scope.SCORE,

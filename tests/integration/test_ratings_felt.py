@@ -37,7 +37,7 @@ async def scored(http: httpx.AsyncClient, platform: Platform) -> list[str]:
     return names
 
 
-async def test_a_rating_becomes_the_persons_model_and_a_deletion_takes_it_back(tmp_path: Path) -> None:
+async def test_a_rating_becomes_the_persons_model_until_the_post_or_the_rating_is_taken_back(tmp_path: Path) -> None:
     broker = Broker(tmp_path / "broker").start()
     try:
         async with embedded(tmp_path / "data", broker.url, ("ingest", "trainer")) as (http, platform):
@@ -67,5 +67,17 @@ async def test_a_rating_becomes_the_persons_model_and_a_deletion_takes_it_back(t
             assert versions == sorted(versions) == list(range(1, len(versions) + 1))
             await asyncio.sleep(0.6)  # a round of the announcer: it says nothing twice
             assert [each["version"] for each in models_of(broker, rater)] == versions
+            # the person takes the rest back, and again, which changes nothing
+            for _ in range(2):
+                assert (await http.delete("/v1/raters/me/ratings")).status_code == 202
+            await eventually(lambda: models_of(broker, rater)[-1]["labels"] == 0)
+            taken = await http.get("/v1/models/personal/me/predictions", params={"post_id": posts[1:]})
+            assert taken.json()["status"] == "population_view"
+            assert [each["rating"] for each in taken.json()["predictions"]] == [
+                each["rating"] for each in before["predictions"] if each["post_id"] != posts[0]
+            ]
+            # what they say from now on counts
+            assert (await http.post("/v1/ratings", json={"post_id": posts[1], "rating": 2})).status_code == 202
+            await eventually(lambda: models_of(broker, rater)[-1]["labels"] == 1)
     finally:
         broker.stop()

@@ -1,14 +1,15 @@
 """Corrections and ratings: what people say about scores enters here."""
 
 from datetime import datetime
+from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
 from services.ingest.api.repeats import idempotency_key
 from services.ingest.door import Door, Trail, spoken
-from services.ingest.feedback import FeedbackIn, LineIn, RatingIn, corrected, from_line, rated
+from services.ingest.feedback import FeedbackIn, LineIn, RatingIn, corrected, from_line, rated, withdrawn
 from shared.auth import Principal, require
 from shared.clock import utcnow
 from shared.errors import Problem
@@ -22,6 +23,12 @@ class Heard(BaseModel):
 
     id: str
     duplicate: bool
+
+
+class Withdrawn(BaseModel):
+    """The answer to a withdrawal; it is under way and needs no second one."""
+
+    id: str
 
 
 class LineHeard(BaseModel):
@@ -79,6 +86,25 @@ def build_router(platform: Platform, door: Door, route: type[APIRoute]) -> APIRo
         rating_id = stable_id("rating", principal.id, _seed(rating, key, rating.timestamp or now))
         (fresh,) = await door.admit([spoken(rated(rating, rater=principal.id, now=now), rating_id, Trail.of(request))])
         return Heard(id=rating_id, duplicate=not fresh)
+
+    @router.delete("/v1/raters/me/ratings", status_code=202, summary="Take back all you said of posts")
+    async def withdraw(
+        request: Request,
+        principal: Principal = Depends(may_review),
+        model: Annotated[
+            str | None,
+            Query(
+                pattern="^[A-Za-z0-9_-]{0,64}$",
+                description="Only what taught this model of yours; empty: the one everybody has. Absent: everything.",
+            ),
+        ] = None,
+    ) -> Withdrawn:
+        """Erase the ratings of the holder of the key, nobody else's. What they say afterwards counts."""
+        now = utcnow()
+        data = withdrawn(rater=principal.id, model=model, now=now)
+        event = spoken(data, stable_id("withdrawal", principal.id, repr(model), now.isoformat()), Trail.of(request))
+        await door.take_back(event)
+        return Withdrawn(id=event.id)
 
     return router
 

@@ -12,9 +12,18 @@ from typing import Any, NamedTuple
 from sqlalchemy import Row, Select, and_, bindparam, func, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.trainer.ratings import Heard, Person
-from services.trainer.tables import personal_models, personal_versions, populations, post_topics, posts, rating_log
-from shared.db import Database, append, chunks, insert_new
+from services.trainer.ratings import EVERY, Heard, Person
+from services.trainer.tables import (
+    personal_models,
+    personal_versions,
+    populations,
+    post_topics,
+    posts,
+    rating_log,
+    ratings,
+    withdrawals,
+)
+from shared.db import Database, append, chunks, insert_new, upsert
 from shared.events import ModelTrained
 
 Connection = AsyncConnection
@@ -126,6 +135,7 @@ class RatingStore:
                 "system": each.system,
                 "gone": each.gone,
                 "version": each.version,
+                "said_at": each.said_at,
             }
             for each in heard
         ]
@@ -195,6 +205,55 @@ class RatingStore:
             for piece in chunks(raters, 2):
                 theirs = rating_log.c.post_id.in_(some), rating_log.c.rater.in_(piece)
                 await connection.execute(update(rating_log).where(*theirs).values(gone=True, rating=None))
+
+    # -- ratings that are taken back --------------------------------------------------------------------------
+
+    async def withdraw(self, until: Mapping[Person, datetime]) -> None:
+        """Keep until when people take their ratings back, before anything is removed: late copies find it."""
+        rows = [{**person._asdict(), "withdrawn_at": at} for person, at in sorted(until.items())]
+        async with self._database.begin() as connection:
+            await upsert(connection, withdrawals, rows, newer="withdrawn_at")
+
+    async def withdrawn(self, connection: AsyncConnection, raters: Iterable[str]) -> dict[Person, datetime]:
+        """Return until when raters have taken their ratings back, by model; EVERY model is one of its own."""
+        found: dict[Person, datetime] = {}
+        for piece in chunks(sorted(set(raters))):
+            question = select(withdrawals).where(withdrawals.c.rater.in_(piece))
+            found |= {_person(row): row.withdrawn_at for row in await connection.execute(question)}
+        return found
+
+    async def withdrawn_now(self, raters: Iterable[str]) -> dict[Person, datetime]:
+        """Return the same as it stands at this moment."""
+        async with self._database.read() as connection:
+            return await self.withdrawn(connection, raters)
+
+    async def withdrawn_since(self, moment: datetime) -> bool:
+        """Return whether somebody has taken ratings back since a moment."""
+        question = select(withdrawals.c.rater).where(withdrawals.c.withdrawn_at > moment).limit(1)
+        async with self._database.read() as connection:
+            return (await connection.execute(question)).first() is not None
+
+    async def models_meant(self, named: Iterable[Person]) -> list[Person]:
+        """Return the models of which something was heard, among those named; EVERY stands for all of a rater."""
+        wanted, found = set(named), set()
+        async with self._database.read() as connection:
+            for piece in chunks(sorted({each.rater for each in wanted})):
+                question = select(rating_log.c.rater, rating_log.c.model).distinct()
+                found |= {
+                    _person(row) for row in await connection.execute(question.where(rating_log.c.rater.in_(piece)))
+                }
+        return sorted(each for each in found if wanted & {each, Person(each.rater, EVERY)})
+
+    async def remove(self, connection: AsyncConnection, taken: Mapping[Person, Collection[str]]) -> None:
+        """Remove ratings, by event id, of people whose rows are held, and every version that was made of them."""
+        for person, names in sorted(taken.items()):
+            whose = rating_log.c.rater == person.rater, rating_log.c.model == person.model
+            for piece in chunks(sorted(names)):
+                await connection.execute(rating_log.delete().where(*whose, rating_log.c.event_id.in_(piece)))
+            made = personal_versions.c.rater == person.rater, personal_versions.c.model == person.model
+            await connection.execute(personal_versions.delete().where(*made))
+            if not person.model:
+                await connection.execute(ratings.delete().where(ratings.c.rater == person.rater))
 
     # -- the population -------------------------------------------------------------------------------------
 
@@ -312,4 +371,5 @@ def _heard(row: Any, topic: int = -1) -> Heard:
         row.gone,
         row.version,
         topic,
+        row.said_at,
     )
