@@ -5,9 +5,11 @@ from services.reporter.api import page, posts, reports
 from services.reporter.avid_export import Origin
 from services.reporter.delivery import SINK_AVID
 from services.reporter.handlers import Handlers
+from services.reporter.owning import Owning
 from services.reporter.sending import Sender
 from services.reporter.settings import ReporterSettings
 from services.reporter.store import Store
+from services.reporter.submitting import Submitting
 from services.reporter.tables import deliveries, metadata
 from services.reporter.tables import reports as report_table
 from services.reporter.writing import Writing
@@ -24,7 +26,9 @@ def build(platform: Platform) -> Service:
     handlers = Handlers(store, sinks)
     sender = Sender(store, settings)
     origin = Origin(settings.developer, settings.deployer, "Ombud, the audited software", settings.project_url)
-    writing = Writing(store, origin, platform.settings.public_url, sinks)
+    writing = Writing(store, origin, platform.settings.public_url)
+    owning = Owning(store, writing, settings.undo_removal_s)
+    submitting = Submitting(store, sinks, settings.avid_daily, settings.avid_daily_of_all)
     completed = Announcer(
         database, platform.publisher, report_table, report_completed, due=report_table.c.completed_at.is_not(None)
     )
@@ -36,7 +40,7 @@ def build(platform: Platform) -> Service:
         routers=[
             page.build_router(store, platform.keys, show_posts=platform.private or settings.front_page_posts),
             posts.build_router(store, platform.keys),
-            reports.build_router(store, writing, platform.keys),
+            reports.build_router(store, writing, owning, submitting, platform.keys),
         ],
         hears={
             "posts.scored": handlers.on_post_scored,
@@ -54,6 +58,7 @@ def build(platform: Platform) -> Service:
             Loop("reports to announce", 0.5, completed),
             Loop("deliveries to announce", 0.5, submitted),
             Loop("deliveries", 1.0, sender),
+            Loop("removed reports", 600.0, owning.drop_removed),
         ],
         start=store.open,
         stop=sender.stop,

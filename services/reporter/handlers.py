@@ -115,12 +115,12 @@ class Handlers:
         return [Done()] * len(events)
 
     async def on_report_completed(self, events: list[Event[ReportCompleted]]) -> Sequence[Outcome]:
-        """Queue the document for every sink that is configured; without one it stays here."""
+        """Queue the document for every sink that is configured if its author asked for that; else it stays here."""
         if self._sinks:
             async with self._store.begin() as connection:
-                # 1. only what our own table calls complete leaves the house
+                # 1. only what our own table calls complete, and its author sent, leaves the house
                 wanted = [(event.data.report_id, event.data.version) for event in events]
-                known = await self._store.complete_reports(connection, wanted)
+                known = await self._store.reports_to_send(connection, wanted)
                 # 2. once per report, version and sink
                 now = utcnow()
                 rows = [

@@ -3,7 +3,7 @@
 Invariant: one eligibility function, used by the list, the page of a report and the command alike.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -31,6 +31,32 @@ class Judgement(StrEnum):
     TOXIC = "toxic"
     NOT_TOXIC = "not_toxic"
     UNSURE = "unsure"
+
+
+class Step(StrEnum):
+    """What can be done with a report; its history names these."""
+
+    BEGUN = "begun"
+    CHANGED = "changed"
+    COMPLETED = "completed"
+    SUBMITTED = "submitted"
+    REOPENED = "reopened"
+    REMOVED = "removed"
+    RESTORED = "restored"
+    SHARED = "shared"
+    UNSHARED = "unshared"
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Who asks: the id of a key, and whether it may see everybody's reports."""
+
+    id: str
+    everybody: bool = False
+
+    def owns(self, created_by: str) -> bool:
+        """Return whether somebody's reports are this person's to read and to change."""
+        return self.everybody or created_by == self.id
 
 
 class ReportState(StrEnum):
@@ -100,6 +126,58 @@ def missing(report: Report, evidence: Sequence[Evidence]) -> list[Missing]:
         if item.judgement is None
     ]
     return reasons
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How the system judges a post of the evidence now. `text` tells whether it still judges the same words."""
+
+    text: str | None
+    overall: float
+    flagged: bool
+    model_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class FollowUp:
+    """What became of the cases of a report since: of the `judged` ones `agreed` with the author then, `agree` now.
+
+    `fixed` were disputed and agree now, `still_there` are disputed as before, `broken` agreed and are disputed now;
+    `unknown` have no score of the same words any more. `versions` are those that judge now.
+    """
+
+    judged: int
+    agreed: int
+    agree: int
+    fixed: int
+    still_there: int
+    broken: int
+    unknown: int
+    versions: tuple[str, ...]
+
+
+def disputed_now(item: Evidence, now: Standing | None) -> bool | None:
+    """Return whether the author disagrees with what the system says now; None where that cannot be told."""
+    if now is None or item.deleted or now.text != item.text or item.disputed is None:
+        return None
+    return now.flagged != (item.judgement is Judgement.TOXIC)
+
+
+def follow_up(evidence: Sequence[Evidence], now: Mapping[str, Standing]) -> FollowUp:
+    """Return what became of the cases of a report; `now` is how their posts stand, by id."""
+    cases = [(item.disputed, disputed_now(item, now.get(item.post_id))) for item in evidence]
+    judged = [(then, later) for then, later in cases if then is not None]
+    told = [(then, later) for then, later in judged if later is not None]
+    return FollowUp(
+        judged=len(judged),
+        agreed=sum(not then for then, _ in judged),
+        agree=sum(not later for _, later in told),
+        fixed=sum(bool(then and not later) for then, later in told),
+        still_there=sum(bool(then and later) for then, later in told),
+        broken=sum(bool(not then and later) for then, later in told),
+        unknown=len(judged) - len(told),
+        versions=tuple(sorted({now[item.post_id].model_version for item in evidence if item.post_id in now})),
+    )
 
 
 def to_report(row: Any) -> Report:

@@ -74,7 +74,7 @@ class Sender:
         while self._client is not None:
             async with self._store.read() as connection:
                 row = await self._store.next_due(connection, SINK_AVID, utcnow())
-                document = row and await self._store.frozen_document(connection, row.report_id)
+                document = row and await self._store.frozen_document(connection, row.report_id, row.version)
             if row is None:
                 break
             if await self._claim(row):

@@ -41,6 +41,9 @@ class ReporterSettings(ServiceSettings):
     avid_attempts: int = Field(6, ge=1, le=20, description="Tries after which a delivery has failed.")
     avid_backoff_base_s: float = Field(5.0, gt=0, description="First pause before another try; grows by four.")
     avid_backoff_limit_s: float = Field(3600.0, gt=0, description="Longest pause before another try.")
+    avid_daily: int = Field(20, ge=1, le=1000, description="Reports one author may send within a day.")
+    avid_daily_of_all: int = Field(100, ge=1, le=10_000, description="Reports all authors together may send in a day.")
+    undo_removal_s: float = Field(86_400.0, gt=0, description="How long a removed draft can be restored.")
     avid_decimals_as_text: bool = Field(True, description="Send fractions as text, as AVID's own example does.")
 
     @field_validator("avid_api_url", "avid_api_key", mode="before")

@@ -107,6 +107,11 @@ reports = Table(
     Column("document", Json),  # left out, never None, while there is none: None would become a JSON null
     Column("document_hash", String(64)),
     Column("redacted_at", Moment),  # set when a deletion took text out of the frozen document
+    Column("send", Boolean, nullable=False, server_default=false()),  # its author asked for it to be sent
+    Column("audit_id", String(64)),  # the audit and the scaffold it was begun from
+    Column("scaffold", String(64)),
+    Column("link_hash", String(64), index=True, unique=True),  # of the link its author shares, while there is one
+    Column("removed_at", Moment),
     Column("receipt", Text),
     Column("receipt_state", String),
     Column("receipt_at", Moment),
@@ -114,7 +119,21 @@ reports = Table(
     Column("traceparent", String),
     Column("announced_at", Moment),
     Index("reporter_reports_newest", "created_at", "id"),
+    Index("reporter_reports_of_author", "created_by", "created_at", "id"),
 )
+
+report_steps = Table(
+    "reporter_report_steps",
+    metadata,
+    Column("step", Integer, primary_key=True, autoincrement=True),
+    Column("report_id", String(36), nullable=False, index=True),
+    Column("version", Integer, nullable=False),
+    Column("what", String(20), nullable=False),
+    Column("fields", Json, nullable=False),  # names of what changed, never what it changed to
+    Column("by", String, nullable=False),
+    Column("at", Moment, nullable=False),
+)
+"""Append-only: what was done with a report, and by whom."""
 
 evidence = Table(
     "reporter_evidence",

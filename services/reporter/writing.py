@@ -1,4 +1,4 @@
-"""What authors do with reports: begin, change, complete, send again.
+"""What authors do with reports: begin, change, complete.
 
 Invariant: completing decides eligibility and freezes the document in one transaction, under the gate that erasing
 closes, so that a frozen document never quotes a post that was deleted before.
@@ -12,8 +12,18 @@ from uuid import uuid4
 
 from services.reporter import avid_export
 from services.reporter.avid_export import Origin
-from services.reporter.delivery import queued
-from services.reporter.report import Evidence, Judgement, Missing, Report, ReportState, missing, to_evidence, to_report
+from services.reporter.report import (
+    Evidence,
+    Judgement,
+    Missing,
+    Person,
+    Report,
+    ReportState,
+    Step,
+    missing,
+    to_evidence,
+    to_report,
+)
 from services.reporter.store import Connection, Store, Stored
 from shared.clock import utcnow
 from shared.errors import Problem, not_found
@@ -23,15 +33,14 @@ from shared.ids import digest
 class Writing:
     """The commands on reports. `origin` says what stands in a document about this installation."""
 
-    def __init__(self, store: Store, origin: Origin, public_url: str | None, sinks: Sequence[str]) -> None:
+    def __init__(self, store: Store, origin: Origin, public_url: str | None) -> None:
         self._store = store
         self._origin = origin
         self._public_url = public_url.rstrip("/") if public_url else None
-        self._sinks = tuple(sinks)
 
     async def begin(
         self,
-        author: str,
+        author: Person,
         values: Mapping[str, Any],
         post_ids: Sequence[str],
         judgements: Mapping[str, Judgement],
@@ -47,19 +56,21 @@ class Writing:
                 "id": report_id,
                 "state": ReportState.DRAFT.value,
                 "version": 1,
-                "created_by": author,
+                "created_by": author.id,
                 "created_at": now,
                 "updated_at": now,
                 **values,
             }
             await self._store.add_report(connection, row)
             await self._store.put_evidence(connection, list(rows.values()))
+            await self._store.add_step(connection, report_id, 1, Step.BEGUN, author.id, now)
         return report_id
 
     async def change(
         self,
         report_id: str,
         version: int,
+        author: Person,
         values: Mapping[str, Any],
         post_ids: Sequence[str] | None,
         judgements: Mapping[str, Judgement],
@@ -68,7 +79,8 @@ class Writing:
         """Change a draft. Refuses with 409 if it is not at `version`, or complete."""
         async with self._store.begin() as connection:
             await self._store.pass_gate(connection)
-            await self._save(connection, report_id, version, {"updated_at": utcnow(), **values})
+            now = utcnow()
+            await self.save(connection, report_id, version, author, {"updated_at": now, **values})
             known = {row.post_id: dict(row._mapping) for row in await self._store.evidence_of(connection, report_id)}
             rows = known
             if post_ids is not None:
@@ -79,70 +91,78 @@ class Writing:
                 await self._store.drop_evidence(connection, report_id, [each for each in known if each not in rows])
             _judge(rows, judgements, notes)
             await self._store.put_evidence(connection, list(rows.values()))
+            given = {"post_ids": post_ids is not None, "judgements": judgements, "notes": notes}
+            fields = [*sorted(values), *(name for name, there in given.items() if there)]
+            await self._store.add_step(connection, report_id, version + 1, Step.CHANGED, author.id, now, fields)
 
     async def complete(
-        self, report_id: str, version: int, credit: str | None, *, correlation_id: str | None, traceparent: str | None
+        self,
+        report_id: str,
+        version: int,
+        author: Person,
+        credit: str | None,
+        *,
+        send: bool,
+        correlation_id: str | None,
+        traceparent: str | None,
     ) -> None:
-        """Freeze a draft. Refuses with 409 if it is not at `version`, with 422 and reasons if it is not eligible."""
+        """Freeze a draft; with `send` it goes to AVID as soon as that is announced.
+
+        Refuses with 409 if it is not at `version`, with 422 and reasons if it is not eligible.
+        """
         now = utcnow()
         async with self._store.begin() as connection:
             await self._store.pass_gate(connection)
             # 1. the row is ours from here on; a refusal below takes this back
             trace = {"correlation_id": correlation_id, "traceparent": traceparent}
-            values = {"state": ReportState.COMPLETE.value, "completed_at": now, "updated_at": now, **trace}
-            await self._save(connection, report_id, version, values)
+            values = {
+                "state": ReportState.COMPLETE.value,
+                "completed_at": now,
+                "updated_at": now,
+                "send": send,
+                **trace,
+            }
+            await self.save(connection, report_id, version, author, values)
             # 2. one rule says whether it may be completed
-            report, evidence = await self._load(connection, report_id)
+            report, evidence = await self._load(connection, report_id, author)
             _refuse_missing(missing(report, evidence))
             # 3. what leaves the house is decided now, not when it is sent
             document = self._document(report, evidence, now, credit)
             await self._store.freeze(connection, report_id, document, digest(avid_export.to_bytes(document)))
+            await self._store.add_step(connection, report_id, version + 1, Step.COMPLETED, author.id, now)
+            if send:
+                await self._store.add_step(connection, report_id, version + 1, Step.SUBMITTED, author.id, now)
 
-    async def send_again(self, report_id: str, *, correlation_id: str | None, traceparent: str | None) -> None:
-        """Queue a failed or unknown delivery again, or one that was never made. Refuses with 409 what is not due."""
-        if not self._sinks:
-            raise Problem(409, "no_sink", "No AVID address is configured; the export always works.")
-        now = utcnow()
-        async with self._store.begin() as connection:
-            row = await self._store.report(connection, report_id)
-            if row is None:
-                raise not_found("report")
-            if row.state != ReportState.COMPLETE.value:
-                raise Problem(409, "not_complete", "Only a complete report can be sent.")
-            made = (await self._store.deliveries_of(connection, [report_id])).get(report_id, [])
-            if not made:
-                trace = {"correlation_id": correlation_id, "traceparent": traceparent}
-                rows = [queued(report_id, row.version, sink, now, **trace) for sink in self._sinks]
-                await self._store.queue(connection, rows)
-                return
-            if not any([await self._store.queue_again(connection, each, now) for each in made]):
-                raise Problem(409, "not_ended", "No delivery of this report failed, or its end is not announced yet.")
-
-    async def export(self, report_id: str) -> dict[str, Any]:
+    async def export(self, report_id: str, author: Person) -> dict[str, Any]:
         """Return the AVID document: the frozen one, or what a draft would become now."""
         async with self._store.read() as connection:
-            row = await self._store.report(connection, report_id)
+            row = await self._store.report(connection, report_id, author)
             if row is None:
                 raise not_found("report")
             if row.document is not None:
                 return dict(row.document)
-            report, evidence = await self._load(connection, report_id)
+            report, evidence = await self._load(connection, report_id, author)
         if not evidence:
             raise Problem(409, "no_evidence", "A document needs at least one post as evidence.")
         return self._document(report, evidence, row.updated_at, None)
 
-    async def _save(self, connection: Connection, report_id: str, version: int, values: Mapping[str, Any]) -> None:
-        if await self._store.save_report(connection, report_id, version, values):
+    async def save(
+        self, connection: Connection, report_id: str, version: int, author: Person, values: Mapping[str, Any]
+    ) -> None:
+        """Store values of a draft as its next version. Refuses with 409, and with 404 what is somebody else's."""
+        if await self._store.save_report(connection, report_id, version, author, values):
             return
-        row = await self._store.report(connection, report_id)
+        row = await self._store.report(connection, report_id, author)
         if row is None:
             raise not_found("report")
         if row.state == ReportState.COMPLETE.value:
-            raise Problem(409, "already_complete", "A complete report does not change any more.", version=row.version)
+            raise Problem(
+                409, "already_complete", "A complete report changes once it is reopened.", version=row.version
+            )
         raise Problem(409, "stale_version", "Somebody saved this report since you read it.", version=row.version)
 
-    async def _load(self, connection: Connection, report_id: str) -> tuple[Report, list[Evidence]]:
-        row = await self._store.report(connection, report_id)
+    async def _load(self, connection: Connection, report_id: str, author: Person) -> tuple[Report, list[Evidence]]:
+        row = await self._store.report(connection, report_id, author)
         if row is None:
             raise not_found("report")
         return to_report(row), [to_evidence(each) for each in await self._store.evidence_of(connection, report_id)]

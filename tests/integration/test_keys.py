@@ -59,6 +59,12 @@ NEEDS = {
     ("PATCH", "/v1/reports/{report_id}"): Scope.REPORT,
     ("POST", "/v1/reports/{report_id}/complete"): Scope.REPORT,
     ("POST", "/v1/reports/{report_id}/redeliver"): Scope.REPORT,
+    ("POST", "/v1/reports/{report_id}/submit"): Scope.REPORT,
+    ("POST", "/v1/reports/{report_id}/reopen"): Scope.REPORT,
+    ("POST", "/v1/reports/{report_id}/restore"): Scope.REPORT,
+    ("DELETE", "/v1/reports/{report_id}"): Scope.REPORT,
+    ("POST", "/v1/reports/{report_id}/link"): Scope.REPORT,
+    ("DELETE", "/v1/reports/{report_id}/link"): Scope.REPORT,
     ("POST", "/v1/keys"): Scope.ADMIN,
     ("DELETE", "/v1/keys/{key_id}"): Scope.ADMIN,
     ("POST", "/v1/invitations"): Scope.ADMIN,
@@ -72,6 +78,14 @@ OWN = {
 }
 """Who rates (scope review) asks about themselves, who audits about anybody."""
 AUDITED = {"/v1/groups/{group_id}"}
+REPORTED = {
+    "/v1/reports",
+    "/v1/reports/{report_id}",
+    "/v1/reports/{report_id}.md",
+    "/v1/reports/{report_id}/avid.json",
+    "/v1/reports/{report_id}/history",
+}
+"""Reports are their authors'."""
 PUBLIC = {
     "/",
     "/welcome",
@@ -155,7 +169,7 @@ async def test_only_the_right_scope_or_admin_passes(
 async def test_what_may_hold_text_is_read_with_the_scope_read_only(
     path: str, ombud: Shared, keys: dict[Scope, str]
 ) -> None:
-    special = Scope.AUDIT if path in OWN | AUDITED else Scope.READ
+    special = Scope.AUDIT if path in OWN | AUDITED else Scope.REPORT if path in REPORTED else Scope.READ
     needed = Scope.ADMIN if path in ("/v1/keys", "/v1/sources") else special
     async with httpx.AsyncClient(base_url=ombud.url) as anybody:
         problem(await anybody.get(filled(path)), 401, "no_key")

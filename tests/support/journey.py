@@ -235,7 +235,7 @@ class Journey:
         }
         changed = await self.ask("reporter", "PATCH", path, json=change)
         assert changed["missing"] == []
-        await self.ask("reporter", "POST", f"{path}/complete", json={"version": changed["version"]})
+        await self.ask("reporter", "POST", f"{path}/complete", json={"version": changed["version"], "send": True})
         await self._arrived(path)
         return str(draft["id"])
 

@@ -7,7 +7,17 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from services.reporter.avid import SEP_OF_CODE
 from services.reporter.readmodel import categories_of
-from services.reporter.report import AuditCategory, Evidence, Judgement, ReportState, UnequalFor
+from services.reporter.report import (
+    AuditCategory,
+    Evidence,
+    FollowUp,
+    Judgement,
+    ReportState,
+    Standing,
+    Step,
+    UnequalFor,
+    disputed_now,
+)
 from shared.masking import mask
 from shared.vocabulary import DeliveryState, Status, Verdict
 
@@ -36,6 +46,7 @@ Version = Annotated[int, Field(ge=1, le=2**31 - 1)]
 Code = Annotated[str, AfterValidator(_known_code)]
 PostIds = Annotated[list[PostId], Field(max_length=MOST_EVIDENCE)]
 Judgements = Annotated[dict[PostId, Judgement], Field(max_length=MOST_EVIDENCE)]
+Origin = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 Notes = Annotated[dict[PostId, Note], Field(max_length=MOST_EVIDENCE)]
 Codes = Annotated[list[Code], Field(max_length=10)]
 
@@ -56,6 +67,8 @@ class NewReport(_Request):
     post_ids: PostIds = Field([], description="Scored posts to copy as evidence, in this order.")
     judgements: Judgements = Field({}, description="Your own judgement per post id.")
     notes: Notes = {}
+    audit_id: Origin | None = Field(None, description="The audit this was begun from.")
+    scaffold: Origin | None = Field(None, description="The scaffold this was begun from.")
 
 
 class ReportChange(_Request):
@@ -74,14 +87,33 @@ class ReportChange(_Request):
 
 
 class Completion(_Request):
-    """The version that is completed. `credit` appears in the document; without it nobody is named."""
+    """The version that is completed. `credit` appears in the document; without it nobody is named.
+
+    Only with `send` does it go to AVID; `POST /v1/reports/{report_id}/submit` does that later as well.
+    """
 
     version: Version
     credit: Credit | None = None
+    send: bool = False
+
+
+class AtVersion(_Request):
+    """The version that the command is about: 409 if the report is not at it any more."""
+
+    version: Version
+
+
+class StandingView(BaseModel):
+    """How the system judges the same words now; `disputed`: the author's judgement is another one."""
+
+    overall: float
+    flagged: bool
+    model_version: str
+    disputed: bool | None
 
 
 class EvidenceView(BaseModel):
-    """One post as it was scored when it was added. `masked_text` is what leaves the house."""
+    """One post as it was scored when it was added. `masked_text` is what leaves, `now` how the post stands."""
 
     post_id: str
     text: str | None
@@ -94,6 +126,47 @@ class EvidenceView(BaseModel):
     judgement: Judgement | None
     note: str | None
     deleted: bool
+    now: StandingView | None = None
+
+
+class FollowUpView(BaseModel):
+    """What became of the cases since: `agree` of `judged` agree with the author now, `agreed` did then.
+
+    `fixed` were disputed and agree now, `still_there` are disputed as before, `broken` are disputed only now; `unknown`
+    have no score of the same words any more. `versions` judge now, `said` says it in one sentence.
+    """
+
+    judged: int
+    agreed: int
+    agree: int
+    fixed: int
+    still_there: int
+    broken: int
+    unknown: int
+    versions: list[str]
+    said: str
+
+
+class StepView(BaseModel):
+    """Something that was done with a report; `fields` names what was changed."""
+
+    version: int
+    what: Step
+    fields: list[str]
+    by: str
+    at: datetime
+
+
+class ReportHistory(BaseModel):
+    """What was done with a report, oldest first."""
+
+    steps: list[StepView]
+
+
+class LinkView(BaseModel):
+    """A link that shows this report to everybody who has it and a key for reading. It is told only once."""
+
+    path: str
 
 
 class DeliveryView(BaseModel):
@@ -154,12 +227,46 @@ class ReportView(BaseModel):
     completed_at: datetime | None
     document_hash: str | None
     redacted_at: datetime | None
+    audit_id: str | None
+    scaffold: str | None
+    shared: bool
     receipt: str | None
     receipt_state: DeliveryState | None
     receipt_at: datetime | None
     missing: list[MissingView]
+    follow_up: FollowUpView
     evidence: list[EvidenceView]
     deliveries: list[DeliveryView]
+
+
+class SharedEvidence(BaseModel):
+    """One post as it is shown to others: masked, as in what leaves the house."""
+
+    post_id: str
+    masked_text: str | None
+    overall: float
+    flagged: bool
+    threshold: float
+    model: str
+    model_version: str
+    judgement: Judgement | None
+    masked_note: str | None
+    deleted: bool
+
+
+class SharedReport(BaseModel):
+    """A report as its link shows it: nobody is named, personal data of strangers is masked."""
+
+    title: str
+    error_type: str
+    audit_category: AuditCategory
+    summary: str
+    state: ReportState
+    version: int
+    updated_at: datetime
+    completed_at: datetime | None
+    follow_up: FollowUpView
+    evidence: list[SharedEvidence]
 
 
 class ReportPage(BaseModel):
@@ -260,12 +367,45 @@ class OverviewView(BaseModel):
     reports: list[LatestReport]
 
 
-def evidence_view(item: Evidence) -> EvidenceView:
-    """Return evidence as it is shown, with a preview of what leaves the house."""
+def evidence_view(item: Evidence, now: Standing | None) -> EvidenceView:
+    """Return evidence as it is shown, with a preview of what leaves the house, and how its post stands now."""
     masked = None if item.text is None else mask(item.text)
+    made = {"masked_text", "now"}
+    same = now is not None and now.text == item.text and not item.deleted
     return EvidenceView(
         masked_text=masked,
-        **{name: getattr(item, name) for name in EvidenceView.model_fields if name != "masked_text"},
+        now=None if now is None or not same else _standing_view(item, now),
+        **{name: getattr(item, name) for name in EvidenceView.model_fields if name not in made},
+    )
+
+
+def _standing_view(item: Evidence, now: Standing) -> StandingView:
+    return StandingView(
+        overall=now.overall,
+        flagged=now.flagged,
+        model_version=now.model_version,
+        disputed=disputed_now(item, now),
+    )
+
+
+def follow_up_view(found: FollowUp) -> FollowUpView:
+    """Return what became of the cases of a report, with a sentence for people."""
+    told = found.judged - found.unknown
+    said = f"{found.agree} of {told} cases agree with you now; {found.agreed} of {found.judged} did then."
+    return FollowUpView(said=said if told else "No case can be compared.", **_fields(found))
+
+
+def _fields(found: FollowUp) -> dict[str, Any]:
+    return {name: getattr(found, name) for name in FollowUpView.model_fields if name != "said"}
+
+
+def shared_evidence(item: Evidence) -> SharedEvidence:
+    """Return evidence as a link shows it."""
+    made = {"masked_text", "masked_note"}
+    return SharedEvidence(
+        masked_text=None if item.text is None else mask(item.text),
+        masked_note=mask(item.note) if item.note else None,
+        **{name: getattr(item, name) for name in SharedEvidence.model_fields if name not in made},
     )
 
 

@@ -77,6 +77,14 @@ class DeliveryQueries:
         }
         return int((await connection.execute(update(deliveries).where(*where).values(values))).rowcount)
 
+    async def withdraw(self, connection: AsyncConnection, report_id: str, now: datetime, reason: str) -> bool:
+        """Let what waits for a try have failed for a reason; return False if something is being sent right now."""
+        where = (deliveries.c.report_id == report_id, deliveries.c.state == DeliveryState.QUEUED.value)
+        values = {"state": DeliveryState.FAILED.value, "reason": reason, "finished_at": now}
+        await connection.execute(update(deliveries).where(*where).values(values))
+        sending = (deliveries.c.report_id == report_id, deliveries.c.state == DeliveryState.SENDING.value)
+        return (await connection.execute(select(deliveries.c.report_id).where(*sending).limit(1))).first() is None
+
     async def queue_again(self, connection: AsyncConnection, row: Row[Any], now: datetime) -> bool:
         """Queue a delivery that failed or is unknown and was announced as such; return False otherwise."""
         ended = (DeliveryState.FAILED.value, DeliveryState.UNKNOWN.value)

@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import Row, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.reporter.report import ReportState
 from services.reporter.tables import deliveries, models, posts, reports
 from shared.vocabulary import ModelKind
 
@@ -66,7 +67,7 @@ class OverviewQueries:
         return (await connection.execute(question)).all()
 
     async def newest_reports(self, connection: AsyncConnection, limit: int) -> Sequence[Any]:
-        """Return the newest reports, each with the state and receipt of its last delivery (or None)."""
+        """Return the newest complete reports, each with the state and receipt of its last delivery (or None)."""
         question = (
             select(
                 reports.c.id,
@@ -81,6 +82,7 @@ class OverviewQueries:
             .outerjoin(
                 deliveries, (deliveries.c.report_id == reports.c.id) & (deliveries.c.version == reports.c.version)
             )
+            .where(reports.c.state == ReportState.COMPLETE.value, reports.c.removed_at.is_(None))
             .order_by(reports.c.created_at.desc(), reports.c.id)
             .limit(limit)
         )

@@ -39,7 +39,13 @@ from shared.settings import Settings
 from shared.vocabulary import Scope, Status, Verdict, Visibility
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
-KEYS = {"reader": Scope.READ, "writer": Scope.REPORT, "reviewer": Scope.REVIEW}
+KEYS = {
+    "reader": Scope.READ,
+    "writer": Scope.REPORT,
+    "other": Scope.REPORT,
+    "reviewer": Scope.REVIEW,
+    "admin": Scope.ADMIN,
+}
 
 
 def minute(number: float) -> datetime:
@@ -270,7 +276,7 @@ async def avid() -> AsyncIterator[Avid]:
 
 def settings(**values: Any) -> ReporterSettings:
     """Return settings in a hurry."""
-    return ReporterSettings(avid_backoff_base_s=0.01, avid_backoff_limit_s=0.02, **values)
+    return ReporterSettings(**{"avid_backoff_base_s": 0.01, "avid_backoff_limit_s": 0.02, **values})
 
 
 @pytest.fixture(scope="session")

@@ -45,10 +45,10 @@ async def test_a_report_reaches_avid_and_its_receipt_comes_back(
             await eventually(posts)
             body = {"title": "T", "error_type": "E", "summary": "S", "audit_category": "bias"}
             draft = await ask("POST", "/v1/reports", "writer", post_ids=["a"], judgements={"a": "not_toxic"}, **body)
-            await ask("POST", f"/v1/reports/{draft['id']}/complete", "writer", version=1)
+            await ask("POST", f"/v1/reports/{draft['id']}/complete", "writer", version=1, send=True)
 
             async def receipt() -> Any:
-                return (await ask("GET", f"/v1/reports/{draft['id']}", "reader"))["receipt"]
+                return (await ask("GET", f"/v1/reports/{draft['id']}", "writer"))["receipt"]
 
             assert await eventually(receipt) == UUID
             page = (await client.get("/")).text
