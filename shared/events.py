@@ -213,6 +213,7 @@ class PostRated(Payload):
     `model` is the opaque id of one of the person's named models; absent: the model everybody has. With `withdrawn`
     nothing is judged and `post_id` is empty: the person takes back whatever they said before the event's `time`, for
     this `model`, or with `all` for every one of theirs. Who keeps ratings, or what was made of them, forgets them then.
+    `audit` is the id of the audit that gave them the post to rate.
     """
 
     post_id: str
@@ -221,6 +222,7 @@ class PostRated(Payload):
     rated_at: AwareDatetime
     model: str | None = None
     withdrawn: Literal["model", "all"] | None = None
+    audit: str | None = None
 
     def subject(self) -> str:
         """Return the id of what the fact is about: the post, or the person who takes ratings back."""

@@ -36,7 +36,7 @@ FLOW: Mapping[str, Stream] = {
         ),
         Stream("posts.rated", events.PostRated, "ingest", ("trainer",)),
         Stream("models.trained", events.ModelTrained, "trainer", ("classifier", "reporter")),
-        Stream("models.promoted", events.ModelPromoted, "trainer", ("classifier", "reporter")),
+        Stream("models.promoted", events.ModelPromoted, "trainer", ("classifier", "auditor", "reporter")),
         Stream("posts.status_changed", events.PostStatusChanged, "auditor", ("reporter",)),
         Stream("reports.completed", events.ReportCompleted, "reporter", ("reporter",)),
         Stream("reports.submitted", events.ReportSubmitted, "reporter", ("reporter",)),

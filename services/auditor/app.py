@@ -1,6 +1,9 @@
 """Wiring of the auditor."""
 
-from services.auditor.api import statuses
+from services.auditor.api import audits, statuses
+from services.auditor.audit_store import AuditStore
+from services.auditor.auditing import Auditing
+from services.auditor.following import Following
 from services.auditor.handlers import Handlers
 from services.auditor.settings import AuditorSettings
 from services.auditor.status.posts import Policy
@@ -14,14 +17,20 @@ def build(platform: Platform) -> Service:
     settings = AuditorSettings()
     database = platform.database("auditor", metadata)
     store = Store(database)
+    audit_store = AuditStore(database)
+    auditing, following = Auditing(audit_store), Following(audit_store)
     handlers = Handlers(store, Policy(review_from=settings.review_from))
     return Service(
         name="auditor",
-        routers=[statuses.build_router(platform, store)],
+        routers=[
+            statuses.build_router(platform, store),
+            audits.build_router(auditing, audit_store, platform.keys),
+        ],
         hears={
             "posts.scored": handlers.on_post_scored,
             "posts.corrected": handlers.on_post_corrected,
             "posts.deleted": handlers.on_post_deleted,
+            "models.promoted": following.on_model_promoted,
         },
         settings=settings,
         database=database,

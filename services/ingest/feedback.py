@@ -150,14 +150,15 @@ def corrected(feedback: FeedbackIn, *, correction_id: str, reviewer: str, now: d
     )
 
 
-def rated(rating: RatingIn, *, rater: str, now: datetime) -> PostRated:
-    """Return one person's judgement."""
+def rated(rating: RatingIn, *, rater: str, now: datetime, audit: str | None = None) -> PostRated:
+    """Return one person's judgement, and which audit asked for it."""
     return PostRated(
         post_id=rating.post_id,
         rater=rater,
         rating=rating.rating,
         rated_at=aware(rating.timestamp, now),
         model=rating.model,
+        audit=audit,
     )
 
 

@@ -13,7 +13,7 @@ FURTHER = {
     "ModelTrained": ("staged", "personal", "population"),
     "PostCorrected": ("weak", "sampled"),
     "PostDeleted": ("hidden",),
-    "PostRated": ("named", "withdrawn"),
+    "PostRated": ("named", "withdrawn", "audited"),
     "PostScored": ("fallback", "corrected"),
 }
 """Further examples by event: what its first full example, which nobody edits, has no field for."""

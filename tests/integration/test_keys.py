@@ -41,6 +41,11 @@ NEEDS = {
     ("POST", "/api/v1/feedback"): Scope.REVIEW,
     ("POST", "/v1/ratings"): Scope.REVIEW,
     ("DELETE", "/v1/raters/me/ratings"): Scope.REVIEW,
+    ("POST", "/v1/audits"): Scope.AUDIT,
+    ("PATCH", "/v1/audits/{audit_id}"): Scope.AUDIT,
+    ("POST", "/v1/audits/models"): Scope.AUDIT,
+    ("PATCH", "/v1/audits/models/{model}"): Scope.AUDIT,
+    ("POST", "/v1/audits/{audit_id}/labels"): Scope.AUDIT,
     ("POST", "/predict"): Scope.SCORE,
     ("POST", "/try"): Scope.SCORE,
     ("POST", "/api/v1/score"): Scope.SCORE,
@@ -77,7 +82,6 @@ OWN = {
     "/v1/raters/me/traits",
 }
 """Who rates (scope review) asks about themselves, who audits about anybody."""
-AUDITED = {"/v1/groups/{group_id}"}
 REPORTED = {
     "/v1/reports",
     "/v1/reports/{report_id}",
@@ -86,6 +90,7 @@ REPORTED = {
     "/v1/reports/{report_id}/history",
 }
 """Reports are their authors'."""
+AUDITED = {"/v1/groups/{group_id}", "/v1/audits", "/v1/audits/models"}
 PUBLIC = {
     "/",
     "/welcome",

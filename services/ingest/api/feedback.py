@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
@@ -41,6 +41,7 @@ def build_router(platform: Platform, door: Door, route: type[APIRoute]) -> APIRo
     """Return the routes of corrections and ratings."""
     router = APIRouter(tags=["feedback"], route_class=route)
     may_review = require(platform.keys, Scope.REVIEW)
+    may_audit = require(platform.keys, Scope.AUDIT)
     most = platform.settings.max_text_bytes
 
     async def admit(feedback: FeedbackIn, request: Request, principal: Principal, key: str | None) -> Heard:
@@ -51,6 +52,15 @@ def build_router(platform: Platform, door: Door, route: type[APIRoute]) -> APIRo
         data = corrected(feedback, correction_id=correction_id, reviewer=principal.id, now=now)
         (fresh,) = await door.admit([spoken(data, correction_id, Trail.of(request))])
         return Heard(id=correction_id, duplicate=not fresh)
+
+    async def admit_rating(
+        rating: RatingIn, request: Request, principal: Principal, key: str | None, audit: str | None = None
+    ) -> Heard:
+        now = utcnow()
+        rating_id = stable_id("rating", principal.id, _seed(rating, key, rating.timestamp or now))
+        data = rated(rating, rater=principal.id, now=now, audit=audit)
+        (fresh,) = await door.admit([spoken(data, rating_id, Trail.of(request))])
+        return Heard(id=rating_id, duplicate=not fresh)
 
     @router.post("/v1/feedback", status_code=202, summary="Say that a score was wrong or right")
     async def give_feedback(
@@ -82,10 +92,21 @@ def build_router(platform: Platform, door: Door, route: type[APIRoute]) -> APIRo
         key: str | None = Depends(idempotency_key),
     ) -> Heard:
         """Accept one rating from 0 to 4, or null for unsure."""
-        now = utcnow()
-        rating_id = stable_id("rating", principal.id, _seed(rating, key, rating.timestamp or now))
-        (fresh,) = await door.admit([spoken(rated(rating, rater=principal.id, now=now), rating_id, Trail.of(request))])
-        return Heard(id=rating_id, duplicate=not fresh)
+        return await admit_rating(rating, request, principal, key)
+
+    @router.post("/v1/audits/{audit_id}/labels", status_code=202, summary="Rate a post that an audit asked about")
+    async def label(
+        audit_id: Annotated[str, Path(pattern=r"^[0-9a-f-]{36}$", description="Id of an audit of yours.")],
+        rating: RatingIn,
+        request: Request,
+        principal: Principal = Depends(may_audit),
+        key: str | None = Depends(idempotency_key),
+    ) -> Heard:
+        """Accept one rating as `POST /v1/ratings` does; of one post the last word counts, a repetition changes nothing.
+
+        `model` is the audit's. Who names somebody else's audit only rates the post for themselves.
+        """
+        return await admit_rating(rating, request, principal, key, audit_id)
 
     @router.delete("/v1/raters/me/ratings", status_code=202, summary="Take back all you said of posts")
     async def withdraw(

@@ -1,0 +1,182 @@
+"""Every query about audits, what people call their models, draws, evidence and snapshots.
+
+Invariant: whoever asks about an audit names its owner, so that nobody is answered about somebody else's by mistake.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import and_, delete, func, or_, select, tuple_, update
+
+from services.auditor.tables import audits, draws, evidence, named_models, snapshots, systems
+from shared.db import Database, Stored, chunks, insert_first, upsert
+
+
+class AuditStore:
+    """The auditor's questions about audits. `owner` None asks for anybody's, as who administers may."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    # -- systems --------------------------------------------------------------------------------------------
+
+    async def note_systems(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Keep which models were put in force, each with the last time."""
+        newest = {row["model_version"]: row for row in sorted(rows, key=lambda row: row["promoted_at"])}
+        async with self._database.begin() as connection:
+            await upsert(connection, systems, [newest[each] for each in sorted(newest)], newer="promoted_at")
+
+    async def live_system(self) -> Stored | None:
+        """Return the model in force, None before the first was announced."""
+        question = select(systems).order_by(systems.c.promoted_at.desc(), systems.c.model_version.desc()).limit(1)
+        async with self._database.read() as connection:
+            return (await connection.execute(question)).one_or_none()
+
+    # -- audits ---------------------------------------------------------------------------------------------
+
+    async def begin_audit(self, row: Mapping[str, Any]) -> bool:
+        """Keep a new audit; return False if one of this id is there already."""
+        async with self._database.begin() as connection:
+            return await insert_first(connection, audits, row)
+
+    async def audit(self, audit_id: str, owner: str | None) -> Stored | None:
+        """Return an audit, None if there is none or it is somebody else's."""
+        question = select(audits).where(audits.c.audit_id == audit_id)
+        if owner is not None:
+            question = question.where(audits.c.owner == owner)
+        async with self._database.read() as connection:
+            return (await connection.execute(question)).one_or_none()
+
+    async def audits_of(
+        self, owner: str, *, archived: bool, after: tuple[datetime, str] | None, limit: int
+    ) -> list[Stored]:
+        """Return somebody's audits, newest first, those before `after` (created, id); `archived`: the archived too."""
+        question = select(audits).where(audits.c.owner == owner)
+        if not archived:
+            question = question.where(audits.c.archived_at.is_(None))
+        if after is not None:
+            at, audit_id = after
+            earlier = and_(audits.c.created_at == at, audits.c.audit_id < audit_id)
+            question = question.where(or_(audits.c.created_at < at, earlier))
+        ordered = question.order_by(audits.c.created_at.desc(), audits.c.audit_id.desc()).limit(limit)
+        async with self._database.read() as connection:
+            return list((await connection.execute(ordered)).all())
+
+    async def change_audit(self, audit_id: str, version: int, values: Mapping[str, Any]) -> bool:
+        """Change an audit whose row still has `version`; return whether it had."""
+        statement = (
+            update(audits)
+            .where(audits.c.audit_id == audit_id, audits.c.version == version)
+            .values(**values, version=version + 1)
+        )
+        async with self._database.begin() as connection:
+            return (await connection.execute(statement)).rowcount == 1
+
+    async def open_audits(self, after: str, limit: int) -> list[Stored]:
+        """Return audits nobody archived, in order of their ids, from the one behind `after`."""
+        question = select(audits).where(audits.c.archived_at.is_(None), audits.c.audit_id > after)
+        async with self._database.read() as connection:
+            return list((await connection.execute(question.order_by(audits.c.audit_id).limit(limit))).all())
+
+    # -- what people call their models ----------------------------------------------------------------------
+
+    async def name_model(self, row: Mapping[str, Any]) -> bool:
+        """Keep the name of a new model; return False if this model has one already."""
+        async with self._database.begin() as connection:
+            return await insert_first(connection, named_models, row)
+
+    async def rename_model(self, owner: str, model: str, version: int, name: str, now: datetime) -> bool:
+        """Give a model another name if its row still has `version`; return whether it had."""
+        statement = (
+            update(named_models)
+            .where(named_models.c.owner == owner, named_models.c.model == model, named_models.c.version == version)
+            .values(name=name, version=version + 1, updated_at=now)
+        )
+        async with self._database.begin() as connection:
+            return (await connection.execute(statement)).rowcount == 1
+
+    async def named_model(self, owner: str, model: str) -> Stored | None:
+        """Return what somebody calls one of their models."""
+        question = select(named_models).where(named_models.c.owner == owner, named_models.c.model == model)
+        async with self._database.read() as connection:
+            return (await connection.execute(question)).one_or_none()
+
+    async def named_models_of(self, owner: str, limit: int) -> list[Stored]:
+        """Return somebody's named models, the oldest first."""
+        question = select(named_models).where(named_models.c.owner == owner)
+        ordered = question.order_by(named_models.c.created_at, named_models.c.model).limit(limit)
+        async with self._database.read() as connection:
+            return list((await connection.execute(ordered)).all())
+
+    # -- draws ----------------------------------------------------------------------------------------------
+
+    async def draws_of(self, owner: str, model: str) -> list[Stored]:
+        """Return every draw for one of somebody's models, in order."""
+        question = select(draws).where(draws.c.owner == owner, draws.c.model == model).order_by(draws.c.number)
+        async with self._database.read() as connection:
+            return list((await connection.execute(question)).all())
+
+    async def keep_draw(self, row: Mapping[str, Any]) -> bool:
+        """Keep a draw; return False if somebody was faster with this number."""
+        async with self._database.begin() as connection:
+            return await insert_first(connection, draws, row)
+
+    # -- evidence -------------------------------------------------------------------------------------------
+
+    async def evidence_of(self, audit_id: str) -> list[Stored]:
+        """Return the evidence of an audit in the order in which it was added."""
+        question = select(evidence).where(evidence.c.audit_id == audit_id)
+        ordered = question.order_by(evidence.c.added_at, evidence.c.post_id)
+        async with self._database.read() as connection:
+            return list((await connection.execute(ordered)).all())
+
+    async def keep_evidence(self, row: Mapping[str, Any]) -> None:
+        """Add a post to an audit's evidence, or replace what was said of it; when it was added stays."""
+        async with self._database.begin() as connection:
+            await upsert(connection, evidence, [row], keep=("added_at",))
+
+    async def drop_evidence(self, audit_id: str, post_id: str) -> bool:
+        """Take a post out of an audit's evidence; return whether it was there."""
+        statement = delete(evidence).where(evidence.c.audit_id == audit_id, evidence.c.post_id == post_id)
+        async with self._database.begin() as connection:
+            return (await connection.execute(statement)).rowcount == 1
+
+    async def forget_notes(self, deleted: Mapping[str, datetime]) -> None:
+        """Empty the notes on posts that were taken away: they may quote them. Numbers and ids stay."""
+        moments = sorted(set(deleted.values()))
+        async with self._database.begin() as connection:
+            for at in moments:
+                posts = sorted(post for post, when in deleted.items() if when == at)
+                for some in chunks(posts):
+                    statement = update(evidence).where(evidence.c.post_id.in_(some)).values(note="", deleted_at=at)
+                    await connection.execute(statement)
+
+    # -- snapshots ------------------------------------------------------------------------------------------
+
+    async def keep_snapshot(self, row: Mapping[str, Any]) -> bool:
+        """Append a snapshot; return False if another process has this number already."""
+        async with self._database.begin() as connection:
+            return await insert_first(connection, snapshots, row)
+
+    async def snapshots_of(self, audit_id: str, *, before: int | None, limit: int) -> list[Stored]:
+        """Return the newest snapshots of an audit (`before` a sequence), newest first."""
+        question = select(snapshots).where(snapshots.c.audit_id == audit_id)
+        if before is not None:
+            question = question.where(snapshots.c.sequence < before)
+        async with self._database.read() as connection:
+            return list((await connection.execute(question.order_by(snapshots.c.sequence.desc()).limit(limit))).all())
+
+    async def newest_snapshots(self, audit_ids: Sequence[str]) -> dict[str, Stored]:
+        """Return the newest snapshot of each audit that has one."""
+        found: dict[str, Stored] = {}
+        async with self._database.read() as connection:
+            for some in chunks(audit_ids):
+                newest = (
+                    select(snapshots.c.audit_id, func.max(snapshots.c.sequence))
+                    .where(snapshots.c.audit_id.in_(some))
+                    .group_by(snapshots.c.audit_id)
+                )
+                question = select(snapshots).where(tuple_(snapshots.c.audit_id, snapshots.c.sequence).in_(newest))
+                found |= {row.audit_id: row for row in await connection.execute(question)}
+        return found
