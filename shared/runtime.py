@@ -90,11 +90,15 @@ class Service:
 
 
 class Platform:
-    """What every service of this process shares. `private`: only people at this very machine can reach it."""
+    """What every service of this process shares. `private`: only people at this very machine can reach it.
+
+    `draining`: a signal asked us to stop, so what has no end of its own ends now.
+    """
 
     def __init__(self, settings: Settings, redis_url: str, *, private: bool = False) -> None:
         self.settings = settings
         self.private = private
+        self.draining = False
         self.redis: Redis = connect(redis_url)
         self.publisher = Publisher(self.redis, settings.bus)
         self.artifacts = ArtifactStore(settings.artifacts)

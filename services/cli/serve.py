@@ -34,12 +34,17 @@ class Server(uvicorn.Server):
     """Uvicorn's server, except that it does not raise a signal again after it obeyed: who drained ends with 0.
 
     Raised again, SIGTERM would end the process before anything that comes after serving, the private broker's stop.
+    Answers that have no end of their own see that the platform drains, and end.
     """
+
+    def __init__(self, config: uvicorn.Config, platform: Platform) -> None:
+        super().__init__(config)
+        self._platform = platform
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Drain and stop; at the second Ctrl-C stop at once."""
         self.force_exit = self.force_exit or (self.should_exit and sig == signal.SIGINT)
-        self.should_exit = True
+        self.should_exit = self._platform.draining = True
 
 
 def run_loop(main: Coroutine[Any, Any, None]) -> None:
@@ -74,7 +79,7 @@ async def run_services(settings: Settings, names: Sequence[str]) -> None:
     configure_logging(settings.log_level, settings.log_format)
     configure_tracing(label, settings.otlp_endpoint)
     platform = Platform(settings, settings.redis_url.get_secret_value())
-    server = Server(uvicorn_config(settings, platform, names))
+    server = Server(uvicorn_config(settings, platform, names), platform)
     await server.serve()
     if not server.started:
         raise typer.Exit(1)
@@ -139,7 +144,7 @@ async def up(settings: Settings, *, sample: bool) -> None:
             redis_url = await stack.enter_async_context(broker_of(settings))  # it reads its file while we import
             await importing
             platform = Platform(settings, redis_url, private=is_private(settings))
-            server = Server(uvicorn_config(settings, platform, SERVICES))
+            server = Server(uvicorn_config(settings, platform, SERVICES), platform)
             serving = asyncio.create_task(server.serve(sockets=[sock]))
             while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn has no event for it
                 await asyncio.sleep(0.05)

@@ -1,8 +1,9 @@
 """Wiring of the reporter."""
 
 from services.reporter.announced import report_completed, report_submitted
-from services.reporter.api import page, posts, reports
+from services.reporter.api import events, page, posts, reports
 from services.reporter.avid_export import Origin
+from services.reporter.broadcast import Broadcast
 from services.reporter.delivery import SINK_AVID
 from services.reporter.handlers import Handlers
 from services.reporter.owning import Owning
@@ -12,6 +13,7 @@ from services.reporter.store import Store
 from services.reporter.submitting import Submitting
 from services.reporter.tables import deliveries, metadata
 from services.reporter.tables import reports as report_table
+from services.reporter.tail import Tail
 from services.reporter.writing import Writing
 from shared.announcements import Announcer
 from shared.runtime import Loop, Platform, Service
@@ -25,6 +27,10 @@ def build(platform: Platform) -> Service:
     sinks = [SINK_AVID] if settings.avid_submit_url else []
     handlers = Handlers(store, sinks)
     sender = Sender(store, settings)
+    tail = Tail(platform.redis)
+    broadcast = Broadcast(
+        tail, listeners=settings.feed_listeners, room=settings.feed_room, draining=lambda: platform.draining
+    )
     origin = Origin(settings.developer, settings.deployer, "Ombud, the audited software", settings.project_url)
     writing = Writing(store, origin, platform.settings.public_url)
     owning = Owning(store, writing, settings.undo_removal_s)
@@ -35,12 +41,18 @@ def build(platform: Platform) -> Service:
     submitted = Announcer(
         database, platform.publisher, deliveries, report_submitted, due=deliveries.c.finished_at.is_not(None)
     )
+
+    async def stop() -> None:
+        await sender.stop()
+        await broadcast.close()
+
     return Service(
         name="reporter",
         routers=[
             page.build_router(store, platform.keys, show_posts=platform.private or settings.front_page_posts),
             posts.build_router(store, platform.keys),
             reports.build_router(store, writing, owning, submitting, platform.keys),
+            events.build_router(broadcast, platform.keys, settings, kept_s=platform.settings.bus.retain_for_s),
         ],
         hears={
             "posts.scored": handlers.on_post_scored,
@@ -61,5 +73,5 @@ def build(platform: Platform) -> Service:
             Loop("removed reports", 600.0, owning.drop_removed),
         ],
         start=store.open,
-        stop=sender.stop,
+        stop=stop,
     )

@@ -26,6 +26,11 @@ class ReporterSettings(ServiceSettings):
     project_url: str = Field("https://github.com/ombud/ombud", description="Reference of a report without public_url.")
     developer: str = Field("Ombud contributors", min_length=1, description="Who made the audited system.")
     deployer: str = Field("An Ombud installation", min_length=1, description="Who runs the audited system.")
+    feed_listeners: int = Field(200, ge=1, le=10_000, description="Event feeds one process keeps open.")
+    feed_room: int = Field(
+        5_000, ge=100, le=1_000_000, description="Events that wait for one slow listener before its feed is ended."
+    )
+    feed_heartbeat_s: float = Field(15.0, gt=0, le=60, description="Longest silence on an open event feed.")
     avid_api_url: str | None = Field(
         None,
         validation_alias=AliasChoices("OMBUD_REPORTER_AVID_API_URL", "AVID_API_URL"),

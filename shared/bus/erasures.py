@@ -3,7 +3,7 @@
 Invariant: asking twice is harmless, so whoever is not sure asks again.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -71,6 +71,16 @@ async def ask_erasure(redis: Redis, *subjects: str) -> None:
             await redis.zadd(ERASURES, dict.fromkeys(subjects[start : start + AT_ONCE], now))
     except RedisError as error:
         raise Unavailable("broker") from error
+
+
+async def pending_among(redis: Redis, names: Collection[str]) -> dict[str, float]:
+    """Return which of these subjects are being erased, and since when (ms): what `doomed` asks for."""
+    known, found = sorted(names), dict[str, float]()
+    for start in range(0, len(known), AT_ONCE):
+        some = known[start : start + AT_ONCE]
+        scores: Any = await redis.zmscore(ERASURES, some)
+        found |= {name: float(at) for name, at in zip(some, scores, strict=True) if at is not None}
+    return found
 
 
 async def server_millis(redis: Redis) -> int:

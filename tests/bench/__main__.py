@@ -14,7 +14,20 @@ import structlog
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import bus, counters, door, learning, personal, pipeline, ratings, scoring, status, topics, waiting
+from tests.bench import (
+    bus,
+    counters,
+    door,
+    feed,
+    learning,
+    personal,
+    pipeline,
+    ratings,
+    scoring,
+    status,
+    topics,
+    waiting,
+)
 from tests.bench.workload import texts
 
 CASES = (
@@ -25,6 +38,7 @@ CASES = (
     "latency",
     "waiting",
     "door",
+    "feed",
     "flat",
     "learning",
     "personal",
@@ -179,6 +193,12 @@ async def main() -> int:
             console.print(
                 f"POST /predict at {waiting.RATE} requests/s: {shown(predict, 1)} (wanted: p99 <= 5 ms); "
                 f"GET /livez, HTTP alone, in the same run: {shown(alone, 1)}"
+            )
+        if "feed" in only:
+            listeners, alone, cpu = await feed.lags(folder / "feed")
+            console.print(
+                f"event feed, {feed.LISTENERS} listeners at {feed.RATE} events/s, said to received: {shown(listeners)} "
+                f"(wanted: p95 < 100 ms), {cpu:.0%} of a core; XREAD alone in the same run: {shown(alone)}"
             )
         if "door" in only:
             await measure_door(folder, options.rounds, console)

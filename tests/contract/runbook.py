@@ -105,6 +105,12 @@ WHEN_OFF = {
     "ombud_reporter_delivery_tries_total": (
         "`failed` or `unknown`: read the reason in `GET /v1/reports/{id}`; a person decides on `redeliver`."
     ),
+    "ombud_reporter_feed_dropped_listeners_total": (
+        "Rises: a listener reads slower than events come; let it filter, or raise `OMBUD_REPORTER_FEED_ROOM`."
+    ),
+    "ombud_reporter_feed_listeners": (
+        "At `OMBUD_REPORTER_FEED_LISTENERS`: more are refused with 503; start another reporter, or raise it."
+    ),
     "ombud_trainer_drift_acting_signals": (
         "Above 0: `ombud drift` says which. A full training was asked for, at most once a day; if it stays, look "
         "at what came in: a new source, another language, spam."

@@ -1,0 +1,147 @@
+"""What goes out of the streams: in which order, under which ids, with what left out. Pure.
+
+Invariant: without `text` nothing of a post's words leaves, and whose rating or posterior it is leaves never.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Self
+
+import orjson
+
+from shared.events import Event
+
+STREAMS: tuple[str, ...] = (
+    "posts.ingested",
+    "posts.deleted",
+    "posts.scored",
+    "posts.corrected",
+    "posts.rated",
+    "models.trained",
+    "models.promoted",
+    "posts.status_changed",
+    "reports.completed",
+    "reports.submitted",
+)
+"""Every stream by its number in a position, from 1 on; a new one goes to the end, so that old positions stay true."""
+NUMBERS: Mapping[str, int] = {name: number for number, name in enumerate(STREAMS, 1)}
+LAST_SEQUENCE = 2**64 - 1
+WORDS = {"text", "url", "spans"}
+"""Parts of an event that quote a post: its text, an address that may hold a title, the pieces a score came from."""
+PERSONAL: Mapping[str, tuple[str, ...]] = {"posts.rated": ("rater", "model"), "models.trained": ("posterior",)}
+"""Parts that say whose rating it is, or how a person judges."""
+
+
+class Position(NamedTuple):
+    """A place in the order of all streams: the broker's ms and sequence of an entry, and its stream's number.
+
+    The broker numbers all its streams by one clock, so positions of different streams compare.
+    """
+
+    ms: int
+    sequence: int
+    stream: int
+
+    def __str__(self) -> str:
+        return f"{self.ms}-{self.sequence}-{self.stream}"
+
+    @classmethod
+    def read(cls, text: str) -> Self:
+        """Return the position that `str` wrote. Raises ValueError."""
+        if not re.fullmatch(PATTERN, text):
+            raise ValueError("not a position")
+        return cls(*(int(part) for part in text.split("-")))
+
+    @classmethod
+    def of(cls, stream: str, entry: bytes) -> Self:
+        """Return where an entry of a stream stands."""
+        ms, _, sequence = entry.decode().partition("-")
+        return cls(int(ms), int(sequence), NUMBERS[stream])
+
+    def entry(self, stream: str) -> str:
+        """Return the newest entry id that a stream can have at or before this position."""
+        if NUMBERS[stream] <= self.stream:
+            return f"{self.ms}-{self.sequence}"
+        if self.sequence:
+            return f"{self.ms}-{self.sequence - 1}"
+        return f"{self.ms - 1}-{LAST_SEQUENCE}" if self.ms else "0-0"
+
+
+PATTERN = r"[0-9]{1,14}-[0-9]{1,9}-[0-9]{1,2}"
+OLDEST = Position(0, 0, 0)
+
+Seen = dict[str, str]
+"""Stream -> id of the entry that was read last."""
+
+
+def seen_until(position: Position, streams: tuple[str, ...]) -> Seen:
+    """Return what somebody has read who knows everything up to a position."""
+    return {name: position.entry(name) for name in streams}
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """An event on its way out. `facts` is what filters ask about."""
+
+    position: Position
+    stream: str
+    event: dict[str, Any]
+    facts: Mapping[str, Any]
+    frame: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """Which events somebody wants. One that says nothing of what is asked about does not pass."""
+
+    streams: tuple[str, ...] = STREAMS
+    platform: str | None = None
+    post: str | None = None
+    language: str | None = None
+    status: str | None = None
+    flagged: bool | None = None
+    min_score: float | None = None
+
+    def pass_(self, item: Item) -> bool:
+        """Return whether an event is among them."""
+        facts = item.facts
+        return (
+            item.stream in self.streams
+            and self.platform in (None, facts["platform"])
+            and self.post in (None, facts["post"])
+            and self.language in (None, facts["language"])
+            and self.status in (None, facts["status"])
+            and (self.flagged is None or facts["flagged"] is self.flagged)
+            and (self.min_score is None or (facts["score"] is not None and facts["score"] >= self.min_score))
+        )
+
+
+def outgoing(stream: str, event: Event[Any], *, text: bool = False) -> dict[str, Any]:
+    """Return the CloudEvents document of an event as outsiders get it."""
+    body: dict[str, Any] = event.model_dump(mode="json", exclude_none=True, exclude={"attempt", "reason"})
+    data = body["data"]
+    for name in PERSONAL.get(stream, ()):
+        data.pop(name, None)
+    if not text:
+        for name in WORDS:
+            data.pop(name, None)
+            data.get("post", {}).pop(name, None)
+    return body
+
+
+def item(stream: str, entry: bytes, event: Event[Any]) -> Item:
+    """Return an event as the feed gives it out."""
+    position, body = Position.of(stream, entry), outgoing(stream, event)
+    data = body["data"]
+    post = data.get("post", data)
+    facts = {
+        "post": post.get("post_id"),
+        "platform": post.get("platform"),
+        "language": post.get("language"),
+        "status": data.get("status"),
+        "flagged": data.get("flagged"),
+        "score": data.get("overall"),
+    }
+    frame = b"id: %s\nevent: %s\ndata: %s\n\n" % (str(position).encode(), stream.encode(), orjson.dumps(body))
+    return Item(position, stream, body, facts, frame)
