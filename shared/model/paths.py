@@ -18,8 +18,12 @@ BUCKETS = 2**18
 LANES = 16
 """Columns of the table in memory; the first are the known categories."""
 CACHE_LINE = 64
-SIMPLE = re.compile("[\x00-\x7f\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u00ff]*").fullmatch
-"""Unified texts the compiled normaliser takes: ASCII, and Latin letters that Unicode normalisation leaves alone."""
+SIMPLE = re.compile(
+    "[\x00-\x7f\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u00ff"
+    "\u200b-\u2010\u2012-\u2016\u2018-\u2023\u2030-\u2032\u2039-\u203b\u20ac\ufe0f\U0001f3fb-\U0001f3ff]*"
+).fullmatch
+"""Texts the compiled normaliser takes: ASCII, Latin letters, and signs between words (quotation marks, dashes, what
+joins and colours emoji) that Unicode normalisation leaves alone and that are neither letters nor white."""
 
 Floats = NDArray[np.float32]
 
@@ -50,17 +54,17 @@ class Fast:
     name = "fast"
 
     def __init__(self) -> None:
-        from shared.model import kernels  # takes numba, which is an extra
+        from shared.model import kernels, normalising  # take numba, which is an extra
 
-        self._kernels = kernels
+        self._kernels, self._normalised = kernels, normalising.normalised
 
     def logits(self, texts: Sequence[str], table: Floats, intercepts: Floats) -> Floats:
         """Return logits of shape (texts, heads)."""
-        return self._kernels.score(*_packed(texts), table, intercepts)
+        return self._kernels.score(*self._normalised(*_packed(texts)), table, intercepts)
 
     def buckets(self, texts: Sequence[str]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
         """Return the buckets of all tokens, and where each text's end."""
-        return self._kernels.hashed(*_packed(texts))
+        return self._kernels.hashed(*self._normalised(*_packed(texts)))
 
 
 class Plain:
@@ -98,7 +102,7 @@ class Plain:
 
 def _packed(texts: Sequence[str]) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.bool_]]:
     """Return the texts' bytes one after the other, where each ends, and which are normalised already."""
-    parts, sizes = list(texts), [len(text) for text in texts]
+    parts = list(texts)
     ready = np.zeros(len(parts), np.bool_)
     for at in [at for at, text in enumerate(parts) if not text.isascii() or "&" in text]:
         text = parts[at]
@@ -106,8 +110,9 @@ def _packed(texts: Sequence[str]) -> tuple[NDArray[np.uint8], NDArray[np.int64],
         left = text if plain else unified(text)
         ready[at] = not (plain or SIMPLE(left))
         parts[at] = folded(left) if ready[at] else left
-        sizes[at] = len(parts[at].encode())
-    return np.frombuffer("".join(parts).encode(), np.uint8), np.cumsum(sizes, dtype=np.int64), ready
+    encoded = [part.encode() for part in parts]
+    ends = np.cumsum(np.fromiter(map(len, encoded), np.int64, len(encoded)))
+    return np.frombuffer(b"".join(encoded), np.uint8), ends, ready
 
 
 def best() -> Path:

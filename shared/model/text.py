@@ -40,6 +40,15 @@ def _composed(found: str) -> str:
     return unicodedata.normalize("NFKC", found.encode("utf-8", "replace").decode())
 
 
+def _is_composed(text: str) -> bool:
+    """Tell whether the compatibility form of a text is the text: often, and asking costs less than composing."""
+    try:
+        text.encode()  # half a surrogate pair has no encoding
+    except UnicodeEncodeError:
+        return False
+    return unicodedata.is_normalized("NFKC", text)
+
+
 def _named(found: str) -> str:
     """Return an emoji or other symbol by its Unicode name, so that its words are words."""
     if unicodedata.category(found) != "So":
@@ -80,7 +89,7 @@ def unified(text: str) -> str:
     if "&" in text:
         text = ENTITY.sub(lambda match: html.unescape(match.group()), text)
     if not text.isascii():
-        for pattern, change in UNICODE_STEPS:
+        for pattern, change in UNICODE_STEPS[1:] if _is_composed(text) else UNICODE_STEPS:
             text = pattern.sub(lambda match, change=change: change(match.group()), text)  # type: ignore[misc]
     return text
 

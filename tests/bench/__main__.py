@@ -121,7 +121,7 @@ def show_scoring(rounds: int, console: Console) -> None:
     found = scoring.compare(rounds)
     (_, base), *_ = found.items()
     table = Table(
-        "one thread, the same texts", "batches of 500, texts/s", "ratio", "one text p50 us", "ratio", "p99 us"
+        "one thread, the same texts, CPU", "batches of 500, texts/s", "ratio", "one text p50 us", "ratio", "p99 us"
     )
     for name, each in found.items():
         ratios = (each.batch / base.batch, base.p50 / each.p50)

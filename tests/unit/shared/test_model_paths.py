@@ -1,5 +1,7 @@
 """One meaning, three ways: the Python definition, the compiled path and scikit-learn's own parts say the same."""
 
+import re
+import unicodedata
 from dataclasses import replace
 from functools import cache
 
@@ -12,12 +14,14 @@ from sklearn.feature_extraction.text import HashingVectorizer
 from shared.model import Model, load, reference, shipped
 from shared.model.aligned import align
 from shared.model.paths import BUCKETS, SIMPLE, Fast, Plain
-from shared.model.text import normalise, tokens
+from shared.model.text import normalise, tokens, unified
 from shared.sample import rows
 
 TRICKY = st.text(alphabet="aAbBhtpswurl1247@$ .-_*<>[]/:'&;#!\t\n\x1c\x00é漢😀", max_size=60)
 LATIN = st.text(alphabet="aAéÉÀß\u00ffz @._-$1*urlw:/ ", max_size=60)
-TEXTS = st.lists(st.one_of(st.text(max_size=200), TRICKY, LATIN), max_size=5)
+SIGNS = st.text(alphabet="aAé1@. _url:/\u2019\u201d\u2013\u20ac\u200d\ufe0f\U0001f3fd\U0001f3fe", max_size=60)
+FEW = st.text(alphabet="ab \u00e9\u2019", max_size=12)
+TEXTS = st.lists(st.one_of(st.text(max_size=200), TRICKY, LATIN, SIGNS, FEW), max_size=5)
 PLACES = [
     "",
     "\x00",
@@ -34,6 +38,10 @@ PLACES = [
     "👍🏽 👩‍👩‍👧 ☹️ 🤬",
     "\ud800 half a pair",
     "éé ééé ÉÉÉÉ éaéaéa e\u00e9\u00e9\u00e9e",
+    "it\u2019s \u201cso\u201d \u2013 \u2019\u2019\u2019\u2019 \u20ac5",
+    "\u2019@name\u2019 @name\u2019s www.a\u2019 \u2019url \u2019a.b.c.d\u2019",
+    "\U0001f3fd\U0001f3fd\U0001f3fd\U0001f3fe \ufe0f\ufe0f\ufe0f\u200d",
+    "w" * 16 + " " + "w" * 17 + " " + "\u00e9" * 8 + " " + "\u00e9" * 9 + " " + "\u2019a" * 4,
     "\u00e9@name @n\u00e9me \u00e9url url\u00e9 \u00e9www.a.b a b c d\u00e9 \u00e9a b c d",
 ]
 
@@ -61,13 +69,25 @@ def test_places_where_two_paths_could_part_ways(text: str) -> None:
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.one_of(st.text(alphabet=st.characters(max_codepoint=255), max_size=120), TRICKY, LATIN))
+@given(st.one_of(st.text(alphabet=st.characters(max_codepoint=255), max_size=120), TRICKY, LATIN, SIGNS))
 def test_the_compiled_normaliser_writes_what_the_definition_says(text: str) -> None:
-    from shared.model import kernels
+    from shared.model import normalising
 
     if SIMPLE(text) and "&" not in text:
-        written = kernels.normalised(np.frombuffer(text.encode(), np.uint8)).tobytes().decode()
-        assert written == normalise(text)
+        source = np.frombuffer(text.encode(), np.uint8)
+        written, ends = normalising.normalised(source, np.array([len(source)]), np.zeros(1, np.bool_))
+        assert written.tobytes().decode() == normalise(text)
+        assert ends.tolist() == [len(written)]
+
+
+def test_what_the_compiled_normaliser_takes_is_left_alone_by_unicode_and_no_letter_but_latin() -> None:
+    taken = [sign for sign in map(chr, range(128, 0x110000)) if SIMPLE(sign)]
+    assert len(taken) > 90
+    for sign in taken:
+        latin = sign.encode()[0] == 0xC3
+        assert unified(sign) == sign and unicodedata.is_normalized("NFKC", sign) and not unicodedata.combining(sign)
+        assert bool(re.match(r"\w", sign)) == latin and not sign.isspace()
+        assert latin or sign.lower() == sign
 
 
 @settings(max_examples=200, deadline=None)
