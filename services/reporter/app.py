@@ -1,7 +1,7 @@
 """Wiring of the reporter."""
 
 from services.reporter.announced import report_completed, report_submitted
-from services.reporter.api import events, page, posts, reports
+from services.reporter.api import events, page, posts, reports, transparency
 from services.reporter.avid_export import Origin
 from services.reporter.broadcast import Broadcast
 from services.reporter.delivery import SINK_AVID
@@ -51,6 +51,7 @@ def build(platform: Platform) -> Service:
         routers=[
             page.build_router(store, platform.keys, show_posts=platform.private or settings.front_page_posts),
             posts.build_router(store, platform.keys),
+            transparency.build_router(store, platform.keys),
             reports.build_router(store, writing, owning, submitting, platform.keys),
             events.build_router(broadcast, platform.keys, settings, kept_s=platform.settings.bus.retain_for_s),
         ],

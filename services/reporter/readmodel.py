@@ -119,6 +119,7 @@ def status_rows(said: Iterable[PostStatusChanged]) -> list[Row]:
             "status_rule": change.rule,
             "status_sequence": change.sequence,
             "status_changed_at": change.changed_at,
+            "seen_at": change.first_changed_at,
         }
         for post, change in sorted(newest.items())
     ]
@@ -132,6 +133,8 @@ def correction_rows(said: Iterable[PostCorrected]) -> list[Row]:
             "post_id": each.post_id,
             "verdict": each.verdict.value,
             "expected": list(each.expected_categories),
+            "actual": list(each.actual_categories),
+            "standing": each.standing.value,
             "corrected_at": each.corrected_at,
         }
         for each in said

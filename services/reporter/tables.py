@@ -33,6 +33,7 @@ posts = Table(
     Column("status_rule", String),
     Column("status_sequence", BigInteger, nullable=False, server_default="-1"),
     Column("status_changed_at", Moment),
+    Column("seen_at", Moment),  # when it was judged for the first time
     Column("correction_id", String),
     Column("correction_verdict", String),
     Column("correction_expected", Json),
@@ -44,6 +45,7 @@ posts = Table(
     Index("reporter_posts_tally", "flagged", "status", "correction_verdict", "flagged_mask", "deleted_at"),
     Index("reporter_posts_recent", "scored_at"),
     Index("reporter_posts_author", "author"),
+    Index("reporter_posts_seen", "seen_at", "language", "flagged_mask"),
 )
 
 corrections = Table(
@@ -53,7 +55,9 @@ corrections = Table(
     Column("post_id", String, index=True),  # empty while only its retraction was heard
     Column("verdict", String),
     Column("expected", Json),
-    Column("corrected_at", Moment),
+    Column("actual", Json),  # the categories of the score that the person spoke about
+    Column("standing", String),
+    Column("corrected_at", Moment, index=True),
     Column("retracted", Boolean, nullable=False, server_default=false()),
 )
 

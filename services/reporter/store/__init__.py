@@ -15,13 +15,22 @@ from services.reporter.store.hiding import HidingQueries
 from services.reporter.store.overview import OverviewQueries
 from services.reporter.store.posts import PostQueries
 from services.reporter.store.reports import ReportQueries
+from services.reporter.store.transparency import TransparencyQueries
 from shared.db import Database
 
 Connection = AsyncConnection
 Stored = Row[Any]
 
 
-class Store(PostQueries, OverviewQueries, ReportQueries, DeliveryQueries, ErasureQueries, HidingQueries):
+class Store(
+    PostQueries,
+    OverviewQueries,
+    ReportQueries,
+    DeliveryQueries,
+    ErasureQueries,
+    HidingQueries,
+    TransparencyQueries,
+):
     """The reporter's tables."""
 
     def __init__(self, database: Database) -> None:

@@ -93,7 +93,12 @@ class Say:
     def status(self, post_id: str, status: Status, sequence: int = 1) -> Event[PostStatusChanged]:
         """Return a change of status."""
         change = PostStatusChanged(
-            post_id=post_id, status=status, rule="score_band", sequence=sequence, changed_at=minute(sequence)
+            post_id=post_id,
+            status=status,
+            rule="score_band",
+            sequence=sequence,
+            changed_at=minute(sequence),
+            first_changed_at=START,
         )
         return said(change, by="auditor", cause=f"{post_id} {sequence}")
 
