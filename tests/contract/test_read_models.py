@@ -9,6 +9,8 @@ from typing import Any
 import orjson
 import pytest
 
+from services.auditor.audit_store import AuditStore
+from services.auditor.following import Following
 from services.auditor.handlers import Handlers as AuditorHandlers
 from services.auditor.status.posts import Policy
 from services.auditor.store import Store as AuditorStore
@@ -49,11 +51,13 @@ every_seed = pytest.mark.parametrize("seed", SEEDS)
 async def handlers_of(service: str, database: Database) -> Mapping[str, Handler]:
     """Return the handlers of a service by stream."""
     made: Any
+    beside: Any = None
     if service == "trainer":
         trainer = TrainerStore(database)
         made = TrainerHandlers(trainer, Personalising(RatingStore(database), trainer, ArtifactStore(Path("none")), 500))
     elif service == "auditor":
         made = AuditorHandlers(AuditorStore(database), Policy(review_from=0.35))
+        beside = Following(AuditStore(database))
     else:
         store = ReporterStore(database)
         await store.open()
@@ -67,7 +71,9 @@ async def handlers_of(service: str, database: Database) -> Mapping[str, Handler]
         "models.trained": "on_model_trained",
         "models.promoted": "on_model_promoted",
     }
-    return {stream: getattr(made, name) for stream, name in names.items() if hasattr(made, name)}
+    return {
+        stream: getattr(each, name) for each in (beside, made) for stream, name in names.items() if hasattr(each, name)
+    }
 
 
 def words(outcomes: Sequence[Outcome]) -> list[list[Any]]:
