@@ -151,9 +151,13 @@ class Looking:
         days: dict[str, Counter[drift.Key]] = {}
         whole = [each for each in rows if each.text is not None]
         looks = await asyncio.to_thread(_looks, root.model, whole)
-        for each, look in zip(whole, looks, strict=True):
-            counts = drift.counted([look], reference.thresholds, words)
-            days.setdefault(each.scored_at.date().isoformat(), Counter()).update(counts)
+
+        def count() -> None:
+            for each, look in zip(whole, looks, strict=True):
+                counts = drift.counted([look], reference.thresholds, words)
+                days.setdefault(each.scored_at.date().isoformat(), Counter()).update(counts)
+
+        await asyncio.to_thread(count)
         try:
             await self._store.count_posts_of_days(root.version, [each.post_id for each in rows], days, utcnow())
         except CountedElsewhere:
@@ -167,11 +171,7 @@ class Looking:
         """
         thresholds = root.model.thresholds
         looks = await asyncio.to_thread(_looks, root.model, rows)
-        newer, older = looks[: len(looks) // 2], looks[len(looks) // 2 :]
-        words = Words()
-        for look in older:
-            words.learn(drift.language_of(look), drift.words_of(look))
-        counts = drift.counted(older, thresholds, None) + drift.counted(newer, thresholds, words)
+        words, counts = await asyncio.to_thread(_referred, looks, thresholds)
         await self._store.save_reference(root.version, counts, thresholds, bytes(words.bits), utcnow())
         log.info("drift has a reference", model_version=root.version, posts=len(looks))
         return True
@@ -239,6 +239,15 @@ def verdict_of(row: Stored) -> bool | None:
         return bool(row.flagged)
     known = {FeedbackType.FALSE_POSITIVE.value: False, FeedbackType.FALSE_NEGATIVE.value: True}
     return known.get(row.feedback_type)
+
+
+def _referred(looks: Sequence[Look], thresholds: Mapping[str, float]) -> tuple[Words, Counter[drift.Key]]:
+    """Return the words of the older half of some posts, newest first, and the counts of both."""
+    newer, older = looks[: len(looks) // 2], looks[len(looks) // 2 :]
+    words = Words()
+    for look in older:
+        words.learn(drift.language_of(look), drift.words_of(look))
+    return words, drift.counted(older, thresholds, None) + drift.counted(newer, thresholds, words)
 
 
 def _looks(ruler: model.Model, rows: Sequence[Stored]) -> list[Look]:

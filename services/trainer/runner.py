@@ -52,7 +52,8 @@ class Runner:
 
         `heard` is told how far it is, `extra_s` is added to the limit. Raises RunFailed with the reason.
         """
-        order, limit = _order(kind, job), self._timeout_s + extra_s
+        # a job may carry all texts of a corpus: writing it down would hold up events for a second
+        order, limit = await asyncio.to_thread(_order, kind, job), self._timeout_s + extra_s
         try:
             async with asyncio.timeout(limit):
                 if self._stands_by(kind) and self._standby is not None:

@@ -7,8 +7,8 @@ database is PostgreSQL, the broker Valkey with an append-only file, the trainer 
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -46,7 +46,12 @@ PEOPLE, EACH = 1_000, 10
 
 @dataclass(frozen=True)
 class Figures:
-    """What was measured: seconds, sorted milliseconds, updates a second, and a second of the trainers' processors."""
+    """What was measured: seconds, sorted milliseconds, updates a second, and a second of the trainers' processors.
+
+    `echo` and `timer` are what the machine adds, at the same time as `soon`: an entry read and answered by somebody who
+    does nothing with it, and how late a timer is. `busy` says by number of trainers which part of the machine kept how
+    many cores busy while all rated at once.
+    """
 
     artifact_s: float
     all_posts_ms: float
@@ -54,13 +59,16 @@ class Figures:
     alone: float
     soon: list[float]
     echo: list[float]
+    timer: list[float]
+    load: float
     by_processes: dict[int, float]
     by_cpu: dict[int, float]
+    busy: dict[int, dict[str, float]]
 
 
 @asynccontextmanager
-async def filled(folder: Path, crowd: Made, population: Population) -> AsyncIterator[str]:
-    """Yield the address of a PostgreSQL in which the whole crowd has rated, on a population of all of it."""
+async def filled(folder: Path, crowd: Made, population: Population) -> AsyncIterator[tuple[str, int]]:
+    """Yield address and process of a PostgreSQL in which the whole crowd has rated, on a population of all of it."""
     databases = Databases(folder)
     try:
         url = databases.url("postgresql")
@@ -73,7 +81,7 @@ async def filled(folder: Path, crowd: Made, population: Population) -> AsyncIter
             await _fill(connection, crowd, artifact)
         finally:
             await connection.close()
-        yield url
+        yield url, databases.pid
     finally:
         databases.stop()
 
@@ -140,9 +148,12 @@ async def measure(folder: Path) -> Figures:
     everything, sds, alone = mathematics(crowd, population)
     rates: dict[int, float] = {}
     by_cpu: dict[int, float] = {}
+    busy: dict[int, dict[str, float]] = {}
     soon: list[float] = []
     echo: list[float] = []
-    async with filled(folder, crowd, population) as url:
+    timer: list[float] = []
+    load = 0.0
+    async with filled(folder, crowd, population) as (url, server):
         for count in (1, 2):
             broker = Broker(folder / f"broker{count}").start()
             trainers = Processes(
@@ -159,14 +170,20 @@ async def measure(folder: Path) -> Figures:
                 names = ["trainer", "trainer@2"][:count]
                 await _started(trainers, broker, names, url)
                 if count == 1:
-                    echo = await _echo(broker)
+                    echoing, late = asyncio.create_task(_echo(broker)), asyncio.create_task(_late())
                     soon = await _soon(broker, crowd)
-                pids = [trainers.pid(name) for name in names]
-                rates[count], by_cpu[count] = await _at_once(broker, crowd, pids, f"at once {count}")
+                    echo, timer, load = await echoing, await late, os.getloadavg()[0]
+                parts = {
+                    "trainers": [trainers.pid(name) for name in names],
+                    "database": [server],
+                    "broker": [broker.pid],
+                    "sender": [os.getpid()],
+                }
+                rates[count], by_cpu[count], busy[count] = await _at_once(broker, crowd, parts, f"at once {count}")
             finally:
                 trainers.terminate()
                 broker.stop()
-    return Figures(artifact_s, everything, sds, alone, soon, echo, rates, by_cpu)
+    return Figures(artifact_s, everything, sds, alone, soon, echo, timer, load, rates, by_cpu, busy)
 
 
 async def _started(trainers: Processes, broker: Broker, names: Sequence[str], url: str) -> None:
@@ -228,16 +245,16 @@ async def _echo(broker: Broker) -> list[float]:
 
     async def answering() -> None:
         last = "0"
-        for _ in range(RATE * 5):
+        for _ in range(RATE * SECONDS):
             ((_, entries),) = await there.xread({"bench.in": last}, count=1, block=5_000)
             last = entries[0][0]
             await there.xadd("bench.out", {"at": entries[0][0]})
 
     task = asyncio.create_task(answering())
     try:
-        for _ in range(RATE * 5):
+        for _ in range(RATE * SECONDS):
             await redis.xadd("bench.in", {"a": "b"})
-            await asyncio.sleep(1 / RATE / 5)
+            await asyncio.sleep(1 / RATE)
         await task
         entries: Any = await redis.xrange("bench.out")
     finally:
@@ -247,14 +264,45 @@ async def _echo(broker: Broker) -> list[float]:
     return sorted(_ms(entry) - _ms(fields[b"at"]) for entry, fields in entries)
 
 
+async def _late() -> list[float]:
+    """Return sorted milliseconds by which a timer is late that rings as often as somebody rates."""
+    found = []
+    for _ in range(RATE * SECONDS):
+        due = time.perf_counter() + 1 / RATE
+        await asyncio.sleep(1 / RATE)
+        found.append((time.perf_counter() - due) * 1000)
+    return sorted(found)
+
+
 def _cpu(pids: Sequence[int]) -> float:
-    """Return how long processes have kept a processor busy, in seconds: how loaded the machine is does not matter."""
-    fields = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in pids]
-    return sum(int(each[11]) + int(each[12]) for each in fields) / os.sysconf("SC_CLK_TCK")
+    """Return how long processes, and what they started, have kept a processor busy, in seconds.
+
+    How loaded the machine is does not matter.
+    """
+    stats = {int(each.name): each for each in Path("/proc").iterdir() if each.name.isdigit()}
+    found = {}
+    for pid, folder in stats.items():
+        with suppress(OSError):
+            found[pid] = (folder / "stat").read_text().rpartition(")")[2].split()
+    own = [fields for pid, fields in found.items() if pid in pids]
+    children = [fields for pid, fields in found.items() if int(fields[1]) in pids and os.getpid() not in pids]
+    gone = sum(int(each[13]) + int(each[14]) for each in own if os.getpid() not in pids)
+    return (sum(int(each[11]) + int(each[12]) for each in own + children) + gone) / os.sysconf("SC_CLK_TCK")
 
 
-async def _at_once(broker: Broker, crowd: Made, pids: Sequence[int], salt: str) -> tuple[float, float]:
-    """Return versions a second, and a second of processor, while a thousand people rate as fast as they are heard."""
+def _idle() -> float:
+    """Return how long the machine's processors have had nothing to do, in seconds."""
+    fields = Path("/proc/stat").read_text().splitlines()[0].split()
+    return (int(fields[4]) + int(fields[5])) / os.sysconf("SC_CLK_TCK")
+
+
+async def _at_once(
+    broker: Broker, crowd: Made, parts: Mapping[str, Sequence[int]], salt: str
+) -> tuple[float, float, dict[str, float]]:
+    """Return versions a second, and a second of the trainers' processors, while a thousand people rate at once.
+
+    They rate as fast as they are heard. Third: how many cores each part kept busy, and how many had nothing to do.
+    """
     warm, events = ratings(crowd, PEOPLE, PEOPLE, f"warm {salt}"), ratings(crowd, PEOPLE * EACH, PEOPLE, salt)
     redis = connect(broker.url)
     publisher = Publisher(redis, BusSettings())
@@ -262,17 +310,21 @@ async def _at_once(broker: Broker, crowd: Made, pids: Sequence[int], salt: str) 
         await publisher.publish_many(warm)
         await eventually(lambda: _settled(broker), 120, 0.1)
         before = await redis.xlen("models.trained")
-        busy = _cpu(pids)
+        spent, idle, begun = {part: _cpu(pids) for part, pids in parts.items()}, _idle(), time.perf_counter()
         await publisher.publish_many(events)
         await eventually(lambda: _settled(broker), 300, 0.1)
-        busy = _cpu(pids) - busy
+        spent = {part: _cpu(pids) - spent[part] for part, pids in parts.items()}
+        idle, took = _idle() - idle, time.perf_counter() - begun
         versions = await redis.xlen("models.trained") - before
         # the newest entries of the stream are these ratings
         first = (await redis.xrevrange("posts.rated", count=len(events)))[-1][0]
         ((last, _),) = await redis.xrevrange("models.trained", count=1)
     finally:
         await redis.aclose()
-    return versions / ((_ms(last) - _ms(first)) / 1000), versions / busy
+    cores = {part: seconds / took for part, seconds in spent.items()}
+    others = (os.cpu_count() or 1) - sum(cores.values()) - idle / took
+    rate = versions / ((_ms(last) - _ms(first)) / 1000)
+    return rate, versions / spent["trainers"], cores | {"others": max(others, 0.0), "nobody": idle / took}
 
 
 def _settled(broker: Broker) -> bool:
@@ -313,11 +365,16 @@ def lines(found: Figures) -> list[str]:
         f"population of 107,620 posts x 5 ratings by 17,280 raters: {found.artifact_s:.1f} s (wanted: < 60 s)",
         f"predictions of one person for all posts: {found.all_posts_ms:.1f} ms (wanted: < 5 ms); their sds "
         f"{found.all_sds_ms:.1f} ms",
-        f"rating said to posterior said, {RATE}/s: {shown(found.soon)} (wanted: p95 < 50 ms); an echo through the same "
-        f"broker: {shown(found.echo)}",
+        f"rating said to posterior said, {RATE}/s: {shown(found.soon)} (wanted: p95 < 50 ms)",
+        f"at the same time, load {found.load:.1f} on {os.cpu_count()} cores: an echo through the same broker "
+        f"{shown(found.echo)}; a timer late by {shown(found.timer)}",
         f"{PEOPLE:,} people at once, one trainer process: {one:,.0f} versions/s, ratio {one / found.alone:.2f} to the "
         f"posterior alone on one thread ({found.alone:,.0f}/s)",
         f"two trainer processes: {two:,.0f} versions/s, {two / one:.2f} times one; versions per second of their "
         f"processors: {found.by_cpu[1]:,.0f} with one, {found.by_cpu[2]:,.0f} with two, ratio "
         f"{found.by_cpu[2] / found.by_cpu[1]:.2f} (1.00: neither waits for the other)",
+        *(
+            f"cores kept busy with {count} of them: " + ", ".join(f"{part} {n:.2f}" for part, n in cores.items())
+            for count, cores in found.busy.items()
+        ),
     ]

@@ -37,6 +37,11 @@ class Databases:
         server.psql(f"CREATE DATABASE test_{number} TEMPLATE template0 STRATEGY wal_log")
         return f"postgresql+asyncpg://postgres:@/test_{number}?host={self._sockets}"
 
+    @property
+    def pid(self) -> int:
+        """Return the process of the PostgreSQL server, which starts one for each connection."""
+        return int(self._started().get_postmaster_info().pid)
+
     def _started(self) -> Any:
         if self._server is None:
             with warnings.catch_warnings(action="ignore"):  # it complains about a machine without a runtime folder

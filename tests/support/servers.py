@@ -56,6 +56,11 @@ class Broker:
     def url(self) -> str:
         return f"redis://127.0.0.1:{self.port}/0"
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
     def client(self) -> "redis.Redis":
         return redis.Redis(port=self.port)
 

@@ -19,6 +19,8 @@ from shared.db import Database, append, chunks, upsert
 from shared.vocabulary import ModelKind
 
 NAME = "ombud-topics"
+AT_ONCE = 1_000
+"""Rows of one piece of a long answer."""
 
 
 class Topics:
@@ -29,8 +31,12 @@ class Topics:
     async def corpus(self, limit: int) -> list[Row[Any]]:
         """Return text, platform and author of the newest posts."""
         question = select(posts.c.text, posts.c.platform, posts.c.author).where(posts.c.text.is_not(None))
+        found: list[Any] = []
         async with self._database.read() as connection:
-            return list(await connection.execute(question.order_by(posts.c.scored_at.desc()).limit(limit)))
+            rows = await connection.stream(question.order_by(posts.c.scored_at.desc()).limit(limit))
+            async for some in rows.partitions(AT_ONCE):  # all at once would hold up events for a second
+                found += some
+        return found
 
     async def topic_model(self) -> Row[Any] | None:
         """Return the newest topic model."""
