@@ -71,7 +71,7 @@ def build(platform: Platform) -> Service:
             feedback.build_router(store, platform.keys),
             personal_models.build_router(ratings, personal, platform.keys),
             topics.build_router(store, looking.drifted, platform.keys),
-            groups.build_router(group_store, settings, platform.keys),
+            groups.build_router(group_store, settings, platform.keys, platform.artifacts),
         ],
         hears={
             "posts.scored": handlers.on_post_scored,
@@ -90,7 +90,7 @@ def build(platform: Platform) -> Service:
             Loop("trainer personal models", 1.0, personal),
             Loop("trainer personal announcer", 0.5, versions),
             Loop("trainer population announcer", 0.5, foundations),
-            Loop("trainer groups", 1.0, Grouping(group_store, ratings, personal, settings)),
+            Loop("trainer groups", 1.0, Grouping(group_store, ratings, personal, settings, platform.artifacts)),
             Loop("trainer group announcer", 1.0, compared),
             Loop("trainer looking", 2.0, looking),
         ],

@@ -1,17 +1,27 @@
-"""Compares groups with the crowd, one after the other, away from requests and from the event loop.
+"""Compares groups with the crowd and makes their models, one after the other, away from requests and the event loop.
 
 Invariant: what is kept and said of a group are figures over at least the minimum of people; no trait is in an id, an
-event or a log.
+event, an artifact or a log.
 """
 
 import asyncio
+import hashlib
 import math
 from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
 
-from services.trainer.personal.groups import Contrast, Group, Spoken, TooFewPeople, group_of
+from services.trainer.personal.groups import (
+    Contrast,
+    Group,
+    Spoken,
+    TooFewPeople,
+    deviations,
+    group_of,
+    noise,
+    view,
+)
 from services.trainer.personal.membership import checked, members, own_axes, size_of
 from services.trainer.personalising import Personalising
 from services.trainer.ratings import Heard, Person, judgements, standing
@@ -19,9 +29,13 @@ from services.trainer.settings import TrainerSettings
 from services.trainer.store.groups import DONE, REFUSED, GroupStore
 from services.trainer.store.ratings import RatingStore
 from services.trainer.updates import Ground, in_the_crowd
+from services.trainer.views import group_version
+from shared.artifacts import ArtifactStore
 from shared.clock import utcnow
 from shared.db import Stored
 from shared.events import Event, ModelTrained, said
+from shared.judgement import HIGHEST, LOWEST
+from shared.personal.group_view import GroupView, dump
 from shared.vocabulary import ModelKind
 
 
@@ -29,13 +43,19 @@ class Grouping:
     """Takes up the group that waits longest."""
 
     def __init__(
-        self, store: GroupStore, ratings: RatingStore, personal: Personalising, settings: TrainerSettings
+        self,
+        store: GroupStore,
+        ratings: RatingStore,
+        personal: Personalising,
+        settings: TrainerSettings,
+        artifacts: ArtifactStore,
     ) -> None:
         self._store = store
         self._ratings = ratings
         self._personal = personal
         self._minimum = settings.group_minimum
         self._seed = settings.seed
+        self._artifacts = artifacts
 
     async def __call__(self) -> None:
         """Compare one group, if one waits; it may have become too small since it was asked for."""
@@ -52,18 +72,42 @@ class Grouping:
         async with self._ratings.begin() as connection:
             logs = await self._ratings.log_of(connection, people)
         try:
-            found = await asyncio.to_thread(_compared, logs, ground, self._minimum, self._seed)
+            made = await asyncio.to_thread(_compared, logs, ground, self._minimum, self._seed)
         except TooFewPeople as error:
             await self._store.settle(row.group_id, REFUSED, utcnow(), reason=str(error))
             return
-        await self._store.settle(row.group_id, DONE, utcnow(), population=ground.artifact, result=found)
+        facts = {"population": ground.artifact, "result": made.result, "data_hash": made.data_hash}
+        # the file is durable before a row names it
+        artifact = await asyncio.to_thread(lambda: self._artifacts.put(dump(made)))
+        await self._store.settle(row.group_id, DONE, utcnow(), artifact=artifact, **facts)
 
 
-def _compared(logs: Mapping[Person, list[Heard]], ground: Ground, minimum: int, seed: int) -> dict[str, Any]:
+def _compared(logs: Mapping[Person, list[Heard]], ground: Ground, minimum: int, seed: int) -> GroupView:
     population = ground.population
     if population is None:
         raise TooFewPeople("there is no population yet")
-    return result_of(group_of(population, spoken_by(logs, ground), minimum=minimum, seed=seed))
+    spoken = spoken_by(logs, ground)
+    group = group_of(population, spoken, minimum=minimum, seed=seed)
+    return GroupView(
+        population.posts,
+        view(population, group),
+        deviations(group, len(population.posts)),
+        np.clip(population.crowd, LOWEST, HIGHEST),
+        ground.artifact,
+        hash_of(spoken, ground.artifact),
+        group.strength,
+        group.shift,
+        noise(group),
+        result_of(group),
+    )
+
+
+def hash_of(ratings: Spoken, population: str) -> str:
+    """Return the SHA-256 of everything a group's model follows from; who said what is not in it, only that some did."""
+    whole = hashlib.sha256(population.encode())
+    for column in (ratings.rater, ratings.post, ratings.rating, ratings.topic):
+        whole.update(column.tobytes())
+    return whole.hexdigest()
 
 
 def spoken_by(logs: Mapping[Person, Collection[Heard]], ground: Ground) -> Spoken:
@@ -113,14 +157,15 @@ def contrast_of(found: Contrast) -> dict[str, Any]:
 
 
 def events_of(row: Stored) -> list[Event[Any]]:
-    """Return what is said about a group: that it was compared, and the figures; not who is in it."""
+    """Return what is said about a group: that it has a model, and the figures; not who is in it."""
     overall = row.result["overall"]
     model = ModelTrained(
         run_id=row.group_id,
         kind=ModelKind.GROUP,
         model=row.group_id,
-        model_version=f"{row.group_id}.1",
-        data_hash=row.population,
+        model_version=group_version(row.group_id),
+        artifact=row.artifact,
+        data_hash=row.data_hash or row.population,
         metrics={name: float(overall[name]) for name in ("value", "low", "high", "detectable", "raters")},
         examples=overall["ratings"],
         trained_at=row.finished_at,

@@ -169,8 +169,10 @@ groups = Table(
     Column("reason", Text),
     Column("result", Json),
     Column("announced_at", Moment),
+    Column("artifact", String(64)),
+    Column("data_hash", String(64)),
 )
-"""Groups somebody asked about; `state` is queued, done or refused."""
+"""Groups somebody asked about; `state` is queued, done or refused. `artifact` is the group's model."""
 
 tombstones = Table(
     "trainer_tombstones",

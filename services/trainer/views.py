@@ -12,7 +12,7 @@ import numpy as np
 from services.trainer.ratings import Heard, Person, standing
 from services.trainer.updates import Ground, Update, fit, part, variant_of
 from shared.events import ModelTrained
-from shared.personal.population import Population
+from shared.personal.group_view import GroupView
 from shared.personal.posterior import Posterior as Fitted
 from shared.personal.posterior import deviations, posterior, predictions, toxic_probability
 from shared.personal.topic_offsets import NO_TOPIC, Offset
@@ -88,7 +88,24 @@ def predicted(
     ]
 
 
-def page(population: Population, after: str, limit: int) -> list[str]:
-    """Return post ids of a population, in their order, from one on."""
-    start = bisect_right(population.posts, after) if after else 0
-    return list(population.posts[start : start + limit])
+def group_version(group_id: str) -> str:
+    """Return the version of a group's model: there is one, who asks again gets another group."""
+    return f"{group_id}.1"
+
+
+def of_group(view: GroupView, posts: Sequence[str], cut: float) -> list[Prediction]:
+    """Return what a group says of posts, in their order; posts its population does not know are left out."""
+    names = [post for post in posts if post in view.places]
+    at = np.array([view.places[post] for post in names], np.int64)
+    columns = view.means, view.sds, view.sds_of_one(), view.toxic_probability(cut), view.crowd
+    rows = zip(*(column[at].tolist() for column in columns), strict=True)
+    return [
+        Prediction(post, mean, sd, one, toxic, crowd, tuned=False)
+        for post, (mean, sd, one, toxic, crowd) in zip(names, rows, strict=True)
+    ]
+
+
+def page(posts: Sequence[str], after: str, limit: int) -> list[str]:
+    """Return post ids of a population or group, in their order, from one on."""
+    start = bisect_right(posts, after) if after else 0
+    return list(posts[start : start + limit])

@@ -39,10 +39,10 @@ def dump(population: Population) -> bytes:
     parts = {
         FACTS: orjson.dumps(said, option=orjson.OPT_SORT_KEYS),
         POSTS: orjson.dumps(population.posts),
-        **{f"{name}.npy": _array(getattr(population, name)) for name in OF_POSTS},
+        **{f"{name}.npy": packed_array(getattr(population, name)) for name in OF_POSTS},
     }
     if reader is not None:
-        parts |= {f"reader-{name}.npy": _array(getattr(reader, name)) for name in OF_READER}
+        parts |= {f"reader-{name}.npy": packed_array(getattr(reader, name)) for name in OF_READER}
     made = io.BytesIO()
     with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as packed:
         for name in sorted(parts):
@@ -69,7 +69,7 @@ def load(data: bytes) -> Population:
         if not all(isinstance(post, str) for post in posts) or len(set(posts)) != len(posts):
             raise BadArtifact("posts without an id of their own")
         shapes = {"sums": (len(posts),), "counts": (len(posts),), "scores": (len(posts),), "about": (len(posts), KEPT)}
-        arrays = {name: _read(parts[f"{name}.npy"], shapes[name]) for name in OF_POSTS}
+        arrays = {name: read_array(parts[f"{name}.npy"], shapes[name]) for name in OF_POSTS}
         if (arrays["counts"] < 0).any():
             raise BadArtifact("a post with fewer than no ratings")
         priors = {Variant(name): _prior(each, SIZES[Variant(name)]) for name, each in said["priors"].items()}
@@ -126,7 +126,7 @@ def _prior(said: Mapping[str, Any], size: int) -> Prior:
 
 
 def _reader(parts: Mapping[str, bytes], intercept: float) -> Reader:
-    buckets = _read(parts["reader-buckets.npy"], None)
+    buckets = read_array(parts["reader-buckets.npy"], None)
     count = len(buckets)
     ascending = buckets.ndim == 1 and count > 0 and (np.diff(buckets) > 0).all()
     if not ascending or buckets.dtype != np.int32 or buckets[0] < 0 or buckets[-1] >= BUCKETS:
@@ -138,19 +138,21 @@ def _reader(parts: Mapping[str, bytes], intercept: float) -> Reader:
         "means": (KEPT,),
         "spreads": (KEPT,),
     }
-    arrays = {name: _read(parts[f"reader-{name}.npy"], shape).astype(np.float32) for name, shape in shapes.items()}
+    arrays = {name: read_array(parts[f"reader-{name}.npy"], shape).astype(np.float32) for name, shape in shapes.items()}
     if not np.isfinite(intercept) or (arrays["spreads"] <= 0).any():
         raise BadArtifact("a reader that is none")
     return Reader(buckets, arrays["rarity"], arrays["weights"], intercept, *(arrays[n] for n in OF_READER[3:]))
 
 
-def _array(values: NDArray[Any]) -> bytes:
+def packed_array(values: NDArray[Any]) -> bytes:
+    """Return an array as an npy file."""
     made = io.BytesIO()
     np.save(made, np.ascontiguousarray(values), allow_pickle=False)
     return made.getvalue()
 
 
-def _read(data: bytes, shape: tuple[int, ...] | None) -> NDArray[Any]:
+def read_array(data: bytes, shape: tuple[int, ...] | None) -> NDArray[Any]:
+    """Return the array of an npy file. Raises BadArtifact if its shape is another one, or it holds no numbers."""
     values: NDArray[Any] = np.load(io.BytesIO(data), allow_pickle=False)
     if shape is not None and values.shape != shape:
         raise BadArtifact("arrays that do not fit each other")

@@ -90,7 +90,7 @@ REPORTED = {
     "/v1/reports/{report_id}/history",
 }
 """Reports are their authors'."""
-AUDITED = {"/v1/groups/{group_id}", "/v1/audits", "/v1/audits/models"}
+AUDITED = {"/v1/groups/{group_id}", "/v1/groups/{group_id}/predictions", "/v1/audits", "/v1/audits/models"}
 PUBLIC = {
     "/",
     "/welcome",

@@ -3,23 +3,33 @@
 Invariant: traits travel in bodies only, never in an address; a group below the minimum gets a reason and no figure.
 """
 
+import asyncio
 from datetime import datetime
+from functools import lru_cache
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.trainer.api.personal import OwnOrAudit
+from services.trainer import views
+from services.trainer.api.personal import After, Cut, OfAPage, OwnOrAudit, Posts, PredictionView, prediction
 from services.trainer.personal.membership import checked, own_axes, size_of
 from services.trainer.settings import TrainerSettings
 from services.trainer.store.groups import GroupStore
+from shared.artifacts import ArtifactStore, BadArtifact
 from shared.auth import KeyRing, Principal, require
 from shared.clock import utcnow
 from shared.errors import Problem, not_found
 from shared.ids import NO_NUL
+from shared.judgement import CUT
+from shared.personal.group_view import GroupView as Model
+from shared.personal.group_view import load
 from shared.vocabulary import Scope
 
 Value = Annotated[str, Field(max_length=64)]
+Id = Annotated[str, Path(max_length=64, pattern=NO_NUL, description="A group.")]
+IN_MEMORY = 4
+"""Groups' models that stay read: each is some megabytes."""
 
 
 class TraitsIn(BaseModel):
@@ -73,7 +83,23 @@ class GroupView(BaseModel):
     result: dict[str, Any] | None
 
 
-def build_router(store: GroupStore, settings: TrainerSettings, keys: KeyRing) -> APIRouter:
+class GroupPredictionsView(BaseModel):
+    """What a group says of posts; with `status` "no_detectable_difference" it is what the crowd says.
+
+    `unknown` are posts its population does not know, `next` goes on after the last one.
+    """
+
+    group_id: str
+    model_version: str
+    status: str
+    population: str
+    cut: float
+    predictions: list[PredictionView]
+    unknown: list[str]
+    next: str | None
+
+
+def build_router(store: GroupStore, settings: TrainerSettings, keys: KeyRing, artifacts: ArtifactStore) -> APIRouter:
     """Return the routes of traits and groups."""
     router = APIRouter(prefix="/v1", tags=["groups"])
     own, auditing = OwnOrAudit(keys), require(keys, Scope.AUDIT)
@@ -130,11 +156,55 @@ def build_router(store: GroupStore, settings: TrainerSettings, keys: KeyRing) ->
         return GroupAccepted(group_id=await store.ask(body.traits, principal.id, utcnow()))
 
     @router.get("/groups/{group_id}", dependencies=[Depends(auditing)], summary="How a group differs from the crowd")
-    async def get_group(group_id: Annotated[str, Path(max_length=64, pattern=NO_NUL)]) -> GroupView:
+    async def get_group(group_id: Id) -> GroupView:
         """Return a comparison, or how far it is."""
         row = await store.group(group_id)
         if row is None:
             raise not_found("group")
         return GroupView.model_validate(row, from_attributes=True)
+
+    @lru_cache(IN_MEMORY)
+    def read(artifact: str) -> Model:
+        return load(artifacts.get(artifact))
+
+    async def model_of(group_id: str) -> Model:
+        row = await store.group(group_id)
+        if row is None:
+            raise not_found("group")
+        if row.artifact is None:
+            why = row.reason or (
+                "It was compared before groups had models." if row.result else "It waits for its turn."
+            )
+            raise Problem(409, "no_model", why)
+        try:
+            return await asyncio.to_thread(read, row.artifact)
+        except (FileNotFoundError, BadArtifact):
+            raise Problem(503, "artifact_missing", "The file of this model cannot be read.") from None
+
+    @router.get(
+        "/groups/{group_id}/predictions", dependencies=[Depends(auditing)], summary="What a group says of posts"
+    )
+    async def predict(
+        group_id: Id,
+        post_id: Posts = [],  # noqa: B006
+        after: After = "",
+        limit: OfAPage = 200,
+        cut: Cut = CUT,
+    ) -> GroupPredictionsView:
+        """Return predictions; 409 `no_model` with the reason where the group was refused or waits."""
+        if any("\x00" in post or len(post) > 64 for post in post_id):
+            raise Problem(422, "post_id_invalid", "This is no id of a post.", field="post_id")
+        model = await model_of(group_id)
+        asked = sorted(set(post_id)) or views.page(model.posts, after, limit)
+        return GroupPredictionsView(
+            group_id=group_id,
+            model_version=views.group_version(group_id),
+            status="differs_from_crowd" if model.differs else "no_detectable_difference",
+            population=model.population,
+            cut=cut,
+            predictions=[prediction(each) for each in views.of_group(model, asked, cut)],
+            unknown=[post for post in asked if post not in model.places],
+            next=asked[-1] if not post_id and len(asked) == limit else None,
+        )
 
     return router

@@ -26,6 +26,10 @@ Named = Annotated[
     str, Query(max_length=64, pattern=NO_NUL, description="Id of a named model; empty: the one everybody has.")
 ]
 Limit = Annotated[int, Query(ge=1, le=200, description="How many at most.")]
+Posts = Annotated[list[str], Query(max_length=200, description="Posts; none: all, page by page.")]
+After = Annotated[str, Query(max_length=64, pattern=NO_NUL, description="The `next` of the page before.")]
+OfAPage = Annotated[int, Query(ge=1, le=5_000, description="Posts of a page.")]
+Cut = Annotated[float, Query(ge=0, le=4, description="From which rating on a post is toxic.")]
 
 
 class OwnOrAudit(Requirement):
@@ -148,10 +152,10 @@ def build_router(store: RatingStore, personal: Personalising, keys: KeyRing) -> 
         principal: Annotated[Principal, Depends(caller)],
         rater: Rater,
         model: Named = "",
-        post_id: Annotated[list[str], Query(max_length=200, description="Posts; none: all, page by page.")] = [],  # noqa: B006
-        after: Annotated[str, Query(max_length=64, pattern=NO_NUL, description="The `next` of the page before.")] = "",
-        limit: Annotated[int, Query(ge=1, le=5_000, description="Posts of a page.")] = 200,
-        cut: Annotated[float, Query(ge=0, le=4, description="From which rating on a post is toxic.")] = CUT,
+        post_id: Posts = [],  # noqa: B006
+        after: After = "",
+        limit: OfAPage = 200,
+        cut: Cut = CUT,
         tuned: Annotated[bool, Query(description="Add what the person's ratings of a topic say of it.")] = True,
     ) -> PredictionsView:
         """Return predictions; before a first rating they are the population's view, and say so in `status`."""
@@ -173,18 +177,7 @@ def build_router(store: RatingStore, personal: Personalising, keys: KeyRing) -> 
             basis="population" if ground.artifact else "system",
             population=ground.artifact or None,
             cut=cut,
-            predictions=[
-                PredictionView(
-                    post_id=each.post_id,
-                    rating=each.rating,
-                    sd=each.sd,
-                    sd_of_one=each.sd_of_one,
-                    p_toxic=each.toxic,
-                    crowd=each.crowd,
-                    tuned=each.tuned,
-                )
-                for each in found
-            ],
+            predictions=[prediction(each) for each in found],
             unknown=[post for post in asked if post not in known],
             next=asked[-1] if not post_id and len(asked) == limit else None,
         )
@@ -200,9 +193,22 @@ def build_router(store: RatingStore, personal: Personalising, keys: KeyRing) -> 
     return router
 
 
+def prediction(found: views.Prediction) -> PredictionView:
+    """Return a prediction as it is shown."""
+    return PredictionView(
+        post_id=found.post_id,
+        rating=found.rating,
+        sd=found.sd,
+        sd_of_one=found.sd_of_one,
+        p_toxic=found.toxic,
+        crowd=found.crowd,
+        tuned=found.tuned,
+    )
+
+
 async def _page(store: RatingStore, personal: Personalising, after: str, limit: int) -> list[str]:
     population = personal.ground.population
-    return await store.page_of_posts(after, limit) if population is None else views.page(population, after, limit)
+    return await store.page_of_posts(after, limit) if population is None else views.page(population.posts, after, limit)
 
 
 def _version(model: ModelTrained) -> VersionView:

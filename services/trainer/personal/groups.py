@@ -24,6 +24,10 @@ Floats = NDArray[np.float64]
 STRENGTHS = (2.0, 5.0, 10.0, 20.0, 50.0, np.inf)
 """Ratings the shifted crowd mean is worth beside the group's own; infinite: the group has no view of single posts."""
 DRAWS = 2_000
+NORMAL = 1.96
+"""Standard deviations from the middle to the end of a 95 % interval."""
+LEAST_NOISE = 1e-4
+"""Ratings are whole points: people who all agree are not known better than that."""
 
 
 class TooFewPeople(ValueError):
@@ -116,6 +120,26 @@ def view(population: Population, group: Group) -> NDArray[np.float32]:
     return np.clip(found, LOWEST, HIGHEST).astype(np.float32)
 
 
+def deviations(group: Group, posts: int) -> NDArray[np.float32]:
+    """Return how sure the group's mean is of each of so many posts (ours): sd, shape (posts,).
+
+    What its own ratings leave open, with the variance of one rating as leaving it out found it, and what the shift
+    adds. Where no difference can be told the shift is all there is: so far the group may be from the crowd.
+    """
+    told = group.overall.difference
+    shift = (told.high - told.low) / 2.0 / NORMAL
+    if not group.overall.detectable or np.isinf(group.strength):
+        return np.full(posts, shift, np.float32)
+    worth = group.counts + group.strength
+    found = np.sqrt(noise(group) / worth + (group.strength / worth * shift) ** 2)
+    return np.asarray(found, np.float32)
+
+
+def noise(group: Group) -> float:
+    """Return the variance of one member's rating about the group's view, each rating left out of it."""
+    return max(group.errors[group.strength] ** 2, LEAST_NOISE)
+
+
 def _shrunk(strength: float, sums: Floats, counts: Floats, towards: Floats) -> Floats:
     """Return the group's means of posts, drawn towards the shifted crowd."""
     if np.isinf(strength):
@@ -141,7 +165,7 @@ def _by_topic(
         if len(np.unique(rater[rows])) >= minimum:
             each = _contrast(rater[rows], apart[rows], draws)
             # the interval as a normal one: what the draws alone say ends at one in two thousand
-            spread = max((each.difference.high - each.difference.low) / 2.0 / 1.96, 1e-12)
+            spread = max((each.difference.high - each.difference.low) / 2.0 / NORMAL, 1e-12)
             found[int(topic)] = each, float(2.0 * ndtr(-abs(each.difference.value) / spread))
     kept = discoveries(np.array([chance for _, chance in found.values()]))
     return {

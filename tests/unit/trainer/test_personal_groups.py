@@ -9,7 +9,16 @@ from hypothesis import strategies as st
 
 from services.trainer.personal.crowd import Crowd
 from services.trainer.personal.fitting import fit_population
-from services.trainer.personal.groups import STRENGTHS, Spoken, TooFewPeople, group_of, spoken, view
+from services.trainer.personal.groups import (
+    STRENGTHS,
+    Spoken,
+    TooFewPeople,
+    deviations,
+    group_of,
+    noise,
+    spoken,
+    view,
+)
 from services.trainer.personal.membership import Axis, checked, members, own_axes, size_of
 from shared.personal.population import Population
 from tests.support.raters import made
@@ -163,3 +172,19 @@ def test_each_rating_is_left_out_when_the_strength_is_chosen() -> None:
         guess = (said[same].sum() + 5 * (mean[at] + shift)) / (same.sum() + 5)
         errors.append(float(np.clip(guess, 0, 4)) - said[at])
     assert found.errors[5.0] == pytest.approx(float(np.sqrt(np.mean(np.square(errors)))), rel=1e-5)
+
+
+def test_how_sure_a_group_is_says_its_shift_and_what_its_own_ratings_leave_open() -> None:
+    population, crowd, group = crowd_with(1.0)
+    found = replace(group_of(population, spoken(crowd, group)), strength=5.0)
+    sds = deviations(found, len(population.posts))
+    told = found.overall.difference
+    of_the_shift = (told.high - told.low) / 2 / 1.96
+    none, some = found.counts == 0, found.counts > 0
+    assert none.any() and some.any()
+    assert sds[none] == pytest.approx(np.sqrt(noise(found) / 5.0 + of_the_shift**2), rel=1e-5)
+    assert sds[some].max() < sds[none].min(), "who was rated is known better"
+    # without a view of single posts, and where no difference can be told, the shift is all there is
+    assert deviations(replace(found, strength=np.inf), 3) == pytest.approx(of_the_shift, rel=1e-6)
+    alike = replace(found, overall=replace(found.overall, detectable=False))
+    assert deviations(alike, 3) == pytest.approx(of_the_shift, rel=1e-6)

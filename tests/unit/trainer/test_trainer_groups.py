@@ -14,9 +14,11 @@ from services.trainer.store.groups import GroupStore
 from services.trainer.store.ratings import RatingStore
 from services.trainer.tables import groups, traits
 from shared import errors
+from shared.artifacts import ArtifactStore
 from shared.auth import KeyRing, Principal, hash_key
 from shared.bus.publisher import connect
 from shared.embedded import PrivateBroker
+from shared.personal.group_view import load
 from shared.vocabulary import ModelKind, Scope
 from tests.unit.trainer.test_trainer_populations import PEOPLE, a_crowd, a_population, holding
 
@@ -42,7 +44,7 @@ async def http(known, tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
         await keys.publish({hash_key(key): Principal(key, key, frozenset({scopes[key]})) for key in scopes})
         app = FastAPI()
         errors.install(app)
-        app.include_router(build_router(known, TrainerSettings(), keys))
+        app.include_router(build_router(known, TrainerSettings(), keys, ArtifactStore(tmp_path / "artifacts")))
         transport = httpx.ASGITransport(app=app)
         async with httpx.AsyncClient(transport=transport, base_url="http://ombud", headers=holding(AUDITOR)) as client:
             yield client
@@ -99,7 +101,7 @@ async def test_a_group_is_compared_beside_requests_and_said_without_its_traits(
     await a_crowd(handlers)
     await some_traits(known)
     asked = (await http.post("/v1/groups", json=LIBERAL)).json()["group_id"]
-    work = Grouping(known, RatingStore(database), personal, TrainerSettings())
+    work = Grouping(known, RatingStore(database), personal, TrainerSettings(), ArtifactStore(tmp_path / "artifacts"))
     await work()
     assert (await http.get(f"/v1/groups/{asked}")).json()["state"] == "queued", "there is nothing to compare with yet"
     await a_population(store, database, tmp_path)
@@ -115,6 +117,28 @@ async def test_a_group_is_compared_beside_requests_and_said_without_its_traits(
     assert b"iberal" not in event.wire() and b"politics" not in event.wire()
     await work()
     assert (await http.get(f"/v1/groups/{asked}")).json() == view
+    # the model is in the event's artifact, and what it says is what can be asked
+    made = load(ArtifactStore(tmp_path / "artifacts").get(event.data.artifact))
+    assert (made.data_hash, made.result, made.population) == (event.data.data_hash, view["result"], view["population"])
+    assert made.posts == personal.ground.population.posts
+    everything = (await http.get(f"/v1/groups/{asked}/predictions", params={"limit": 5_000})).json()
+    assert everything["model_version"] == event.data.model_version
+    assert [each["rating"] for each in everything["predictions"]] == pytest.approx(made.means.tolist())
+    assert (everything["status"] == "no_detectable_difference") == (view["result"]["view"] == "crowd")
+    assert all(0 <= each["sd"] < each["sd_of_one"] and 0 <= each["p_toxic"] <= 1 for each in everything["predictions"])
+    first = (await http.get(f"/v1/groups/{asked}/predictions", params={"limit": 2})).json()
+    second = (await http.get(f"/v1/groups/{asked}/predictions", params={"limit": 2, "after": first["next"]})).json()
+    assert first["predictions"] + second["predictions"] == everything["predictions"][:4]
+    some = (await http.get(f"/v1/groups/{asked}/predictions", params={"post_id": ["nowhere", "p007"]})).json()
+    assert ([each["post_id"] for each in some["predictions"]], some["unknown"]) == (["p007"], ["nowhere"])
+
+
+async def test_a_group_without_a_model_says_why(http, known) -> None:
+    await some_traits(known)
+    asked = (await http.post("/v1/groups", json=LIBERAL)).json()["group_id"]
+    waiting = await http.get(f"/v1/groups/{asked}/predictions")
+    assert (waiting.status_code, waiting.json()["reason"]) == (409, "no_model")
+    assert (await http.get("/v1/groups/nobody/predictions")).status_code == 404
 
 
 async def test_a_group_that_shrank_meanwhile_is_refused(
@@ -127,7 +151,7 @@ async def test_a_group_that_shrank_meanwhile_is_refused(
         await known.put_traits(f"person {who}", {})
     await a_population(store, database, tmp_path)
     await personal.refresh()
-    await Grouping(known, RatingStore(database), personal, TrainerSettings())()
+    await Grouping(known, RatingStore(database), personal, TrainerSettings(), ArtifactStore(tmp_path / "artifacts"))()
     view = (await http.get(f"/v1/groups/{asked}")).json()
     assert (view["state"], view["result"]) == ("refused", None)
     assert "fewer than 15" in view["reason"]
@@ -143,6 +167,7 @@ async def test_a_group_that_shrank_meanwhile_is_refused(
         ("POST", "/v1/groups/size", {AUDITOR}),
         ("POST", "/v1/groups", {AUDITOR}),
         ("GET", "/v1/groups/x", {AUDITOR}),
+        ("GET", "/v1/groups/x/predictions", {AUDITOR}),
     ],
 )
 async def test_a_key_opens_only_what_its_scope_allows(http, method, path, allowed) -> None:
