@@ -55,16 +55,21 @@ def paired_odds(only_first: int, only_second: int) -> Odds:
 
     Halves are added, so that it exists without any. Source: Agresti, Categorical Data Analysis, 3rd edition, 11.1.
     """
-    from scipy.stats import binomtest  # a second, and seldom asked for
-
     b, c = only_first + 0.5, only_second + 0.5
-    p = binomtest(only_first, only_first + only_second).pvalue if only_first + only_second else 1.0
-    return _odds(b / c, (1.0 / b + 1.0 / c) ** 0.5, float(p))
+    return _odds(b / c, (1.0 / b + 1.0 / c) ** 0.5, float(mcnemar(only_first, only_second)))
+
+
+def mcnemar(only_first: "int | NDArray[np.int64]", only_second: "int | NDArray[np.int64]") -> NDArray[np.float64]:
+    """Return the exact two-sided p that two decisions on the same posts differ either way as often."""
+    from scipy.special import bdtr
+
+    fewer, total = np.minimum(only_first, only_second), np.add(only_first, only_second)
+    return np.asarray(np.minimum(2.0 * bdtr(fewer, total, 0.5), 1.0), np.float64)
 
 
 def odds(yes: int, no: int, other_yes: int, other_no: int) -> Odds:
     """Return the odds ratio of two groups with halves added (Haldane 1956, Anscombe 1956); p by Fisher, exact."""
-    from scipy.stats import fisher_exact
+    from scipy.stats import fisher_exact  # a second, and seldom asked for
 
     a, b, c, d = (each + 0.5 for each in (yes, no, other_yes, other_no))
     p = fisher_exact([[yes, no], [other_yes, other_no]]).pvalue

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.bench import (
+    audits,
     bus,
     counters,
     door,
@@ -44,6 +45,7 @@ CASES = (
     "personal",
     "ratings",
     "topics",
+    "audits",
     "counters",
 )
 FLAT_MB = 48
@@ -212,6 +214,8 @@ async def main() -> int:
             personal.measure(console)
         if "topics" in only:
             topics.measure(console)
+        if "audits" in only:
+            audits.measure(console)
         if "counters" in only:
             sound = not await counters.measure(folder / "counters", console) and sound
     return 0 if sound else 1

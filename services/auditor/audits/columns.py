@@ -26,11 +26,34 @@ ABOUT = 8
 
 @dataclass(frozen=True, eq=False)
 class Grouped:
-    """Rows by topic: `topics` (k,) ascending, `order` (m,) the rows, each topic's from one of `starts` (k,) on."""
+    """Rows by topic: `topics` (k,) ascending, `order` (m,) the rows, each topic's from one of `starts` (k,) on.
+
+    `codes` (n,) say which of the topics a row has, k for none.
+    """
 
     topics: NDArray[np.int32]
     order: NDArray[np.int64]
     starts: NDArray[np.int64]
+    codes: NDArray[np.int64]
+
+    @property
+    def sizes(self) -> NDArray[np.int64]:
+        """Return how many rows each topic has, (k,)."""
+        return np.diff(np.append(self.starts, len(self.order)))
+
+    def means(self, values: Floats) -> Floats:
+        """Return the mean of each topic's values (n,)."""
+        total = np.bincount(self.codes, values, len(self.topics) + 1)[:-1]
+        return (total / np.maximum(self.sizes, 1)).astype(np.float32)
+
+    def medians(self, values: Floats) -> Floats:
+        """Return the median of each topic's values (n,), which are 0 or more."""
+        # of numbers without a sign the bits are in the numbers' order: one sort of whole numbers, topic first
+        bits = (values + np.float32(0.0)).view(np.uint32)
+        ordered, sizes = np.sort((self.codes << 32) | bits), self.sizes
+        low, high = (ordered[self.starts + half] & 0xFFFFFFFF for half in ((sizes - 1) // 2, sizes // 2))
+        lower, upper = (half.astype(np.uint32).view(np.float32) for half in (low, high))
+        return np.asarray((lower + upper) / np.float32(2.0), np.float32)
 
     def rows_of(self, topic: int) -> NDArray[np.int64]:
         """Return the rows of a topic, ascending; none if it has no posts."""
@@ -83,7 +106,14 @@ class Corpus:
         order = np.argsort(self.topics, kind="stable")
         order = order[self.topics[order] > NO_TOPIC]
         starts = np.flatnonzero(np.diff(self.topics[order], prepend=NO_TOPIC))
-        return Grouped(self.topics[order][starts], order, starts)
+        topics = self.topics[order][starts]
+        codes = np.where(self.topics > NO_TOPIC, np.searchsorted(topics, self.topics), len(topics))
+        return Grouped(topics, order, starts, codes)
+
+    @cached_property
+    def system_medians(self) -> Floats:
+        """Return the median of the system's ratings of each topic."""
+        return self.by_topic.medians(self.system)
 
     def rows(self, posts: "tuple[str, ...] | list[str]") -> NDArray[np.int64]:
         """Return the rows of posts, ascending; posts that are not there are left out."""

@@ -12,7 +12,16 @@ import numpy as np
 
 from services.auditor.audits.columns import Corpus, Rows, chosen
 from services.auditor.audits.decisions import TYPES, ErrorType, Side
-from services.auditor.audits.sums import Bounded, Sums, mean_absolute, mean_square, shares, signed_mean, sums
+from services.auditor.audits.sums import (
+    Bounded,
+    Sums,
+    mean_absolute,
+    mean_square,
+    shares,
+    signed_mean,
+    sums,
+    topic_sums,
+)
 from shared.vocabulary import CATEGORIES
 
 IN_CATEGORY = 0.3
@@ -84,16 +93,20 @@ def by_topic(side: Side, corpus: Corpus) -> dict[int, Disagreement]:
     grouped = corpus.by_topic
     if not len(grouped.topics):
         return {}
-    found = figures(sums(side, grouped.order, grouped.starts), Set.TOPIC)
+    found = figures(topic_sums(side, grouped), Set.TOPIC)
     return dict(zip(grouped.topics.tolist(), found, strict=True))
 
 
 def by_category(side: Side, corpus: Corpus) -> dict[str, Disagreement | None]:
     """Return the figures of each of the twelve categories; a post may be in several, None where none is."""
-    return {
-        name: disagreement(side, corpus.scores[:, at] > np.float32(IN_CATEGORY), Set.CATEGORY)
-        for at, name in enumerate(CATEGORIES)
-    }
+    rows = [np.flatnonzero(corpus.scores[:, at] > np.float32(IN_CATEGORY)) for at in range(len(CATEGORIES))]
+    present = [at for at, each in enumerate(rows) if len(each)]
+    found: dict[str, Disagreement | None] = dict.fromkeys(CATEGORIES)
+    if present:
+        starts = np.append(0, np.cumsum([len(rows[at]) for at in present])[:-1])
+        told = figures(sums(side, np.concatenate([rows[at] for at in present]), starts), Set.CATEGORY)
+        found |= {CATEGORIES[at]: each for at, each in zip(present, told, strict=True)}
+    return found
 
 
 def of_own_labels(side: Side) -> Disagreement | None:

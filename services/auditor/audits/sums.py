@@ -11,7 +11,9 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtri
 
+from services.auditor.audits.columns import Floats, Grouped
 from services.auditor.audits.decisions import OVER, SHIFTS, UNDER, Side
 from shared.chance import Z, score_bound
 
@@ -19,8 +21,8 @@ Wide = NDArray[np.float64]
 
 PARTS = (1, 2, 4, 6, 11, 16, 21)
 """Where the parts of `Sums` begin among the measures, after the counts."""
-PAIRS, SEED = 250, 20
-"""Draws of (what the model does not know, what counting leaves open) in standard errors, and their opposites."""
+DRAWS, SEED = 256, 20
+"""Draws of (what the model does not know, what counting leaves open) in standard errors."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,19 +50,26 @@ class Sums:
 def sums(side: Side, order: NDArray[np.int64], starts: NDArray[np.int64]) -> Sums:
     """Return the sums over groups: the rows in `order` (m,), each group from one of `starts` (k,) to the next.
 
-    No group is empty, and there is at least one.
+    No group is empty, and there is at least one; a row may be in several.
     """
 
-    measures = side.measures
     # no copy where the rows are all of them
     every = len(order) == len(side) and len(starts) == 1
-    added = np.stack(
-        [np.add.reduceat(row if every else row[order], starts, dtype=np.float64) for row in measures], axis=1
-    )
-    counts, parts = added[:, :5].astype(np.int64), np.split(added[:, 5:], PARTS, axis=1)
-    return Sums(
-        np.diff(np.append(starts, len(order))), counts[:, 0], counts[:, 1:], parts[0][:, 0], parts[1][:, 0], *parts[2:]
-    )
+    added = [np.add.reduceat(row if every else row[order], starts, dtype=np.float64) for row in side.measures]
+    return _sums(added, np.diff(np.append(starts, len(order))))
+
+
+def topic_sums(side: Side, grouped: Grouped) -> Sums:
+    """Return the sums over topics, of which there is at least one: those of their rows, without a copy of them."""
+    k = len(grouped.topics)
+    added: list[Wide] = [np.bincount(grouped.codes, row, k + 1)[:k].astype(np.float64) for row in side.measures]
+    return _sums(added, grouped.sizes)
+
+
+def _sums(added: list[Wide], n: NDArray[np.int64]) -> Sums:
+    columns = np.stack(added, axis=1)
+    counts, parts = columns[:, :5].astype(np.int64), np.split(columns[:, 5:], PARTS, axis=1)
+    return Sums(n, counts[:, 0], counts[:, 1:], parts[0][:, 0], parts[1][:, 0], *parts[2:])
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,6 +118,22 @@ def shares(found: Sums) -> tuple[Bounded, Bounded, Bounded]:
     return low, middle, high
 
 
+def user_means(found: Sums, user: Floats, starts: NDArray[np.int64]) -> Bounded:
+    """Return the mean of the person's side of each group; `user` (m,) are its values in the order of the sums."""
+    values = user.astype(np.float64)
+    mean = np.add.reduceat(values, starts) / found.n
+    error = _error(np.add.reduceat(values * values, starts) / found.n - mean * mean, found.n)
+    half = Z * np.sqrt(error * error + (found.spread / found.n) ** 2)
+    return _holding(mean, mean - half, mean + half, found.n, (0.0, 4.0))
+
+
+def toxic_shares(found: Sums, flagged: Wide) -> Bounded:
+    """Return the share of each group that the person calls toxic, of which the system flags so many (k,)."""
+    n = found.n.astype(np.float64)
+    value = (found.expected[:, UNDER] + flagged - found.expected[:, OVER]) / n
+    return _share(value, (found.under + flagged[:, None] - found.over) / n[:, None], found.n)
+
+
 def _share(value: Wide, grid: Wide, n: NDArray[np.int64]) -> Bounded:
     shifts, luck = draws()
     likely = np.clip(_between(grid, shifts), 0.0, 1.0)
@@ -120,10 +145,12 @@ def _share(value: Wide, grid: Wide, n: NDArray[np.int64]) -> Bounded:
 
 @lru_cache(maxsize=1)
 def draws() -> tuple[Wide, Wide]:
-    """Return the draws, the same every time, (500,) each: what the model does not know, and the luck of counting."""
-    drawn = np.random.default_rng(SEED).standard_normal((2, PAIRS))
-    shifts, luck = np.concatenate([drawn, -drawn], axis=1)
-    return shifts, luck
+    """Return the draws, the same every time, (256,) each: what the model does not know, and the luck of counting.
+
+    A Latin hypercube: each by itself has every quantile once. Source: McKay, Beckman and Conover 1979.
+    """
+    random, quantiles = np.random.default_rng(SEED), ndtri((np.arange(DRAWS) + 0.5) / DRAWS)
+    return random.permutation(quantiles), random.permutation(quantiles)
 
 
 def _between(grid: Wide, shifts: Wide) -> Wide:

@@ -8,10 +8,9 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
-from numpy.typing import NDArray
 
-from services.auditor.audits.columns import Corpus, Floats, Grouped, Judge
-from services.auditor.audits.decisions import TYPES, Errors, ErrorType, Side, passing, steps, types_of
+from services.auditor.audits.columns import Corpus, Judge
+from services.auditor.audits.decisions import OVER, TYPES, Errors, ErrorType, Side, passing, steps, types_of
 from services.auditor.audits.disagreement import Disagreement, Figure, by_topic
 from services.auditor.audits.placing import STEP, placed
 from shared.judgement import CUT, is_toxic
@@ -98,13 +97,14 @@ def topic_rows(
 ) -> list[TopicRow]:
     """Return all topics that have posts, by id."""
     grouped = corpus.by_topic
-    system = _middles(corpus.system, grouped, statistic)
-    sizes = np.diff(np.append(grouped.starts, len(grouped.order)))
+    median = statistic is Statistic.MEDIAN
+    system = corpus.system_medians if median else grouped.means(corpus.system)
+    sizes = grouped.sizes
     toxic = is_toxic(system, cut)
     if judge is None or side is None:
         columns = (each.tolist() for each in (grouped.topics, sizes, system, toxic))
         return [TopicRow(topic, n, 0, False, *rest) for topic, n, *rest in zip(*columns, strict=True)]
-    user = _middles(side.user, grouped, statistic)
+    user = grouped.medians(side.user) if median else grouped.means(side.user)
     types = types_of(is_toxic(user, cut), toxic)
     distance = np.where(passing(types, Errors.BOTH), np.abs(user - system), np.float32(0.0))
     tuned = np.logical_or.reduceat(judge.tuned[grouped.order], grouped.starts) if len(sizes) else sizes
@@ -138,14 +138,6 @@ def error_share(found: Disagreement) -> Figure:
     return Figure(1.0 - agree.value, 1.0 - agree.high, 1.0 - agree.low, agree.n)
 
 
-def _middles(values: Floats, grouped: Grouped, statistic: Statistic) -> NDArray[np.float32]:
-    """Return the middle of each topic's values."""
-    if not len(grouped.starts):
-        return np.array([], np.float32)
-    parts = np.split(values[grouped.order], grouped.starts[1:])
-    middle = np.median if statistic is Statistic.MEDIAN else np.mean
-    return np.array([middle(part) for part in parts], np.float32)
-
-
 def _passes(row: TopicRow, errors: Errors) -> bool:
-    return row.type is None or bool(passing(np.array([TYPES.index(row.type)], np.int8), errors)[0])
+    wanted = {Errors.UNDER: (ErrorType.UNDER,), Errors.OVER: (ErrorType.OVER,), Errors.BOTH: TYPES[: OVER + 1]}
+    return row.type is None or row.type in wanted.get(errors, TYPES)
