@@ -7,6 +7,7 @@ from services.reporter.broadcast import Broadcast
 from services.reporter.delivery import SINK_AVID
 from services.reporter.handlers import Handlers
 from services.reporter.owning import Owning
+from services.reporter.reviewing import Reviewing
 from services.reporter.sending import Sender
 from services.reporter.settings import ReporterSettings
 from services.reporter.store import Store
@@ -27,6 +28,7 @@ def build(platform: Platform) -> Service:
     sinks = [SINK_AVID] if settings.avid_submit_url else []
     handlers = Handlers(store, sinks)
     sender = Sender(store, settings)
+    reviewing = Reviewing(store, settings)
     tail = Tail(platform.redis)
     broadcast = Broadcast(
         tail, listeners=settings.feed_listeners, room=settings.feed_room, draining=lambda: platform.draining
@@ -71,6 +73,7 @@ def build(platform: Platform) -> Service:
             Loop("reports to announce", 0.5, completed),
             Loop("deliveries to announce", 0.5, submitted),
             Loop("deliveries", 1.0, sender),
+            Loop("editors' words", 10.0, reviewing),
             Loop("removed reports", 600.0, owning.drop_removed),
         ],
         start=store.open,

@@ -46,10 +46,23 @@ class AvidClient:
         except (httpx.HTTPError, httpx.StreamError) as error:
             return Answer(Reached.UNCLEAR, f"the connection broke ({type(error).__name__})")
 
+    async def review_status(self, url: str, now: datetime) -> Answer:
+        """Ask what the editors say of a submission; nothing is changed by asking, so every failure is the same."""
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                return await self._ask("GET", url, None, now)
+        except TimeoutError:
+            return Answer(Reached.NOT_SENT, f"no answer within {self._timeout_s:g} s")
+        except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL) as error:
+            return Answer(Reached.NOT_SENT, f"the connection broke ({type(error).__name__})")
+
     async def _post(self, body: bytes, now: datetime) -> Answer:
+        return await self._ask("POST", self._url, body, now)
+
+    async def _ask(self, method: str, url: str, body: bytes | None, now: datetime) -> Answer:
         timeout = httpx.Timeout(self._timeout_s, connect=self._timeout_s / 2)
         client = httpx.AsyncClient(timeout=timeout, follow_redirects=False)
-        async with client, client.stream("POST", self._url, content=body, headers=self._headers) as response:
+        async with client, client.stream(method, url, content=body, headers=self._headers) as response:
             read = b""
             async for chunk in response.aiter_bytes():
                 read += chunk

@@ -14,6 +14,7 @@ import orjson
 from shared.vocabulary import DeliveryState
 
 SINK_AVID = "avid"
+LONGEST_STATUS = 60
 KEPT_CHARACTERS = 2000
 """Of an answer this much is kept: enough to read a receipt or an error."""
 
@@ -74,6 +75,26 @@ def settle(answer: Answer, *, attempt: int, attempts: int) -> Settled:
     if attempt >= attempts:
         return Settled(DeliveryState.FAILED, f"{why} at try {attempt} of {attempts}")
     return Settled(DeliveryState.QUEUED, why)
+
+
+def review_status_of(text: str) -> str | None:
+    """Return what the editors say, from an answer that is JSON text, an object with `status`, or bare words.
+
+    Their words are kept as they are, but for signs nobody can read and what is too long; None without any.
+    """
+    try:
+        said = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        said = text
+    if isinstance(said, dict):
+        said = said.get("status")
+    words = "".join(sign for sign in said if sign.isprintable()).strip() if isinstance(said, str) else ""
+    return words[:LONGEST_STATUS] or None
+
+
+def next_review(since_s: float, first_s: float, limit_s: float) -> float:
+    """Return how many seconds to wait before asking again, `since_s` after sending: each pause doubles that time."""
+    return min(max(first_s, since_s), limit_s)
 
 
 def kept(text: str, secret: str | None) -> str:

@@ -110,6 +110,8 @@ class Sender:
             values["due_at"] = now + timedelta(seconds=self._pause_s(attempt, answer))
         else:
             values["finished_at"] = now
+            if settled.state is DeliveryState.SENT and settings.avid_review_path:
+                values["review_due_at"] = now + timedelta(seconds=settings.avid_review_every_s)
         await self._store_patiently(row, values)
         TRIES.labels(settled.state.value).inc()
         self._log(row, attempt, settled)

@@ -42,6 +42,12 @@ class ReporterSettings(ServiceSettings):
         description="Key AVID gave you, sent as the Authorization header without a scheme word.",
     )
     avid_submit_path: str = Field("submit", description="Path below the address that takes reports.")
+    avid_review_path: str = Field(
+        "review/{uuid}/status", description="Path below the address that tells what the editors say; empty: never ask."
+    )
+    avid_review_every_s: float = Field(3600.0, gt=0, description="First pause between asking; doubles each time.")
+    avid_review_limit_s: float = Field(604_800.0, gt=0, description="Longest pause between asking.")
+    avid_review_for_s: float = Field(31_536_000.0, gt=0, description="How long after sending the editors are asked.")
     avid_timeout_s: float = Field(20.0, gt=0, le=300, description="Longest time one submission may take.")
     avid_attempts: int = Field(6, ge=1, le=20, description="Tries after which a delivery has failed.")
     avid_backoff_base_s: float = Field(5.0, gt=0, description="First pause before another try; grows by four.")
@@ -82,6 +88,20 @@ class ReporterSettings(ServiceSettings):
         if not PATH.fullmatch(value.strip("/")):
             raise ValueError("must be a plain relative path")
         return value.strip("/")
+
+    @field_validator("avid_review_path")
+    @classmethod
+    def _names_the_receipt(cls, value: str) -> str:
+        path = value.strip().strip("/")
+        if (path and not PATH.fullmatch(path.replace("{uuid}", "uuid"))) or path.count("{uuid}") != bool(path):
+            raise ValueError("must be a plain relative path with {uuid} in it, or empty")
+        return path
+
+    def avid_review_url(self, receipt: str) -> str | None:
+        """Return where the editors' word on a submission is, or None when they are not to be asked."""
+        if not self.avid_api_url or not self.avid_review_path:
+            return None
+        return f"{self.avid_api_url.rstrip('/')}/{self.avid_review_path.format(uuid=receipt)}"
 
     @property
     def avid_submit_url(self) -> str | None:

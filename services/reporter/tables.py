@@ -173,8 +173,12 @@ deliveries = Table(
     Column("answer", Text),
     Column("created_at", Moment, nullable=False),
     Column("finished_at", Moment),
+    Column("review_status", String(60)),  # what AVID's editors say of it, in their words
+    Column("review_asked_at", Moment),
+    Column("review_due_at", Moment),  # when to ask for it again; empty: not to be asked for
     Column("correlation_id", String),
     Column("traceparent", String),
     Column("announced_at", Moment),
     Index("reporter_deliveries_due", "state", "due_at"),
+    Index("reporter_deliveries_reviews", "review_due_at"),
 )

@@ -170,7 +170,7 @@ class LinkView(BaseModel):
 
 
 class DeliveryView(BaseModel):
-    """How far a version got on its way to an outsider."""
+    """How far a version got on its way to an outsider; `review_status` is what AVID's editors say, in their words."""
 
     sink: str
     version: int
@@ -180,6 +180,8 @@ class DeliveryView(BaseModel):
     reason: str | None
     due_at: datetime | None
     finished_at: datetime | None
+    review_status: str | None
+    review_asked_at: datetime | None
 
 
 class MissingView(BaseModel):

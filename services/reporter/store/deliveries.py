@@ -85,6 +85,21 @@ class DeliveryQueries:
         sending = (deliveries.c.report_id == report_id, deliveries.c.state == DeliveryState.SENDING.value)
         return (await connection.execute(select(deliveries.c.report_id).where(*sending).limit(1))).first() is None
 
+    async def reviews_due(self, connection: AsyncConnection, now: datetime, limit: int) -> Sequence[Row[Any]]:
+        """Return sent deliveries whose review should be asked for, the longest due first."""
+        where = (
+            deliveries.c.state == DeliveryState.SENT.value,
+            deliveries.c.receipt.is_not(None),
+            deliveries.c.review_due_at <= now,
+        )
+        question = select(deliveries).where(*where).order_by(deliveries.c.review_due_at).limit(limit)
+        return (await connection.execute(question)).all()
+
+    async def keep_review(self, connection: AsyncConnection, row: Row[Any], values: Mapping[str, Any]) -> None:
+        """Store what the editors said, unless somebody else asked meanwhile."""
+        where = (*_is(row), deliveries.c.receipt == row.receipt, deliveries.c.review_due_at == row.review_due_at)
+        await connection.execute(update(deliveries).where(*where).values(values))
+
     async def queue_again(self, connection: AsyncConnection, row: Row[Any], now: datetime) -> bool:
         """Queue a delivery that failed or is unknown and was announced as such; return False otherwise."""
         ended = (DeliveryState.FAILED.value, DeliveryState.UNKNOWN.value)
@@ -103,6 +118,9 @@ class DeliveryQueries:
             "receipt": None,
             "answer": None,
             "finished_at": None,
+            "review_status": None,
+            "review_asked_at": None,
+            "review_due_at": None,
             "announced_at": None,
         }
         answer = await connection.execute(update(deliveries).where(*where).values(values))

@@ -16,6 +16,7 @@ from services.reporter.avid import AvidReport
 from services.reporter.avid_export import Origin
 from services.reporter.delivery import Answer, Reached, kept, receipt_of, settle
 from services.reporter.report import Judgement, Person
+from services.reporter.reviewing import Reviewing
 from services.reporter.sending import Sender
 from services.reporter.settings import ReporterSettings
 from services.reporter.submitting import Submitting
@@ -336,3 +337,53 @@ def test_what_an_answer_means() -> None:
 def test_an_answer_is_kept_short_and_without_the_key() -> None:
     assert kept("a\x00 key " + "x" * 5000, "key")[:9] == "a [key] x"
     assert len(kept("x" * 5000, None)) == 2000
+
+
+async def reviewed(post: Post, config: ReporterSettings) -> Any:
+    """Ask the editors once, as if it were time, and return the delivery."""
+    await post.change(review_due_at=datetime.now(UTC) - timedelta(seconds=1))
+    await Reviewing(post.reporter.store, config)()
+    return await post.row()
+
+
+async def test_the_editors_word_is_asked_for_ever_more_rarely(sending: Reporter, avid: Avid) -> None:
+    avid.answer(200, f'"{UUID}"')
+    for status, text in ((200, '"draft"'), (503, "down"), (200, '{"status": "pub\\u0000lished"}'), (200, "[]")):
+        avid.answer(status, text)
+    config = settings(avid_api_url=avid.url, avid_api_key="hunter2")
+    post = await Post(sending, config).complete()
+    sent = await post.send()
+    assert sent.review_due_at - sent.finished_at == timedelta(hours=1)
+    assert await Reviewing(sending.store, config)() == 0, "it is not time yet"
+    first = await reviewed(post, config)
+    line, headers, body = avid.got[-1]
+    assert (line, headers["authorization"], body) == (f"GET /review/{UUID}/status", "hunter2", b"")
+    assert (first.review_status, first.state) == ("draft", "sent")
+    assert timedelta(minutes=59) < first.review_due_at - first.review_asked_at < timedelta(minutes=61)
+    assert (await reviewed(post, config)).review_status == "draft", "a failure says nothing"
+    assert (await reviewed(post, config)).review_status == "published"
+    assert (await reviewed(post, config)).review_status == "published", "what is no word is none"
+    await post.change(finished_at=datetime.now(UTC) - timedelta(days=3))
+    later = await reviewed(post, config)
+    assert timedelta(days=2.9) < later.review_due_at - later.review_asked_at < timedelta(days=3.1)
+    await post.change(finished_at=datetime.now(UTC) - timedelta(days=400))
+    assert (await reviewed(post, config)).review_due_at is None
+
+
+async def test_nobody_is_asked_about_what_did_not_arrive(sending: Reporter, avid: Avid) -> None:
+    avid.answer(400, "no")
+    config = settings(avid_api_url=avid.url)
+    post = await Post(sending, config).complete()
+    assert (await post.send()).review_due_at is None
+    await reviewed(post, config)
+    assert len(avid.got) == 1
+
+
+@pytest.mark.parametrize("path", ["review/status", "review/{uuid}/{uuid}", "../{uuid}", "https://evil.example/{uuid}"])
+def test_a_path_of_reviews_names_the_receipt_once(path: str) -> None:
+    with pytest.raises(ValueError, match="relative path"):
+        settings(avid_review_path=path)
+
+
+def test_an_installation_that_must_not_ask_does_not(avid: Avid) -> None:
+    assert settings(avid_api_url=avid.url, avid_review_path="").avid_review_url(UUID) is None
