@@ -1,6 +1,7 @@
 """Wiring of the auditor."""
 
 from services.auditor.api import audits, statuses
+from services.auditor.audit_corpus import AuditCorpus
 from services.auditor.audit_store import AuditStore
 from services.auditor.auditing import Auditing
 from services.auditor.following import Following
@@ -9,7 +10,7 @@ from services.auditor.settings import AuditorSettings
 from services.auditor.status.posts import Policy
 from services.auditor.store import Store
 from services.auditor.tables import metadata
-from shared.runtime import Platform, Service
+from shared.runtime import Loop, Platform, Service
 
 
 def build(platform: Platform) -> Service:
@@ -19,6 +20,7 @@ def build(platform: Platform) -> Service:
     store = Store(database)
     audit_store = AuditStore(database)
     auditing, following = Auditing(audit_store), Following(audit_store)
+    corpus = AuditCorpus(store, platform.artifacts, settings.corpus_posts)
     handlers = Handlers(store, Policy(review_from=settings.review_from))
     return Service(
         name="auditor",
@@ -29,9 +31,12 @@ def build(platform: Platform) -> Service:
         hears={
             "posts.scored": handlers.on_post_scored,
             "posts.corrected": handlers.on_post_corrected,
+            "posts.rated": handlers.on_post_rated,
             "posts.deleted": handlers.on_post_deleted,
             "models.promoted": following.on_model_promoted,
+            "models.trained": handlers.on_model_trained,
         },
         settings=settings,
         database=database,
+        loops=[Loop("auditor corpus", 1.0, corpus)],
     )

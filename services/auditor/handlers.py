@@ -1,19 +1,30 @@
-"""What the auditor does when it hears of a score, a correction or a deletion.
+"""What the auditor does when it hears of a score, a correction, a rating, a model or a deletion.
 
 Invariant: a step of a history is said because of the event that caused it, from what is stored, however often that
-event is delivered.
+event is delivered; once a deletion was handled no text of that post or author is left, whatever copies come later.
 """
 
 from collections import Counter as Counts
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from prometheus_client import Counter
 
+from services.auditor.corpus import heard
 from services.auditor.status.posts import MODEL, REVIEWER, Change, Judgement, Policy, advance_all, status_of_correction
-from services.auditor.store import Correction, Store
+from services.auditor.store import Connection, Correction, Store
 from shared.bus.commit import Done, Outcome
-from shared.events import Event, PostCorrected, PostDeleted, PostScored, PostStatusChanged, caused
+from shared.bus.erasures import author_subject
+from shared.events import (
+    Event,
+    ModelTrained,
+    PostCorrected,
+    PostDeleted,
+    PostRated,
+    PostScored,
+    PostStatusChanged,
+    caused,
+)
 from shared.thresholds import over
 from shared.vocabulary import FeedbackType
 
@@ -41,7 +52,25 @@ class Handlers:
             # 3. decide and write
             after, changes = advance_all(records, judgements, self._policy)
             await self._store.save(connection, after, changes)
-        return _outcomes(events, told, changes)
+            # 4. what audits look at
+            erased = await self._keep_posts(connection, [event.data for event in events])
+        return _outcomes(events, told, changes, erased)
+
+    async def _keep_posts(self, connection: Connection, scores: Sequence[PostScored]) -> set[str]:
+        """Keep posts as scored; return which of them are erased: those have to leave the streams."""
+        newest = heard.newest_scores(scores)
+        # from here on nobody erases until we are done
+        change = await self._store.next_change(connection)
+        subjects = heard.subjects(score for _, score in newest.values())
+        erased, hidden = await self._store.out_of_sight(connection, subjects)
+        rows = [heard.post_row(rank, score, erased, hidden, change) for rank, score in newest.values()]
+        await self._store.put_posts(connection, rows)
+        # a post of an erased author gets a tombstone of its own: its next copy may not name the author
+        if not erased:
+            return set()
+        met = {score.post.post_id: at for score in scores if (at := heard.erased_since(score, erased)) is not None}
+        await self._store.bury(connection, met)
+        return set(met)
 
     async def on_post_corrected(self, events: list[Event[PostCorrected]]) -> Sequence[Outcome]:
         """Let people's opinions, and the taking back of them, advance the records of the posts they are about.
@@ -71,13 +100,49 @@ class Handlers:
         return _outcomes(events, told, changes)
 
     async def on_post_deleted(self, events: list[Event[PostDeleted]]) -> Sequence[Outcome]:
-        """Keep when a post was taken away; its status and history hold no text and stay.
+        """Keep when a post was taken away, and erase what audits know of it; its status and history stay.
 
-        The erasure of an author asks nothing of us: neither text nor author is stored here.
+        Of an erased author everything is erased that is known to be theirs; who is only hidden keeps everything.
         """
-        deleted = [(event.data.post_id, event.data.deleted_at) for event in events if event.data.post_id]
+        said = [event.data for event in events]
+        posts, authors = heard.deletions(said)
         async with self._store.begin() as connection:
+            # 1. the status says so
+            deleted = [(each.post_id, each.deleted_at) for each in said if each.post_id]
             await self._store.mark_deleted(connection, deleted)
+            # 2. whoever keeps a copy from now on meets the tombstones, also those of what the authors wrote
+            change = await self._store.next_change(connection)
+            theirs = await self._store.posts_of(connection, authors)
+            gone = {**{row.post_id: authors[row.platform, row.author] for row in theirs}, **posts}
+            erased = {author_subject(*who): at for who, at in authors.items()}
+            await self._store.bury(connection, {**gone, **erased})
+            # 3. text, author and ratings
+            await self._store.erase_posts(connection, gone, change)
+            await self._store.hide(connection, heard.hidings(said), change)
+        return [Done() for _ in events]
+
+    async def on_post_rated(self, events: list[Event[PostRated]]) -> Sequence[Outcome]:
+        """Keep what people said of posts, a label of theirs wins over every prediction; forget what they take back."""
+        raters = {event.data.rater for event in events}
+        async with self._store.begin() as connection:
+            change = await self._store.next_change(connection)
+            # 1. what is taken back, and what was made of it
+            await self._store.withdraw(connection, heard.withdrawals(events))
+            # 2. late copies meet deletions and withdrawals
+            withdrawn = await self._store.withdrawn(connection, raters)
+            erased, _ = await self._store.out_of_sight(connection, {event.data.post_id for event in events})
+            await self._store.put_ratings(connection, heard.rating_rows(events, erased, withdrawn, change))
+        return [Done() for _ in events]
+
+    async def on_model_trained(self, events: list[Event[ModelTrained]]) -> Sequence[Outcome]:
+        """Keep people's models and what those stand on; models that score are no business of an audit."""
+        said = [event.data for event in events]
+        async with self._store.begin() as connection:
+            await self._store.next_change(connection)  # nobody takes ratings back meanwhile
+            withdrawn = await self._store.withdrawn(connection, heard.raters(said))
+            await self._store.put_models(connection, *heard.model_rows(said, withdrawn))
+            await self._store.put_groups(connection, heard.group_rows(said))
+            await self._store.put_foundations(connection, heard.foundation_rows(said))
         return [Done() for _ in events]
 
 
@@ -147,14 +212,26 @@ def _note(kept: Correction, said: PostCorrected) -> None:
         )
 
 
-def _outcomes(events: Sequence[Event[Any]], told: Mapping[str, Change], changes: Sequence[Change]) -> list[Outcome]:
-    """Return what each event leads to: the step it caused, now or when it came before, or nothing."""
+def _outcomes(
+    events: Sequence[Event[Any]],
+    told: Mapping[str, Change],
+    changes: Sequence[Change],
+    erased: Collection[str] = (),
+) -> list[Outcome]:
+    """Return what each event leads to: the step it caused, now or when it came before, or nothing.
+
+    What is about one of the `erased` posts has to leave the streams.
+    """
     steps = dict(told)
     steps.update((change.cause_id, change) for change in changes)
     for (status, rule), count in Counts((change.status.value, change.rule) for change in changes).items():
         STEPS.labels(status, rule).inc(count)
     return [
-        Done([caused(event, _said(steps[event.id]), by="auditor")] if event.id in steps else ()) for event in events
+        Done(
+            [caused(event, _said(steps[event.id]), by="auditor")] if event.id in steps else (),
+            erase=[event.data.post.post_id] if erased and event.data.post.post_id in erased else (),
+        )
+        for event in events
     ]
 
 

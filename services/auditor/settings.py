@@ -1,4 +1,4 @@
-"""What an operator may change about statuses (prefix OMBUD_AUDITOR_)."""
+"""What an operator may change about statuses and audits (prefix OMBUD_AUDITOR_)."""
 
 from pydantic import Field
 
@@ -6,10 +6,15 @@ from shared.settings import ServiceSettings, service_config
 
 
 class AuditorSettings(ServiceSettings):
-    """How careful the auditor is with what the model did not flag."""
+    """How careful the auditor is with what the model did not flag, and how far back audits look."""
 
     model_config = service_config("auditor")
 
     review_from: float = Field(
         default=0.35, ge=0, le=1, description="Overall score from which a post that is not flagged needs review."
+    )
+    corpus_posts: int = Field(
+        default=250_000,
+        ge=100,
+        description="Posts audits look at: the newest. Each takes about 1.5 KB of memory in every auditor process.",
     )

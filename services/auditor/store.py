@@ -13,10 +13,13 @@ from typing import Any
 from sqlalchemy import BindParameter, Row, bindparam, case, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.auditor.corpus_store import Connection, CorpusQueries
 from services.auditor.status.posts import MODEL, REVIEWER, Change, Opinion, StatusRecord, newest_first
 from services.auditor.tables import corrections, status_changes, statuses
 from shared.db import Database, append, insert_new, upsert
 from shared.vocabulary import Status
+
+__all__ = ["Connection", "Correction", "Store"]
 
 IDS: BindParameter[Any] = bindparam("ids", expanding=True)
 
@@ -90,7 +93,7 @@ class Correction:
     retracted: bool = False
 
 
-class Store:
+class Store(CorpusQueries):
     """The auditor's questions to its database."""
 
     def __init__(self, database: Database) -> None:

@@ -1,4 +1,4 @@
-"""The auditor's tables. None of them has a column that could hold a post's text."""
+"""The auditor's tables: statuses and their history, and what audits look at. Only `auditor_posts` holds text."""
 
 from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, MetaData, String, Table, Text, false
 
@@ -144,3 +144,125 @@ systems = Table(
     Index("auditor_systems_by_time", "promoted_at"),
 )
 """Every model that was put in force, by name, version and artifact: what audits are of."""
+
+posts = Table(
+    "auditor_posts",
+    metadata,
+    Column("post_id", Text, primary_key=True),
+    Column("platform", Text, nullable=False),
+    Column("author", Text),
+    Column("text", Text),
+    Column("language", Text),
+    Column("rank", String(33), nullable=False, comment="revision, then scored_at, as digits: the greatest counts"),
+    Column("scores", Json, nullable=False),
+    Column("overall", Float, nullable=False),
+    Column("threshold", Float, nullable=False, comment="the one that decided"),
+    Column("flagged", Boolean, nullable=False),
+    Column("model_version", Text, nullable=False),
+    Column("scored_at", Moment, nullable=False),
+    Column("gone", Boolean, nullable=False, comment="erased: neither text nor author is left"),
+    Column("hidden", Boolean, nullable=False, comment="the platform hides its author for now"),
+    Column("sequence", BigInteger, nullable=False, comment="which change of the corpus wrote the row last"),
+    Index("auditor_posts_by_sequence", "sequence"),
+    Index("auditor_posts_by_author", "platform", "author"),
+)
+"""The posts audits look at: the newest ones, as they were scored last."""
+
+ratings = Table(
+    "auditor_ratings",
+    metadata,
+    Column("event_id", Text, primary_key=True),
+    Column("rater", Text, nullable=False),
+    Column("model", Text, nullable=False, comment="empty: the model everybody has"),
+    Column("post_id", Text, nullable=False),
+    Column("rating", Integer, comment="empty: unsure"),
+    Column("rated_at", Moment, nullable=False),
+    Column("said_at", Moment, nullable=False, comment="when it came in"),
+    Column("sequence", BigInteger, nullable=False),
+    Index("auditor_ratings_by_person", "rater", "model"),
+    Index("auditor_ratings_by_post", "post_id"),
+    Index("auditor_ratings_by_sequence", "sequence"),
+)
+"""Every rating that was not taken back, of posts that are not erased; of several of one post the newest counts."""
+
+withdrawals = Table(
+    "auditor_withdrawals",
+    metadata,
+    Column("rater", Text, primary_key=True),
+    Column("model", Text, primary_key=True, comment="* for all of theirs"),
+    Column("withdrawn_at", Moment, nullable=False),
+)
+"""Until when a person took their ratings back: late copies, and models made of them, meet it and go."""
+
+models = Table(
+    "auditor_models",
+    metadata,
+    Column("rater", Text, primary_key=True),
+    Column("model", Text, primary_key=True, comment="empty: the model everybody has"),
+    Column("version", Integer, nullable=False),
+    Column("posterior", Json, nullable=False),
+    Column("trained_at", Moment, nullable=False),
+)
+"""The newest version of each person's models, whole."""
+
+model_versions = Table(
+    "auditor_model_versions",
+    metadata,
+    Column("rater", Text, primary_key=True),
+    Column("model", Text, primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("labels", Integer, nullable=False),
+    Column("unsure", Integer, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("errors", Json, nullable=False),
+    Column("baselines", Json, nullable=False),
+    Column("population", Text, comment="the artifact it stands on; empty: the system's own word"),
+    Column("trained_at", Moment, nullable=False),
+)
+"""What each version was worth: how well a model knew its person as they rated more."""
+
+groups = Table(
+    "auditor_groups",
+    metadata,
+    Column("group_id", Text, primary_key=True),
+    Column("version", Text, nullable=False),
+    Column("metrics", Json, nullable=False),
+    Column("ratings", Integer, nullable=False),
+    Column("population", Text, nullable=False),
+    Column("trained_at", Moment, nullable=False),
+)
+"""What is known of groups that were compared with the crowd; not who is in them."""
+
+foundations = Table(
+    "auditor_foundations",
+    metadata,
+    Column("model_version", Text, primary_key=True),
+    Column("foundation", String(20), nullable=False, comment="population or topics"),
+    Column("artifact", String(64), nullable=False),
+    Column("trained_at", Moment, nullable=False),
+)
+"""What personal models and topics stand on: names of artifacts; the newest counts."""
+
+tombstones = Table(
+    "auditor_tombstones",
+    metadata,
+    Column("subject", Text, primary_key=True, comment="a post id or an author's subject"),
+    Column("deleted_at", Moment, nullable=False),
+)
+
+hidings = Table(
+    "auditor_hidings",
+    metadata,
+    Column("subject", Text, primary_key=True, comment="an author's subject"),
+    Column("hidden", Boolean, nullable=False),
+    Column("at", Moment, nullable=False),
+)
+
+counters = Table(
+    "auditor_counters",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", BigInteger, nullable=False),
+)
+"""`corpus`: the number of the last change, taken by whoever changes the corpus and held until the commit, so that
+numbers become visible in their order; `horizon`: rows up to this change have left the corpus."""

@@ -21,6 +21,9 @@ from shared.personal.topic_offsets import NO_TOPIC, Offset, Within, within
 
 Floats = NDArray[np.float64]
 
+BLOCK = 32_768
+"""Posts at once: eleven features of theirs and what is made of them fit the cache."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rating:
@@ -179,17 +182,60 @@ def toxic_probability(
     return found
 
 
+@dataclass(frozen=True, eq=False)
+class Outlook:
+    """What a model says of posts, each (posts,): predictions, both deviations, and the probability of toxic."""
+
+    prediction: NDArray[np.float32]
+    sd: NDArray[np.float32]
+    sd_of_one: NDArray[np.float32]
+    toxic: NDArray[np.float32]
+
+
+def outlook(
+    population: Population, model: Posterior, *, topics: NDArray[np.integer[Any]] | None = None, cut: float = CUT
+) -> Outlook:
+    """Return all that a model says of all posts, to the bit what the functions above say one by one.
+
+    Post by post nothing depends on another, so it is done in blocks that stay in the processor's cache.
+    """
+    columns, factor = _columns(population, model, None), triangle(unpacked(model.covariance))
+    n = columns.shape[1]
+    extra, wider = _offsets(n, model, topics)
+    found = Outlook(*(np.empty(n, np.float32) for _ in range(4)))
+    for start in range(0, n, BLOCK):
+        here = slice(start, start + BLOCK)
+        block = columns[:, here]
+        means = _raw(block, model.weights) + extra[here]
+        spread = _squared(block, factor) + wider[here]
+        np.clip(means, LOWEST, HIGHEST, out=found.prediction[here])
+        np.sqrt(spread, out=found.sd[here])
+        np.sqrt(spread + np.float32(model.noise), out=found.sd_of_one[here])
+        ndtr((means - np.float32(cut)) / found.sd_of_one[here], out=found.toxic[here])
+    return found
+
+
 def _means(
     columns: NDArray[np.float32], model: Posterior, topics: NDArray[np.integer[Any]] | None
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return what the model says of posts before it is clipped, and what the offsets add to its variance."""
-    means, spread = _raw(columns, model.weights), np.zeros(columns.shape[1], np.float32)
-    if topics is not None:
-        for offset in model.offsets:
-            member = topics == offset.topic
-            means[member] += np.float32(offset.mean)
-            spread[member] = np.float32(offset.deviation**2)
-    return means, spread
+    extra, wider = _offsets(columns.shape[1], model, topics)
+    return _raw(columns, model.weights) + extra, wider
+
+
+def _offsets(
+    n: int, model: Posterior, topics: NDArray[np.integer[Any]] | None
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return what the offsets add to the mean and to the variance of each of n posts; 0 where there is none."""
+    if topics is None or not model.offsets or not n:
+        return np.zeros(n, np.float32), np.zeros(n, np.float32)
+    # one place per topic, the last for none: -1
+    size = max(int(topics.max()), *(offset.topic for offset in model.offsets)) + 2
+    means, spread = np.zeros(size, np.float32), np.zeros(size, np.float32)
+    for offset in model.offsets:
+        means[offset.topic] = np.float32(offset.mean)
+        spread[offset.topic] = np.float32(offset.deviation**2)
+    return means[topics], spread[topics]
 
 
 def _left_out(
@@ -216,18 +262,25 @@ def _columns(population: Population, model: Posterior, at: NDArray[np.int64] | N
 def _raw(columns: NDArray[np.float32], weights: Floats) -> NDArray[np.float32]:
     """Return weighted sums of columns, added in their order: a matrix product's order depends on the processor."""
     total: NDArray[np.float32] = columns[0] * np.float32(weights[0])
+    part = np.empty_like(total)
     for column, weight in zip(columns[1:], weights[1:], strict=True):
-        total += column * np.float32(weight)
+        np.multiply(column, np.float32(weight), out=part)
+        total += part
     return total
 
 
 def _variances(columns: NDArray[np.float32], model: Posterior) -> NDArray[np.float32]:
     """Return f'Cf of every post, as a sum of squares."""
-    factor = triangle(unpacked(model.covariance))
+    return _squared(columns, triangle(unpacked(model.covariance)))
+
+
+def _squared(columns: NDArray[np.float32], factor: Floats) -> NDArray[np.float32]:
+    """Return the squared length of each post's features (d, n) on a Cholesky factor (d, d)."""
     total = np.zeros(columns.shape[1], np.float32)
     for k in range(len(factor)):
         part = _raw(columns[k:], factor[k:, k])
-        total += part * part
+        np.multiply(part, part, out=part)
+        total += part
     return total
 
 

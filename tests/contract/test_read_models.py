@@ -34,7 +34,14 @@ from tests.support.databases import DIALECTS, Contents, contents
 
 READERS = ("trainer", "auditor", "reporter")
 SEEDS = (1, 2, 3)
-FROM_THE_CLOCK = {"reporter_reports": {"redacted_at"}, "trainer_rating_log": {"heard_at"}}
+FROM_THE_CLOCK = {
+    "reporter_reports": {"redacted_at"},
+    "trainer_rating_log": {"heard_at"},
+    "auditor_posts": {"sequence"},
+    "auditor_ratings": {"sequence"},
+    "auditor_counters": {"value"},
+}
+"""From the clock, or from how many batches came."""
 FROM_THE_ARRIVAL = {
     "trainer_posts": {"overall", "scores", "flagged", "model_version", "scored_at"},
     "trainer_rating_log": {"heard_at", "system", "version"},

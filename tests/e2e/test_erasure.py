@@ -216,6 +216,7 @@ async def the_search_finds_everything(ombud: Running) -> None:
         "classifier_posts.url",
         "trainer_posts.text",
         "trainer_corrections.text",
+        "auditor_posts.text",
         "reporter_posts.text",
         "reporter_evidence.text",
         "reporter_reports.document",
@@ -229,7 +230,7 @@ async def the_search_finds_everything(ombud: Running) -> None:
     }
     on_disk = await found_in(ombud, "file")
     assert any(".incr.aof" in place for place in on_disk), on_disk
-    for service in () if ombud.database_url else ("classifier", "trainer", "reporter"):
+    for service in () if ombud.database_url else ("classifier", "trainer", "auditor", "reporter"):
         assert any(place.startswith(f"file {service}.sqlite3") for place in on_disk), on_disk
     rewritten(ombud.redis_url)
     assert any(".base." in place for place in await found_in(ombud, "file")), "a rewritten file can be searched, too"
