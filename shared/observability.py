@@ -5,7 +5,7 @@ import re
 import secrets
 import sys
 import traceback
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import MutableMapping
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -15,9 +15,9 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 from prometheus_client import Counter, Histogram
-from starlette.middleware.base import BaseHTTPMiddleware
+from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared.bus.tracing import PROPAGATOR
 from shared.clock import monotonic
@@ -89,28 +89,49 @@ def configure_tracing(service: str, endpoint: str | None, exporter: SpanExporter
         trace.set_tracer_provider(provider)
 
 
-class RequestContext(BaseHTTPMiddleware):
-    """Gives every request a correlation id and a trace that its events carry on, and counts it."""
+class RequestContext:
+    """Gives every request a correlation id and a trace that its events carry on, and counts it once it is answered.
 
-    def __init__(self, app: Any, service: str) -> None:
-        super().__init__(app)
+    It is no BaseHTTPMiddleware: that runs each request in a task of its own and hands every piece of the answer on
+    through a queue, which takes as long as all the rest of a small answer.
+    """
+
+    def __init__(self, app: ASGIApp, service: str) -> None:
+        self._app = app
         self._service = service
 
-    async def dispatch(self, request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request = Request(scope)
         given = request.headers.get(CORRELATION, "")
         request.state.correlation_id = given if ACCEPTABLE_ID.match(given) else secrets.token_hex(16)
         parent = PROPAGATOR.extract(dict(request.headers))
         started = monotonic()
         tracer = trace.get_tracer("ombud.http")
-        with tracer.start_as_current_span(f"{request.method}", context=parent) as span:
-            carrier: dict[str, str] = {}
-            PROPAGATOR.inject(carrier)
-            request.state.traceparent = carrier.get("traceparent") or request.headers.get("traceparent")
-            response = await call_next(request)
-            route = getattr(request.scope.get("route"), "path", "unknown")
-            span.update_name(f"{request.method} {route}")
-        REQUESTS.labels(self._service, route, request.method, str(response.status_code)).inc()
-        SECONDS.labels(self._service, route, request.method).observe(monotonic() - started)
-        response.headers[CORRELATION] = request.state.correlation_id
-        return response
+        span = tracer.start_span(request.method, context=parent)
+
+        async def answer(message: Message) -> None:
+            if message["type"] == "http.response.start":  # an answer may go on for as long as somebody listens
+                self._answered(request, message, span, monotonic() - started)
+            await send(message)
+
+        try:
+            with trace.use_span(span):
+                carrier: dict[str, str] = {}
+                PROPAGATOR.inject(carrier)
+                request.state.traceparent = carrier.get("traceparent") or request.headers.get("traceparent")
+                await self._app(scope, receive, answer)
+        finally:
+            if span.is_recording():
+                span.end()
+
+    def _answered(self, request: Request, message: Message, span: trace.Span, took_s: float) -> None:
+        route = getattr(request.scope.get("route"), "path", "unknown")
+        span.update_name(f"{request.method} {route}")
+        span.end()
+        REQUESTS.labels(self._service, route, request.method, str(message["status"])).inc()
+        SECONDS.labels(self._service, route, request.method).observe(took_s)
+        MutableHeaders(scope=message)[CORRELATION] = request.state.correlation_id

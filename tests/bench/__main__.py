@@ -193,8 +193,9 @@ async def main() -> int:
         if "waiting" in only:
             predict, alone = await waiting.latencies(folder / "waiting")
             console.print(
-                f"POST /predict at {waiting.RATE} requests/s: {shown(predict, 1)} (wanted: p99 <= 5 ms); "
-                f"GET /livez, HTTP alone, in the same run: {shown(alone, 1)}"
+                f"POST /predict at {waiting.RATE} requests/s: {shown(predict.took, 1)}, {predict.cpu:.2f} ms CPU each "
+                f"(wanted: p99 <= 5 ms); GET /livez, HTTP alone, in the same run: {shown(alone.took, 1)}, "
+                f"{alone.cpu:.2f} ms CPU each; a timer alone was late: {shown(sorted(predict.late + alone.late), 1)}"
             )
         if "feed" in only:
             listeners, alone, cpu = await feed.lags(folder / "feed")

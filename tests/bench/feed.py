@@ -28,9 +28,9 @@ async def lags(folder: Path) -> tuple[list[float], list[float], float]:
     try:
         ombud.start("ingest", "reporter")
         await ombud.ready("ingest", "reporter")
-        before = _cpu_s(ombud.pid("reporter"))
+        before = cpu_s(ombud.pid("reporter"))
         listeners, alone = await _measure(broker, ombud.ports["reporter"])
-        return listeners, alone, (_cpu_s(ombud.pid("reporter")) - before) / SECONDS
+        return listeners, alone, (cpu_s(ombud.pid("reporter")) - before) / SECONDS
     finally:
         ombud.terminate()
         broker.stop()
@@ -95,6 +95,6 @@ def _late(arrived: Arrived) -> list[float]:
     ]
 
 
-def _cpu_s(pid: int) -> float:
+def cpu_s(pid: int) -> float:
     user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
     return (int(user) + int(system)) / 100

@@ -1,16 +1,19 @@
 """Somebody waits: single texts over loopback HTTP at a steady rate, beside requests that ask for nothing.
 
 The sender speaks HTTP by hand over connections that stay open: a client library would take longer than the answer. A
-request is measured from the moment it was to be sent, so that waiting for a free connection counts.
+request is measured from the moment it was to be sent, so that waiting for a free connection counts. How late the
+sender's own timer is in the same run tells what the machine adds of itself.
 """
 
 import asyncio
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import orjson
 
+from tests.bench.feed import cpu_s
 from tests.bench.workload import texts
 from tests.support.ombud import KEY
 from tests.support.shapes import split
@@ -21,30 +24,41 @@ CONNECTIONS = 16
 Asked = asyncio.Queue[tuple[float | None, bytes] | None]
 
 
-async def latencies(folder: Path) -> tuple[list[float], list[float]]:
-    """Return sorted milliseconds of each answer at 200 requests a second: of /predict, and of /livez (HTTP alone).
+@dataclass(frozen=True)
+class Waited:
+    """Sorted milliseconds of each answer, and of the sender's timer being late; CPU milliseconds per request."""
+
+    took: list[float]
+    late: list[float]
+    cpu: float
+
+
+async def latencies(folder: Path) -> tuple[Waited, Waited]:
+    """Return how long answers took at 200 requests a second: of /predict, and of /livez (HTTP alone).
 
     Every service runs in a process of its own, the trainer having made the first model; each answer has to be a 200.
     """
     posts = texts(RATE * (SECONDS + WARM_S))
     predict = [_request("POST", "/predict", orjson.dumps({"inputs": text})) for text in posts]
     async with split(folder, log_level="WARNING") as (ombud, _):
-        port = ombud.ports["classifier"]
-        return await _steady(port, predict), await _steady(port, [_request("GET", "/livez")] * len(posts))
+        port, pid = ombud.ports["classifier"], ombud.pid("classifier")
+        return await _steady(port, pid, predict), await _steady(port, pid, [_request("GET", "/livez")] * len(posts))
 
 
-async def _steady(port: int, requests: Sequence[bytes]) -> list[float]:
+async def _steady(port: int, pid: int, requests: Sequence[bytes]) -> Waited:
     asked: Asked = asyncio.Queue()
     took: list[float] = []
+    late: list[float] = []
     senders = [asyncio.create_task(_send(port, asked, took)) for _ in range(CONNECTIONS)]
-    begun = time.perf_counter() + 0.2
+    before, begun = cpu_s(pid), time.perf_counter() + 0.2
     for n, request in enumerate(requests):
         await asyncio.sleep(max(0.0, begun + n / RATE - time.perf_counter()))
+        late.append(max(0.0, time.perf_counter() - begun - n / RATE) * 1000)
         asked.put_nowait((time.perf_counter() if n >= RATE * WARM_S else None, request))
     for _ in senders:
         asked.put_nowait(None)
     await asyncio.gather(*senders)
-    return sorted(took)
+    return Waited(sorted(took), sorted(late), (cpu_s(pid) - before) / len(requests) * 1000)
 
 
 def _request(method: str, path: str, body: bytes = b"") -> bytes:
