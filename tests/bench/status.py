@@ -4,6 +4,7 @@ The baseline was written for this bench from the same rules. It reads, joins and
 with `apply`; it runs on fewer notes and is compared per note, as its time grows with their number alone.
 """
 
+import os
 import resource
 import subprocess
 import sys
@@ -191,21 +192,24 @@ def by_rows_from_files(times: int, where: Path) -> Cost:
     return Cost("row by row, from file to file", BASELINE, best(work, times) / BASELINE * 1e6)
 
 
-def apart(notes: int, times: int) -> Cost:
-    """Return what a round in memory costs in a process of its own, so that its memory is its own."""
-    words = (sys.executable, "-m", "tests.bench.status", str(notes), str(times))
-    said = subprocess.run(words, check=True, capture_output=True, text=True).stdout.split()
-    return Cost("a round in memory", notes, float(said[0]), float(said[1]))
+def apart(what: str, notes: int, times: int, where: Path) -> Cost:
+    """Return what a round costs in a process of its own, so that its memory is its own, on one thread of polars."""
+    words = (sys.executable, "-m", "tests.bench.status", what, str(notes), str(times), str(where))
+    alone = {**os.environ, "POLARS_MAX_THREADS": "1"}
+    said = subprocess.run(words, check=True, capture_output=True, text=True, env=alone).stdout.split()
+    name = "a round in memory" if what == "memory" else "from file to file"
+    return Cost(name, notes, float(said[0]), float(said[1]) if what == "memory" else None)
 
 
 def compare(times: int, where: Path) -> tuple[list[Cost], list[Cost]]:
     """Return the baseline's two costs and ours."""
-    ours = [apart(size, times) for size in SIZES]
-    ours += [file_to_file(size, times, where) for size in SIZES[:2]]
+    ours = [apart("memory", size, times, where) for size in SIZES]
+    ours += [apart("files", size, times, where) for size in SIZES[:2]]
     ours += [one_by_one(size, times) for size in SIZES[:2]]
     return [by_rows(1), by_rows_from_files(1, where)], ours
 
 
 if __name__ == "__main__":
-    cost = in_memory(int(sys.argv[1]), int(sys.argv[2]))
-    sys.stdout.write(f"{cost.micros} {cost.mib}\n")
+    notes, times = int(sys.argv[2]), int(sys.argv[3])
+    measured = in_memory(notes, times) if sys.argv[1] == "memory" else file_to_file(notes, times, Path(sys.argv[4]))
+    sys.stdout.write(f"{measured.micros} {measured.mib}\n")

@@ -88,24 +88,35 @@ def registered(history: pl.DataFrame, notes: pl.DataFrame) -> pl.DataFrame:
 
     Raises Rejected: ids that repeat, another creation time, another author.
     """
-    known, told = _by_id(history, DUPLICATE_HISTORY), _by_id(notes.select(ID, AUTHOR, CREATED), DUPLICATE_NOTES)
-    found = known.with_columns(_beside(told, known[ID]))
-    noted = pl.col(CREATED).is_not_null() & pl.col(CREATED + THEIRS).is_not_null()
+    told = notes.select(ID, AUTHOR, CREATED)
+    known_order, known_ids = _by_id(history, DUPLICATE_HISTORY)
+    told_order, told_ids = _by_id(told, DUPLICATE_NOTES)
+    place, there = _at(told_ids, known_ids)
+    rows, noted = np.empty(len(known_ids), np.int64), np.empty(len(known_ids), bool)
+    rows[known_order], noted[known_order] = told_order[place] if len(told_order) else 0, there
+    found = history.with_columns(_beside(told, rows, noted))
+    both = pl.col(CREATED).is_not_null() & pl.col(CREATED + THEIRS).is_not_null()
     _refuse(
         found,
         {
-            CREATED_DIFFERS: noted & (pl.col(CREATED) != pl.col(CREATED + THEIRS)),
-            AUTHOR_DIFFERS: noted & pl.col(AUTHOR).ne_missing(pl.col(AUTHOR + THEIRS)),
+            CREATED_DIFFERS: both & (pl.col(CREATED) != pl.col(CREATED + THEIRS)),
+            AUTHOR_DIFFERS: both & pl.col(AUTHOR).ne_missing(pl.col(AUTHOR + THEIRS)),
         },
     )
-    if known[CREATED].null_count():
+    if history[CREATED].null_count():
         new = pl.col(CREATED).is_null()
         found = found.with_columns(
             pl.when(new).then(pl.col(name + THEIRS)).otherwise(pl.col(name)).alias(name) for name in (CREATED, AUTHOR)
         )
     found = found.drop(CREATED + THEIRS, AUTHOR + THEIRS)
-    added = told.filter(pl.Series(~_at(known[ID], told[ID])[1]))
-    return found.merge_sorted(pl.concat([found.clear(), added], how="diagonal"), ID) if added.height else found
+    new_ones = np.ones(len(told_ids), bool)
+    new_ones[place[there]] = False
+    if not new_ones.any() and history[ID].is_sorted():
+        return found
+    between = np.searchsorted(known_ids, told_ids[new_ones])
+    order = np.insert(known_order, between, len(known_order) + np.arange(len(between)))
+    everything = pl.concat([found, told[told_order[new_ones]]], how="diagonal").rechunk()
+    return everything[order].with_columns(pl.col(ID).set_sorted())
 
 
 def joined(known: pl.DataFrame, scored: pl.DataFrame) -> pl.DataFrame:
@@ -115,7 +126,7 @@ def joined(known: pl.DataFrame, scored: pl.DataFrame) -> pl.DataFrame:
     """
     theirs = _sorted(scored).rename({name: name + THEIRS for name in scored.columns if name != ID})
     if theirs.height != known.height:
-        theirs = theirs.filter(pl.Series(_at(known[ID], theirs[ID])[1]))
+        theirs = theirs.filter(pl.Series(_at(known[ID].to_numpy(), theirs[ID].to_numpy())[1]))
     if theirs[ID].equals(known[ID]):  # each exactly once: nothing has to be looked up
         return known.hstack(theirs.drop(ID))
     found = known.join(theirs, on=ID, how="inner", maintain_order="left_right")
@@ -225,32 +236,31 @@ def _sorted(rows: pl.DataFrame) -> pl.DataFrame:
     return rows if rows[ID].is_sorted() else rows.sort(ID, maintain_order=True)
 
 
-def _by_id(rows: pl.DataFrame, cause: str) -> pl.DataFrame:
-    """Return rows by ascending id. Raises Rejected for the cause if an id repeats."""
-    found = _sorted(rows)
-    ids = found[ID].to_numpy()
+def _by_id(rows: pl.DataFrame, cause: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the places of rows by ascending id, and those ids. Raises Rejected for one that repeats."""
+    ids = rows[ID].to_numpy()
+    order = np.arange(len(ids)) if rows[ID].is_sorted() else rows[ID].arg_sort().to_numpy().astype(np.int64)
+    ids = ids[order]
     repeated = ids[1:][ids[1:] == ids[:-1]]
     if len(repeated):
         raise rejected(cause, sorted(set(repeated.tolist())))
-    return found
+    return order, ids
 
 
-def _at(ids: pl.Series, wanted: pl.Series) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+def _at(ids: NDArray[np.int64], wanted: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """Return where each wanted id stands among sorted ids (any place if it does not), and whether it does."""
     if not len(ids):
         return np.zeros(len(wanted), np.int64), np.zeros(len(wanted), bool)
-    there = ids.to_numpy()
-    place = np.minimum(np.searchsorted(there, wanted.to_numpy()), len(there) - 1)
-    return place, there[place] == wanted.to_numpy()
+    place = np.minimum(np.searchsorted(ids, wanted), len(ids) - 1)
+    return place, ids[place] == wanted
 
 
-def _beside(told: pl.DataFrame, wanted: pl.Series) -> list[pl.Series]:
-    """Return author and creation time that notes tell of the wanted ids, empty where they tell nothing."""
-    place, found = _at(told[ID], wanted)
-    rows = told[place] if told.height else told.clear(len(wanted))
-    there = pl.Series(found)
+def _beside(told: pl.DataFrame, rows: NDArray[np.int64], noted: NDArray[np.bool_]) -> list[pl.Series]:
+    """Return author and creation time that rows of notes tell, empty where they are not `noted`."""
+    found = told[rows] if told.height else told.clear(len(rows))
+    there = pl.Series(noted)
     names = (AUTHOR, CREATED)
-    return [rows.select(pl.when(there).then(pl.col(name)).alias(name + THEIRS)).to_series() for name in names]
+    return [found.select(pl.when(there).then(pl.col(name)).alias(name + THEIRS)).to_series() for name in names]
 
 
 def _refuse(rows: pl.DataFrame, wrong: Mapping[str, pl.Expr]) -> None:
