@@ -11,7 +11,7 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri
+from scipy.special import ndtri, stdtrit
 
 from services.auditor.audits.columns import Floats, Grouped
 from services.auditor.audits.decisions import OVER, SHIFTS, UNDER, Side
@@ -104,8 +104,10 @@ def mean_square(found: Sums) -> Bounded:
     error = _error(found.powers[:, 1] / found.n - mean * mean, found.n)
     shifts, luck = draws()
     cross, spread = (found.cross / found.n[:, None]).T
-    drawn = mean[:, None] + 2.0 * cross[:, None] * shifts + spread[:, None] * shifts**2 + error[:, None] * luck
-    return _quantiles(mean, np.maximum(drawn, 0.0), found.n, (0.0, 16.0))
+    drawn = np.maximum(mean[:, None] + 2.0 * cross[:, None] * shifts + spread[:, None] * shifts**2, 0.0)
+    # a few posts lie far apart, so its luck is that of its logarithm
+    drawn *= np.exp(error[:, None] * luck / np.maximum(mean, 1e-9)[:, None])
+    return _quantiles(mean, drawn, found.n, (0.0, 16.0))
 
 
 def shares(found: Sums) -> tuple[Bounded, Bounded, Bounded]:
@@ -154,16 +156,25 @@ def draws() -> tuple[Wide, Wide]:
 
 
 def _between(grid: Wide, shifts: Wide) -> Wide:
-    """Return what a figure known at SHIFTS (k, 5) is at other shifts, by straight lines: (k, draws)."""
+    """Return what a figure known at SHIFTS (k, 5) is at other shifts, by the parabola of the nearest three: (k, draws).
+
+    Straight lines would cut off the bottom of a mean distance.
+    """
+    apart = SHIFTS[1] - SHIFTS[0]
     inside = np.clip(shifts, SHIFTS[0], SHIFTS[-1])
-    left = np.clip(np.searchsorted(SHIFTS, inside, side="right") - 1, 0, len(SHIFTS) - 2)
-    weight = (inside - np.take(SHIFTS, left)) / (SHIFTS[1] - SHIFTS[0])
-    return np.asarray(grid[:, left] * (1.0 - weight) + grid[:, left + 1] * weight, np.float64)
+    middle = np.clip(np.rint((inside - SHIFTS[0]) / apart).astype(np.int64), 1, len(SHIFTS) - 2)
+    off = (inside - np.take(SHIFTS, middle)) / apart
+    below, above = off * (off - 1.0) / 2.0, off * (off + 1.0) / 2.0
+    return np.asarray(
+        grid[:, middle - 1] * below + grid[:, middle] * (1.0 - off * off) + grid[:, middle + 1] * above, np.float64
+    )
 
 
 def _error(variance: Wide, n: NDArray[np.int64]) -> Wide:
-    """Return the standard error of means of n posts."""
-    return np.asarray(np.sqrt(np.maximum(variance, 0.0) / np.maximum(n - 1, 1)), np.float64)
+    """Return the standard error of means of n posts; of few it is as much larger as Student's t is wide."""
+    freedom = np.maximum(n - 1, 1)
+    wider = stdtrit(freedom, 0.975) / Z
+    return np.asarray(wider * np.sqrt(np.maximum(variance, 0.0) / freedom), np.float64)
 
 
 def _quantiles(value: Wide, drawn: Wide, n: NDArray[np.int64], scale: tuple[float, float]) -> Bounded:
