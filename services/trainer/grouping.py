@@ -165,7 +165,7 @@ def events_of(row: Stored) -> list[Event[Any]]:
         model=row.group_id,
         model_version=group_version(row.group_id),
         artifact=row.artifact,
-        data_hash=row.data_hash or row.population,
+        data_hash=row.population,  # what it was made from beside that is in its file
         metrics={name: float(overall[name]) for name in ("value", "low", "high", "detectable", "raters")},
         examples=overall["ratings"],
         trained_at=row.finished_at,

@@ -5,9 +5,10 @@ Invariant: nothing here holds up an event; a post is looked at once per topic mo
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import structlog
 from prometheus_client import Gauge
@@ -30,7 +31,12 @@ log = structlog.get_logger("ombud.trainer")
 VALUE = Gauge("ombud_trainer_drift_value", "How far posts are from what the model knew.", ["signal", "part"])
 ACTING = Gauge("ombud_trainer_drift_acting_signals", "Signals of drift past the limit that asks for a full training.")
 
+T = TypeVar("T")
+R = TypeVar("R")
+
 AT_ONCE = 1000
+SLICE = 50
+"""Texts a thread looks at in one go: while it computes, each step of whatever is heard waits for the interpreter."""
 ROUND_S = 5.0
 """Longest time one round takes when there is much to look at."""
 JUDGED_EVERY_S = 60.0
@@ -114,18 +120,18 @@ class Looking:
                 log.warning("topics cannot be loaded", version=newest.version, reason=type(error).__name__)
                 return False
             self._topics = newest.version, loaded
-        found, nearness = await asyncio.to_thread(self._topics[1].assign, [row.text for row in rows])
+        found = await _gently(partial(_assigned, self._topics[1]), [row.text for row in rows])
         await self._store.assign_topics(
             newest.version,
             [
                 {
                     "post_id": row.post_id,
                     "revision": row.revision,
-                    "topic": int(topic),
-                    "score": round(float(score), 6),
+                    "topic": topic,
+                    "score": round(score, 6),
                     "scored_at": row.scored_at,
                 }
-                for row, topic, score in zip(rows, found, nearness, strict=True)
+                for row, (topic, score) in zip(rows, found, strict=True)
             ],
         )
         return len(rows) == AT_ONCE
@@ -150,7 +156,7 @@ class Looking:
         words = Words(reference.words)
         days: dict[str, Counter[drift.Key]] = {}
         whole = [each for each in rows if each.text is not None]
-        looks = await asyncio.to_thread(_looks, root.model, whole)
+        looks = await _gently(partial(_looks, root.model), whole)
 
         def count() -> None:
             for each, look in zip(whole, looks, strict=True):
@@ -170,7 +176,7 @@ class Looking:
         Their older half teaches which words are known, the newer half says how many are not.
         """
         thresholds = root.model.thresholds
-        looks = await asyncio.to_thread(_looks, root.model, rows)
+        looks = await _gently(partial(_looks, root.model), rows)
         words, counts = await asyncio.to_thread(_referred, looks, thresholds)
         await self._store.save_reference(root.version, counts, thresholds, bytes(words.bits), utcnow())
         log.info("drift has a reference", model_version=root.version, posts=len(looks))
@@ -196,7 +202,7 @@ class Looking:
             for each in await self._store.reviews(reference.made_at, REVIEWS)
             if (right := verdict_of(each)) is not None
         ]
-        looks = await asyncio.to_thread(_looks, root.model, [each for each, _ in said])
+        looks = await _gently(partial(_looks, root.model), [each for each, _ in said])
         reviews = [
             Review(
                 flagged=each.flagged if each.verdict == Verdict.CORRECT.value else not right,
@@ -248,6 +254,22 @@ def _referred(looks: Sequence[Look], thresholds: Mapping[str, float]) -> tuple[W
     for look in older:
         words.learn(drift.language_of(look), drift.words_of(look))
     return words, drift.counted(older, thresholds, None) + drift.counted(newer, thresholds, words)
+
+
+async def _gently(look: Callable[[Sequence[R]], list[T]], rows: Sequence[R]) -> list[T]:
+    """Return what `look` makes of rows, a few at a time in a thread; between them events have as long to themselves."""
+    found: list[T] = []
+    for start in range(0, len(rows), SLICE):
+        begun = monotonic()
+        found += await asyncio.to_thread(look, rows[start : start + SLICE])
+        await asyncio.sleep(monotonic() - begun)
+    return found
+
+
+def _assigned(topics: topic_model.TopicModel, texts: Sequence[str]) -> list[tuple[int, float]]:
+    """Return topic and nearness of texts."""
+    found, nearness = topics.assign(texts)
+    return list(zip(found.tolist(), nearness.tolist(), strict=True))
 
 
 def _looks(ruler: model.Model, rows: Sequence[Stored]) -> list[Look]:

@@ -100,9 +100,10 @@ class Personalising:
             asked = {known[event.id] for event in events if event.id in known}
             again = await self._store.said_of(connection, {(who, v) for who, v in asked if v is not None})
         # 5. a deletion or withdrawal that came meanwhile counts too
-        now = await self._posts.erased_now(about)
+        async with self._store.read() as connection:
+            now = await self._posts.erased_among(connection, about)
+            later = await self._store.withdrawn(connection, raters)
         await self.forget({post: at for post, at in now.items() if post not in erased})
-        later = await self._store.withdrawn_now(raters)
         await self.take_back({who: at for who, at in later.items() if at != back.get(who)})
         told_by = {(u.person, u.number): model for u, model in made} | again
         nothing = {event.id: (person_of(event.data), None) for event in events}

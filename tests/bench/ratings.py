@@ -49,7 +49,8 @@ class Figures:
     """What was measured: seconds, sorted milliseconds, updates a second, and a second of the trainers' processors.
 
     `echo` and `timer` are what the machine adds, at the same time as `soon`: an entry read and answered by somebody who
-    does nothing with it, and how late a timer is. `busy` says by number of trainers which part of the machine kept how
+    does nothing with it, how late a timer is, and twenty round trips to the database, about as many as a rating takes.
+    `busy` says by number of trainers which part of the machine kept how
     many cores busy while all rated at once.
     """
 
@@ -60,6 +61,7 @@ class Figures:
     soon: list[float]
     echo: list[float]
     timer: list[float]
+    trips: list[float]
     load: float
     by_processes: dict[int, float]
     by_cpu: dict[int, float]
@@ -152,6 +154,7 @@ async def measure(folder: Path) -> Figures:
     soon: list[float] = []
     echo: list[float] = []
     timer: list[float] = []
+    trips: list[float] = []
     load = 0.0
     async with filled(folder, crowd, population) as (url, server):
         for count in (1, 2):
@@ -170,9 +173,9 @@ async def measure(folder: Path) -> Figures:
                 names = ["trainer", "trainer@2"][:count]
                 await _started(trainers, broker, names, url)
                 if count == 1:
-                    echoing, late = asyncio.create_task(_echo(broker)), asyncio.create_task(_late())
-                    soon = await _soon(broker, crowd)
-                    echo, timer, load = await echoing, await late, os.getloadavg()[0]
+                    beside = [asyncio.create_task(each) for each in (_echo(broker), _late(), _trips(url))]
+                    soon, load = await _soon(broker, crowd), os.getloadavg()[0]
+                    echo, timer, trips = [await each for each in beside]
                 parts = {
                     "trainers": [trainers.pid(name) for name in names],
                     "database": [server],
@@ -183,7 +186,7 @@ async def measure(folder: Path) -> Figures:
             finally:
                 trainers.terminate()
                 broker.stop()
-    return Figures(artifact_s, everything, sds, alone, soon, echo, timer, load, rates, by_cpu, busy)
+    return Figures(artifact_s, everything, sds, alone, soon, echo, timer, trips, load, rates, by_cpu, busy)
 
 
 async def _started(trainers: Processes, broker: Broker, names: Sequence[str], url: str) -> None:
@@ -196,9 +199,13 @@ async def _started(trainers: Processes, broker: Broker, names: Sequence[str], ur
     await trainers.ready(*names, within=120)
 
     async def rested() -> bool:
-        """The first model is made: nothing but ratings keeps the trainers busy."""
+        """The first model is made, and drift knows it: nothing but ratings keeps the trainers busy.
+
+        In the two seconds in which drift makes its reference of 2,000 posts, after each refit, ratings take longer.
+        """
         states = await connection.fetch("SELECT state FROM trainer_runs WHERE kind = 'refit'")
-        return bool(states) and all(row["state"] in ("finished", "failed") for row in states)
+        known = await connection.fetch("SELECT reference FROM trainer_drift_references")
+        return bool(states and known) and all(row["state"] in ("finished", "failed") for row in states)
 
     connection = await _connected(url)
     try:
@@ -262,6 +269,21 @@ async def _echo(broker: Broker) -> list[float]:
         await redis.aclose()
         await there.aclose()
     return sorted(_ms(entry) - _ms(fields[b"at"]) for entry, fields in entries)
+
+
+async def _trips(url: str) -> list[float]:
+    """Return sorted milliseconds of twenty questions to the database, one after the other; none needs a look-up."""
+    connection, found = await _connected(url), []
+    try:
+        for _ in range(RATE * SECONDS):
+            begun = time.perf_counter()
+            for _ in range(20):
+                await connection.fetch("SELECT 1")
+            found.append((time.perf_counter() - begun) * 1000)
+            await asyncio.sleep(max(0.0, 1 / RATE - found[-1] / 1000))
+    finally:
+        await connection.close()
+    return sorted(found)
 
 
 async def _late() -> list[float]:
@@ -329,7 +351,8 @@ async def _at_once(
 
 def _settled(broker: Broker) -> bool:
     with redis_sync.Redis.from_url(broker.url) as redis:
-        ((_, group),) = [(each["name"], each) for each in redis.xinfo_groups("posts.rated")]  # type: ignore[union-attr]
+        known: Any = redis.xinfo_groups("posts.rated")
+    (group,) = [each for each in known if each["name"] == b"trainer"]
     return group["lag"] == 0 and group["pending"] == 0
 
 
@@ -367,7 +390,8 @@ def lines(found: Figures) -> list[str]:
         f"{found.all_sds_ms:.1f} ms",
         f"rating said to posterior said, {RATE}/s: {shown(found.soon)} (wanted: p95 < 50 ms)",
         f"at the same time, load {found.load:.1f} on {os.cpu_count()} cores: an echo through the same broker "
-        f"{shown(found.echo)}; a timer late by {shown(found.timer)}",
+        f"{shown(found.echo)}; twenty round trips to the database {shown(found.trips)}; a timer late by "
+        f"{shown(found.timer)}",
         f"{PEOPLE:,} people at once, one trainer process: {one:,.0f} versions/s, ratio {one / found.alone:.2f} to the "
         f"posterior alone on one thread ({found.alone:,.0f}/s)",
         f"two trainer processes: {two:,.0f} versions/s, {two / one:.2f} times one; versions per second of their "

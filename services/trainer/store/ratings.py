@@ -59,19 +59,29 @@ class RatingStore:
         """Return one transaction."""
         return self._database.begin()
 
+    def read(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        """Return a connection for reading only."""
+        return self._database.read()
+
     # -- making versions ------------------------------------------------------------------------------------
 
     async def hold(self, connection: AsyncConnection, people: Iterable[Person]) -> dict[Person, Head]:
         """Hold people's rows until the transaction ends, always in the same order; who is new gets one."""
         wanted = sorted(set(people))
-        new = [{**each._asdict(), "version": 0, "population": ""} for each in wanted]
-        await insert_new(connection, personal_models, new)
+        found = await self._held(connection, wanted)
+        if new := [each for each in wanted if each not in found]:
+            rows = [{**each._asdict(), "version": 0, "population": ""} for each in new]
+            await insert_new(connection, personal_models, rows)
+            found |= await self._held(connection, new)
+        return {each: found[each] for each in wanted}
+
+    async def _held(self, connection: AsyncConnection, people: Sequence[Person]) -> dict[Person, Head]:
         found: dict[Person, Head] = {}
-        for piece in chunks(sorted({each.rater for each in wanted})):
+        for piece in chunks(sorted({each.rater for each in people})):
             question = select(personal_models).where(personal_models.c.rater.in_(piece))
             ordered = question.order_by(personal_models.c.rater, personal_models.c.model).with_for_update()
             found |= {_person(row): Head(row.version, row.population) for row in await connection.execute(ordered)}
-        return {each: found[each] for each in wanted}
+        return found
 
     async def hold_outdated(self, connection: AsyncConnection, population: str, limit: int) -> dict[Person, Head]:
         """Hold the rows of some people whose newest version stands on another artefact and whom nobody else holds."""
@@ -221,11 +231,6 @@ class RatingStore:
             question = select(withdrawals).where(withdrawals.c.rater.in_(piece))
             found |= {_person(row): row.withdrawn_at for row in await connection.execute(question)}
         return found
-
-    async def withdrawn_now(self, raters: Iterable[str]) -> dict[Person, datetime]:
-        """Return the same as it stands at this moment."""
-        async with self._database.read() as connection:
-            return await self.withdrawn(connection, raters)
 
     async def withdrawn_since(self, moment: datetime) -> bool:
         """Return whether somebody has taken ratings back since a moment."""
