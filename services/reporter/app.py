@@ -1,7 +1,7 @@
 """Wiring of the reporter."""
 
 from services.reporter.announced import report_completed, report_submitted
-from services.reporter.api import events, page, posts, reports, transparency
+from services.reporter.api import events, page, posts, reports, statements, transparency
 from services.reporter.avid_export import Origin
 from services.reporter.broadcast import Broadcast
 from services.reporter.delivery import SINK_AVID
@@ -10,6 +10,7 @@ from services.reporter.owning import Owning
 from services.reporter.reviewing import Reviewing
 from services.reporter.sending import Sender
 from services.reporter.settings import ReporterSettings
+from services.reporter.stating import Stating
 from services.reporter.store import Store
 from services.reporter.submitting import Submitting
 from services.reporter.tables import deliveries, metadata
@@ -29,6 +30,7 @@ def build(platform: Platform) -> Service:
     handlers = Handlers(store, sinks)
     sender = Sender(store, settings)
     reviewing = Reviewing(store, settings)
+    stating = Stating(store, settings)
     tail = Tail(platform.redis)
     broadcast = Broadcast(
         tail, listeners=settings.feed_listeners, room=settings.feed_room, draining=lambda: platform.draining
@@ -53,6 +55,7 @@ def build(platform: Platform) -> Service:
         routers=[
             page.build_router(store, platform.keys, show_posts=platform.private or settings.front_page_posts),
             posts.build_router(store, platform.keys),
+            statements.build_router(store, stating, platform.keys),
             transparency.build_router(store, platform.keys),
             reports.build_router(store, writing, owning, submitting, platform.keys),
             events.build_router(broadcast, platform.keys, settings, kept_s=platform.settings.bus.retain_for_s),
@@ -73,6 +76,7 @@ def build(platform: Platform) -> Service:
             Loop("reports to announce", 0.5, completed),
             Loop("deliveries to announce", 0.5, submitted),
             Loop("deliveries", 1.0, sender),
+            Loop("statements", 2.0, stating),
             Loop("editors' words", 10.0, reviewing),
             Loop("removed reports", 600.0, owning.drop_removed),
         ],

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import SettingsConfigDict
 
+from services.reporter.dsa import TERRITORIES
 from shared.settings import ServiceSettings, service_config
 
 PATH = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*(/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*")
@@ -31,6 +32,24 @@ class ReporterSettings(ServiceSettings):
         5_000, ge=100, le=1_000_000, description="Events that wait for one slow listener before its feed is ended."
     )
     feed_heartbeat_s: float = Field(15.0, gt=0, le=60, description="Longest silence on an open event feed.")
+    dsa_ground: str = Field(
+        "The rules of this platform against toxic posts.", max_length=500, description="Rule a statement refers to."
+    )
+    dsa_explanation: str = Field(
+        "The post was judged to attack or harm others, which the rules do not allow.",
+        max_length=2000,
+        description="Why such posts are against that rule.",
+    )
+    dsa_illegal: bool = Field(False, description="Posts are illegal content, not only against the platform's rules.")
+    dsa_territories: tuple[str, ...] = Field(
+        TERRITORIES, description="Countries of the EU and EEA in which a decision holds, as a JSON list."
+    )
+    dsa_api_url: str | None = Field(None, description="Address statements are posted to; none: export only.")
+    dsa_api_token: SecretStr | None = Field(None, description="Bearer token of that address.")
+    dsa_timeout_s: float = Field(20.0, gt=0, le=300, description="Longest time one request with statements may take.")
+    dsa_attempts: int = Field(12, ge=1, le=50, description="Tries after which a statement has failed.")
+    dsa_backoff_base_s: float = Field(5.0, gt=0, description="First pause before another try; grows by four.")
+    dsa_backoff_limit_s: float = Field(3600.0, gt=0, description="Longest pause before another try.")
     avid_api_url: str | None = Field(
         None,
         validation_alias=AliasChoices("OMBUD_REPORTER_AVID_API_URL", "AVID_API_URL"),
@@ -57,20 +76,20 @@ class ReporterSettings(ServiceSettings):
     undo_removal_s: float = Field(86_400.0, gt=0, description="How long a removed draft can be restored.")
     avid_decimals_as_text: bool = Field(True, description="Send fractions as text, as AVID's own example does.")
 
-    @field_validator("avid_api_url", "avid_api_key", mode="before")
+    @field_validator("avid_api_url", "avid_api_key", "dsa_api_url", "dsa_api_token", mode="before")
     @classmethod
     def _empty_is_none(cls, value: Any) -> Any:
         secret = value.get_secret_value() if isinstance(value, SecretStr) else value
         return None if isinstance(secret, str) and not secret.strip() else value
 
-    @field_validator("avid_api_key")
+    @field_validator("avid_api_key", "dsa_api_token")
     @classmethod
     def _one_line(cls, value: SecretStr | None) -> SecretStr | None:
         if value and not re.fullmatch(r"[!-~]+", value.get_secret_value()):
             raise ValueError("the key must be printable ASCII without spaces")
         return value
 
-    @field_validator("avid_api_url")
+    @field_validator("avid_api_url", "dsa_api_url")
     @classmethod
     def _plain_http(cls, value: str | None) -> str | None:
         if value is None:

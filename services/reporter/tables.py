@@ -156,6 +156,23 @@ evidence = Table(
     Column("deleted", Boolean, nullable=False, server_default=false()),
 )
 
+statements = Table(
+    "reporter_statements",
+    metadata,
+    Column("puid", String(64), primary_key=True),
+    Column("post_id", String, nullable=False, index=True),
+    Column("body", Json, nullable=False),  # a statement of reasons; holds no text of the post
+    Column("state", String(10), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("due_at", Moment, nullable=False),
+    Column("owner", String(32)),
+    Column("lease_until", Moment),
+    Column("reason", Text),
+    Column("created_at", Moment, nullable=False),
+    Column("finished_at", Moment),
+    Index("reporter_statements_due", "state", "due_at"),
+)
+
 deliveries = Table(
     "reporter_deliveries",
     metadata,

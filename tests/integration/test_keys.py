@@ -64,6 +64,7 @@ NEEDS = {
     ("PATCH", "/v1/reports/{report_id}"): Scope.REPORT,
     ("POST", "/v1/reports/{report_id}/complete"): Scope.REPORT,
     ("POST", "/v1/reports/{report_id}/redeliver"): Scope.REPORT,
+    ("POST", "/v1/statements"): Scope.REPORT,
     ("POST", "/v1/reports/{report_id}/submit"): Scope.REPORT,
     ("POST", "/v1/reports/{report_id}/reopen"): Scope.REPORT,
     ("POST", "/v1/reports/{report_id}/restore"): Scope.REPORT,

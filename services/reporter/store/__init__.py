@@ -15,6 +15,7 @@ from services.reporter.store.hiding import HidingQueries
 from services.reporter.store.overview import OverviewQueries
 from services.reporter.store.posts import PostQueries
 from services.reporter.store.reports import ReportQueries
+from services.reporter.store.statements import StatementQueries
 from services.reporter.store.transparency import TransparencyQueries
 from shared.db import Database
 
@@ -29,6 +30,7 @@ class Store(
     DeliveryQueries,
     ErasureQueries,
     HidingQueries,
+    StatementQueries,
     TransparencyQueries,
 ):
     """The reporter's tables."""
