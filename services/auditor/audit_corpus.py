@@ -36,6 +36,7 @@ from shared.errors import describe
 from shared.events import Posterior as Told
 from shared.judgement import CUT
 from shared.personal import artifact as population_file
+from shared.personal import group_view as group_file
 from shared.personal.accuracy import Status
 from shared.personal.posterior import Outlook, posterior
 from shared.topics import model as topic_file
@@ -95,6 +96,7 @@ class AuditCorpus:
         self._view = View(0, seen(self._rows, self._ground), self._rows)
         self._shown: Parts | None = None
         self._rests_until = float("-inf")
+        self._groups: dict[tuple[Any, ...], Judge] = {}
         self._outlooks: OrderedDict[tuple[Any, ...], Answer] = OrderedDict()
 
     @property
@@ -135,7 +137,14 @@ class AuditCorpus:
         """Return a group's view: the crowd's, moved by the group's difference if one can be told; None if unknown."""
         view = view or self._view
         row = await self._store.group(group_id)
-        return None if row is None else view_of_group(view.seen, group_id, row.metrics, row.ratings, cut)
+        if row is None:
+            return None
+        key = ("group", group_id, row.version, row.artifact, view.number, cut)
+        if (known := self._groups.get(key)) is None:
+            model = None if row.artifact is None else await self._loaded(row.artifact, group_file.load)
+            known = await asyncio.to_thread(view_of_group, view.seen, group_id, model, row.metrics, row.ratings, cut)
+            self._groups = {key: known}  # one: who looks at a group looks at it for a while
+        return known
 
     # -- following the store --------------------------------------------------------------------------------
 

@@ -70,6 +70,8 @@ class Handlers:
             return set()
         met = {score.post.post_id: at for score in scores if (at := heard.erased_since(score, erased)) is not None}
         await self._store.bury(connection, met)
+        # nor had it when it was rated, or when an older revision came without a name
+        await self._store.erase_posts(connection, met, change)
         return set(met)
 
     async def on_post_corrected(self, events: list[Event[PostCorrected]]) -> Sequence[Outcome]:

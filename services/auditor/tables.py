@@ -230,6 +230,7 @@ groups = Table(
     Column("ratings", Integer, nullable=False),
     Column("population", Text, nullable=False),
     Column("trained_at", Moment, nullable=False),
+    Column("artifact", String(64), comment="its model: mean and deviation of every post"),
 )
 """What is known of groups that were compared with the crowd; not who is in them."""
 

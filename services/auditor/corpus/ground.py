@@ -17,6 +17,7 @@ from services.auditor.corpus.rows import Rows
 from shared.events import Posterior as Told
 from shared.judgement import CUT, HIGHEST, LOWEST, system_rating
 from shared.personal.accuracy import Status
+from shared.personal.group_view import GroupView
 from shared.personal.population import SIZES, Population, Variant
 from shared.personal.posterior import Outlook, Posterior, Rating, outlook, posterior
 from shared.personal.prior import assumed
@@ -126,25 +127,31 @@ def judged(corpus: Seen, says: Outlook, with_offset: NDArray[np.bool_], labels: 
     return Judge(says.prediction, says.sd, says.sd_of_one, says.toxic, label, with_offset, basis)
 
 
-def view_of_group(corpus: Seen, group_id: str, metrics: Mapping[str, float], ratings: int, cut: float = CUT) -> Judge:
-    """Return a group's view: the crowd's, moved by the group's mean difference where one can be told.
+def view_of_group(
+    corpus: Seen, group_id: str, group: GroupView | None, metrics: Mapping[str, float], ratings: int, cut: float = CUT
+) -> Judge:
+    """Return a group's view: its model's where it knows the post, else the crowd's moved by the mean difference.
 
-    Without a detectable difference it is the crowd's view itself (audits.md section 5); the deviation is that of the
-    difference, a 95 % interval being 3.92 of it wide.
+    Where no difference can be told it is the crowd's view itself (audits.md section 5). Without the model's file there
+    is the difference alone, a 95 % interval being 3.92 deviations wide.
     """
     told = bool(metrics.get("detectable"))
-    n, prior = len(corpus.columns), corpus.features.priors[corpus.ground.variant]
     means = corpus.features.crowd + np.float32(metrics["value"] if told else 0.0)
-    width = (metrics["high"] - metrics["low"]) / 3.92 if told else 0.0
-    sd = np.full(n, width, np.float32)
-    of_one = np.sqrt(sd * sd + np.float32(prior.noise))
+    sd = np.full(len(corpus.columns), (metrics["high"] - metrics["low"]) / 3.92 if told else 0.0, np.float32)
+    noise = corpus.features.priors[corpus.ground.variant].noise
+    if group is not None:
+        at = np.array([group.places.get(each, -1) for each in corpus.columns.posts], np.int64)
+        known, noise = at >= 0, group.noise
+        sd[:] = group.sds.max(initial=0.0)  # of a post nobody of the group can have rated
+        means[known], sd[known] = group.means[at[known]], group.sds[at[known]]
+    of_one = np.sqrt(sd * sd + np.float32(noise))
     return Judge(
         np.clip(means, LOWEST, HIGHEST),
         sd,
         of_one,
         ndtr((means - np.float32(cut)) / of_one),
-        np.full(n, np.nan, np.float32),
-        np.zeros(n, bool),
+        np.full(len(means), np.nan, np.float32),
+        np.zeros(len(means), bool),
         Basis(group_id, 1, "detectable_difference" if told else "no_detectable_difference", ratings),
     )
 

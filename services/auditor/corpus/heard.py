@@ -194,6 +194,7 @@ def group_rows(heard: Iterable[ModelTrained]) -> list[Row]:
             "metrics": model.metrics,
             "ratings": model.examples,
             "population": model.data_hash,
+            "artifact": model.artifact,
             "trained_at": model.trained_at,
         }
         for model in sorted(heard, key=lambda each: each.trained_at)
