@@ -15,6 +15,7 @@ from services.cli.connection import client, with_redis
 from services.cli.erase import erase as erase_text
 from services.cli.evaluate import app as evaluate
 from services.cli.harvest import harvest
+from services.cli.hooks import app as webhooks
 from services.cli.ingest_file import Totals, ingest_file
 from services.cli.merge import merge
 from services.cli.recognising import FORMATS, understood
@@ -44,6 +45,7 @@ app.command()(train)
 app.add_typer(runs, name="runs")
 app.add_typer(models, name="models")
 app.add_typer(status, name="status")
+app.add_typer(webhooks, name="webhooks")
 console = Console()
 
 Url = Annotated[str | None, typer.Option(help="Address of the running Ombud; default: the one on this machine.")]

@@ -1,11 +1,13 @@
 """Wiring of the reporter."""
 
 from services.reporter.announced import report_completed, report_submitted
-from services.reporter.api import events, page, posts, reports, statements, transparency
+from services.reporter.api import events, page, posts, reports, statements, transparency, webhooks
 from services.reporter.avid_export import Origin
 from services.reporter.broadcast import Broadcast
 from services.reporter.delivery import SINK_AVID
+from services.reporter.dispatching import Dispatcher
 from services.reporter.handlers import Handlers
+from services.reporter.hooking import Hooking
 from services.reporter.owning import Owning
 from services.reporter.reviewing import Reviewing
 from services.reporter.sending import Sender
@@ -16,6 +18,7 @@ from services.reporter.submitting import Submitting
 from services.reporter.tables import deliveries, metadata
 from services.reporter.tables import reports as report_table
 from services.reporter.tail import Tail
+from services.reporter.webhook_client import WebhookClient
 from services.reporter.writing import Writing
 from shared.announcements import Announcer
 from shared.runtime import Loop, Platform, Service
@@ -35,6 +38,8 @@ def build(platform: Platform) -> Service:
     broadcast = Broadcast(
         tail, listeners=settings.feed_listeners, room=settings.feed_room, draining=lambda: platform.draining
     )
+    client = WebhookClient(private=settings.webhook_private_networks, timeout_s=settings.webhook_timeout_s)
+    dispatcher = Dispatcher(store, tail, client, settings)
     origin = Origin(settings.developer, settings.deployer, "Ombud, the audited software", settings.project_url)
     writing = Writing(store, origin, platform.settings.public_url)
     owning = Owning(store, writing, settings.undo_removal_s)
@@ -48,6 +53,7 @@ def build(platform: Platform) -> Service:
 
     async def stop() -> None:
         await sender.stop()
+        await dispatcher.stop()
         await broadcast.close()
 
     return Service(
@@ -59,6 +65,7 @@ def build(platform: Platform) -> Service:
             transparency.build_router(store, platform.keys),
             reports.build_router(store, writing, owning, submitting, platform.keys),
             events.build_router(broadcast, platform.keys, settings, kept_s=platform.settings.bus.retain_for_s),
+            webhooks.build_router(store, Hooking(store, tail, client), platform.keys),
         ],
         hears={
             "posts.scored": handlers.on_post_scored,
@@ -78,6 +85,7 @@ def build(platform: Platform) -> Service:
             Loop("deliveries", 1.0, sender),
             Loop("statements", 2.0, stating),
             Loop("editors' words", 10.0, reviewing),
+            Loop("webhooks", 0.5, dispatcher),
             Loop("removed reports", 600.0, owning.drop_removed),
         ],
         start=store.open,

@@ -6,11 +6,10 @@ Source: avid.md section 7.
 
 import asyncio
 from datetime import datetime
-from email.utils import parsedate_to_datetime
 
 import httpx
 
-from services.reporter.delivery import KEPT_CHARACTERS, Answer, Reached
+from services.reporter.delivery import KEPT_CHARACTERS, Answer, Reached, retry_after_s
 
 SENT_NOTHING = (
     httpx.ConnectError,
@@ -21,7 +20,6 @@ SENT_NOTHING = (
     httpx.InvalidURL,
 )
 READ_BYTES = 4 * KEPT_CHARACTERS
-LONGEST_WAIT_S = 86_400.0
 
 
 class AvidClient:
@@ -69,15 +67,5 @@ class AvidClient:
                 if len(read) >= READ_BYTES:
                     break
             text = read[:READ_BYTES].decode("utf-8", "replace")
-            wait = _retry_after(response.headers.get("Retry-After"), now)
+            wait = retry_after_s(response.headers.get("Retry-After"), now)
             return Answer(Reached.ANSWERED, status=response.status_code, text=text, retry_after_s=wait)
-
-
-def _retry_after(value: str | None, now: datetime) -> float | None:
-    if value is None:
-        return None
-    try:
-        seconds = float(value) if value.strip().isdigit() else (parsedate_to_datetime(value) - now).total_seconds()
-    except (ValueError, TypeError):
-        return None
-    return min(max(seconds, 0.0), LONGEST_WAIT_S)

@@ -5,6 +5,7 @@ Invariant: what may have arrived is never sent again by itself; only "not sent",
 
 from dataclasses import dataclass
 from datetime import datetime
+from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -17,6 +18,9 @@ SINK_AVID = "avid"
 LONGEST_STATUS = 60
 KEPT_CHARACTERS = 2000
 """Of an answer this much is kept: enough to read a receipt or an error."""
+
+LONGEST_WAIT_S = 86_400.0
+"""Nobody makes us wait longer than a day."""
 
 
 class Reached(StrEnum):
@@ -119,3 +123,14 @@ def queued(
         "correlation_id": correlation_id,
         "traceparent": traceparent,
     }
+
+
+def retry_after_s(value: str | None, now: datetime) -> float | None:
+    """Return the seconds that a Retry-After header (seconds or a date) asks us to wait, a day at most."""
+    if value is None:
+        return None
+    try:
+        seconds = float(value) if value.strip().isdigit() else (parsedate_to_datetime(value) - now).total_seconds()
+    except (ValueError, TypeError):
+        return None
+    return min(max(seconds, 0.0), LONGEST_WAIT_S)

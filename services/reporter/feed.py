@@ -29,7 +29,10 @@ NUMBERS: Mapping[str, int] = {name: number for number, name in enumerate(STREAMS
 LAST_SEQUENCE = 2**64 - 1
 WORDS = {"text", "url", "spans"}
 """Parts of an event that quote a post: its text, an address that may hold a title, the pieces a score came from."""
-PERSONAL: Mapping[str, tuple[str, ...]] = {"posts.rated": ("rater", "model"), "models.trained": ("posterior",)}
+PERSONAL: Mapping[str, tuple[str, ...]] = {
+    "posts.rated": ("rater", "model", "audit"),
+    "models.trained": ("posterior",),
+}
 """Parts that say whose rating it is, or how a person judges."""
 
 

@@ -50,6 +50,21 @@ class ReporterSettings(ServiceSettings):
     dsa_attempts: int = Field(12, ge=1, le=50, description="Tries after which a statement has failed.")
     dsa_backoff_base_s: float = Field(5.0, gt=0, description="First pause before another try; grows by four.")
     dsa_backoff_limit_s: float = Field(3600.0, gt=0, description="Longest pause before another try.")
+    webhook_private_networks: bool = Field(
+        False, description="Post to webhooks in private networks and on this machine, too; else only to public ones."
+    )
+    webhook_timeout_s: float = Field(10.0, gt=0, le=60, description="Longest time one post to a webhook may take.")
+    webhook_pauses_s: tuple[float, ...] = Field(
+        (5.0, 300.0, 1800.0, 7200.0, 18_000.0, 36_000.0, 50_400.0),
+        max_length=20,
+        description="Pauses between tries of one event; after the last one it is a dead letter and the webhook pauses.",
+    )
+    webhook_room: int = Field(
+        100_000,
+        ge=100,
+        description="Events kept for one webhook; past that they wait in the streams.",
+    )
+    webhook_kept_s: float = Field(3600.0, gt=0, description="How long delivered events stay listed.")
     avid_api_url: str | None = Field(
         None,
         validation_alias=AliasChoices("OMBUD_REPORTER_AVID_API_URL", "AVID_API_URL"),

@@ -199,3 +199,47 @@ deliveries = Table(
     Index("reporter_deliveries_due", "state", "due_at"),
     Index("reporter_deliveries_reviews", "review_due_at"),
 )
+
+webhooks = Table(
+    "reporter_webhooks",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("url", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("streams", Json, nullable=False),
+    Column("text", Boolean, nullable=False),  # whether the text of posts goes along
+    Column("state", String(16), nullable=False),
+    Column("reason", Text),  # why it is paused, or how the last try failed
+    Column("secret", String, nullable=False),
+    Column("old_secret", String),
+    Column("old_until", Moment),
+    Column("seen", Json, nullable=False),  # stream -> id of the entry that was taken from it last
+    Column("turn", BigInteger, nullable=False),  # grows with `seen`: of two processes that read one goes on
+    Column("attempts", Integer, nullable=False),  # failed tries of the event at the head
+    Column("due_at", Moment, nullable=False),
+    Column("owner", String),
+    Column("lease_until", Moment),
+    Column("created_by", String, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+)
+
+dispatches = Table(
+    "reporter_dispatches",
+    metadata,
+    Column("webhook_id", String(36), primary_key=True),
+    Column("event_id", String, primary_key=True),
+    Column("place", String(26), nullable=False),  # the position in the feed, as text that sorts
+    Column("stream", String, nullable=False),
+    Column("post_id", String),
+    Column("body", Json, nullable=False),  # the event without a post's words; those are added when it is sent
+    Column("state", String(16), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("status", Integer),
+    Column("reason", Text),
+    Column("created_at", Moment, nullable=False),
+    Column("finished_at", Moment),
+    Index("reporter_dispatches_line", "webhook_id", "state", "place"),
+    Index("reporter_dispatches_finished", "state", "finished_at"),
+)
+"""Events on their way to webhooks, one row for each of both."""

@@ -111,6 +111,9 @@ WHEN_OFF = {
     "ombud_reporter_feed_listeners": (
         "At `OMBUD_REPORTER_FEED_LISTENERS`: more are refused with 503; start another reporter, or raise it."
     ),
+    "ombud_reporter_webhook_tries_total": (
+        "`failed`: `ombud webhooks list` says which receiver and why; after the last try it is paused until `resume`."
+    ),
     "ombud_trainer_drift_acting_signals": (
         "Above 0: `ombud drift` says which. A full training was asked for, at most once a day; if it stays, look "
         "at what came in: a new source, another language, spam."

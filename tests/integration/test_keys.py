@@ -71,6 +71,11 @@ NEEDS = {
     ("DELETE", "/v1/reports/{report_id}"): Scope.REPORT,
     ("POST", "/v1/reports/{report_id}/link"): Scope.REPORT,
     ("DELETE", "/v1/reports/{report_id}/link"): Scope.REPORT,
+    ("POST", "/v1/webhooks"): Scope.ADMIN,
+    ("PATCH", "/v1/webhooks/{webhook_id}"): Scope.ADMIN,
+    ("DELETE", "/v1/webhooks/{webhook_id}"): Scope.ADMIN,
+    ("POST", "/v1/webhooks/{webhook_id}/redrive"): Scope.ADMIN,
+    ("POST", "/v1/webhooks/{webhook_id}/test"): Scope.ADMIN,
     ("POST", "/v1/keys"): Scope.ADMIN,
     ("DELETE", "/v1/keys/{key_id}"): Scope.ADMIN,
     ("POST", "/v1/invitations"): Scope.ADMIN,
@@ -176,7 +181,7 @@ async def test_what_may_hold_text_is_read_with_the_scope_read_only(
     path: str, ombud: Shared, keys: dict[Scope, str]
 ) -> None:
     special = Scope.AUDIT if path in OWN | AUDITED else Scope.REPORT if path in REPORTED else Scope.READ
-    needed = Scope.ADMIN if path in ("/v1/keys", "/v1/sources") else special
+    needed = Scope.ADMIN if path in ("/v1/keys", "/v1/sources") or path.startswith("/v1/webhooks") else special
     async with httpx.AsyncClient(base_url=ombud.url) as anybody:
         problem(await anybody.get(filled(path)), 401, "no_key")
     for scope in set(Scope) - {needed, Scope.ADMIN} - ({Scope.REVIEW} if path in OWN else set()):

@@ -17,6 +17,7 @@ from services.reporter.store.posts import PostQueries
 from services.reporter.store.reports import ReportQueries
 from services.reporter.store.statements import StatementQueries
 from services.reporter.store.transparency import TransparencyQueries
+from services.reporter.store.webhooks import WebhookQueries
 from shared.db import Database
 
 Connection = AsyncConnection
@@ -32,6 +33,7 @@ class Store(
     HidingQueries,
     StatementQueries,
     TransparencyQueries,
+    WebhookQueries,
 ):
     """The reporter's tables."""
 
