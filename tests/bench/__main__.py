@@ -149,9 +149,9 @@ def show_status(rounds: int, folder: Path, console: Console) -> None:
     for each in ours:
         base = theirs["file" in each.name].micros
         grown = "" if each.mib is None else f"{each.mib:.0f}"
-        table.add_row(
-            each.name, f"{each.notes:,}", f"{each.micros:.2f}", f"{base / each.micros:.0f}", grown, wanted[each.name]
-        )
+        promised = "memory" not in each.name or each.notes == status.PROMISED
+        said = wanted[each.name] if promised else ""
+        table.add_row(each.name, f"{each.notes:,}", f"{each.micros:.2f}", f"{base / each.micros:.0f}", grown, said)
     console.print(table)
 
 

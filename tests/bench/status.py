@@ -27,6 +27,8 @@ from tests.support.notes import ROUNDS, THEN, before, folder
 
 NOW = float(ROUNDS[0]["now_millis"])
 SIZES = (10_000, 100_000, 1_000_000)
+PROMISED = 100_000
+"""Notes of the promise about rounds in memory; the other sizes show that the cost is linear."""
 BASELINE = 5_000
 """Notes of the baseline."""
 

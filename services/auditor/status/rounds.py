@@ -92,7 +92,7 @@ def registered(history: pl.DataFrame, notes: pl.DataFrame) -> pl.DataFrame:
     known_order, known_ids = _by_id(history, DUPLICATE_HISTORY)
     told_order, told_ids = _by_id(told, DUPLICATE_NOTES)
     place, there = _at(told_ids, known_ids)
-    rows, noted = np.empty(len(known_ids), np.int64), np.empty(len(known_ids), bool)
+    rows, noted = np.empty(len(known_ids), np.uint32), np.empty(len(known_ids), bool)
     rows[known_order], noted[known_order] = told_order[place] if len(told_order) else 0, there
     found = history.with_columns(_beside(told, rows, noted))
     both = pl.col(CREATED).is_not_null() & pl.col(CREATED + THEIRS).is_not_null()
@@ -114,7 +114,9 @@ def registered(history: pl.DataFrame, notes: pl.DataFrame) -> pl.DataFrame:
     if not new_ones.any() and history[ID].is_sorted():
         return found
     between = np.searchsorted(known_ids, told_ids[new_ones])
-    order = np.insert(known_order, between, len(known_order) + np.arange(len(between)))
+    order = np.insert(
+        known_order, between, np.arange(len(known_order), len(known_order) + len(between), dtype=np.uint32)
+    )
     everything = pl.concat([found, told[told_order[new_ones]]], how="diagonal").rechunk()
     return everything[order].with_columns(pl.col(ID).set_sorted())
 
@@ -233,13 +235,13 @@ def named_checks(
 
 
 def _sorted(rows: pl.DataFrame) -> pl.DataFrame:
-    return rows if rows[ID].is_sorted() else rows.sort(ID, maintain_order=True)
+    return rows if rows[ID].is_sorted() else rows.rechunk()[rows[ID].arg_sort()]
 
 
-def _by_id(rows: pl.DataFrame, cause: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _by_id(rows: pl.DataFrame, cause: str) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
     """Return the places of rows by ascending id, and those ids. Raises Rejected for one that repeats."""
     ids = rows[ID].to_numpy()
-    order = np.arange(len(ids)) if rows[ID].is_sorted() else rows[ID].arg_sort().to_numpy().astype(np.int64)
+    order = np.arange(len(ids), dtype=np.uint32) if rows[ID].is_sorted() else rows[ID].arg_sort().to_numpy()
     ids = ids[order]
     repeated = ids[1:][ids[1:] == ids[:-1]]
     if len(repeated):
@@ -255,7 +257,7 @@ def _at(ids: NDArray[np.int64], wanted: NDArray[np.int64]) -> tuple[NDArray[np.i
     return place, ids[place] == wanted
 
 
-def _beside(told: pl.DataFrame, rows: NDArray[np.int64], noted: NDArray[np.bool_]) -> list[pl.Series]:
+def _beside(told: pl.DataFrame, rows: NDArray[np.uint32], noted: NDArray[np.bool_]) -> list[pl.Series]:
     """Return author and creation time that rows of notes tell, empty where they are not `noted`."""
     found = told[rows] if told.height else told.clear(len(rows))
     there = pl.Series(noted)
