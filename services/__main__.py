@@ -11,6 +11,7 @@ from rich.table import Table
 
 from services.cli import serve, streams
 from services.cli.analyze import analyze
+from services.cli.audits import app as audits
 from services.cli.connection import client, with_redis
 from services.cli.erase import erase as erase_text
 from services.cli.evaluate import app as evaluate
@@ -46,6 +47,7 @@ app.add_typer(runs, name="runs")
 app.add_typer(models, name="models")
 app.add_typer(status, name="status")
 app.add_typer(webhooks, name="webhooks")
+app.add_typer(audits, name="audits")
 console = Console()
 
 Url = Annotated[str | None, typer.Option(help="Address of the running Ombud; default: the one on this machine.")]

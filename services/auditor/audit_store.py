@@ -7,10 +7,26 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, delete, func, or_, select, tuple_, update
+from sqlalchemy import and_, case, delete, exists, func, or_, select, tuple_, update
 
-from services.auditor.tables import audits, draws, evidence, named_models, snapshots, systems
-from shared.db import Database, Stored, chunks, insert_first, upsert
+from services.auditor.tables import (
+    audits,
+    decisions,
+    draws,
+    evidence,
+    named_models,
+    ratings,
+    snapshots,
+    systems,
+    tombstones,
+)
+from shared.db import Database, Stored, chunks, insert_first, insert_new, upsert
+
+OF_THE_PERSON = (
+    "model_version", "tuned", "prediction", "sd", "p_disagree", "human_label", "user_toxic", "source", "error_type",
+    "distance",
+)  # fmt: skip
+"""What a snapshot of evidence holds of a person's ratings and of what was made of them."""
 
 
 class AuditStore:
@@ -73,9 +89,20 @@ class AuditStore:
         async with self._database.begin() as connection:
             return (await connection.execute(statement)).rowcount == 1
 
-    async def open_audits(self, after: str, limit: int) -> list[Stored]:
-        """Return audits nobody archived, in order of their ids, from the one behind `after`."""
+    async def audits_behind(self, version: str, *, begun: bool, after: str, limit: int) -> list[Stored]:
+        """Return open audits whose newest snapshot is of another system, or with `begun` those that have none.
+
+        In order of their ids, from the one behind `after`.
+        """
+        newest = (
+            select(snapshots.c.system_version)
+            .where(snapshots.c.audit_id == audits.c.audit_id)
+            .order_by(snapshots.c.sequence.desc())
+            .limit(1)
+            .scalar_subquery()
+        )
         question = select(audits).where(audits.c.archived_at.is_(None), audits.c.audit_id > after)
+        question = question.where(newest.is_(None) if begun else newest != version)
         async with self._database.read() as connection:
             return list((await connection.execute(question.order_by(audits.c.audit_id).limit(limit))).all())
 
@@ -142,15 +169,52 @@ class AuditStore:
         async with self._database.begin() as connection:
             return (await connection.execute(statement)).rowcount == 1
 
-    async def forget_notes(self, deleted: Mapping[str, datetime]) -> None:
-        """Empty the notes on posts that were taken away: they may quote them. Numbers and ids stay."""
-        moments = sorted(set(deleted.values()))
+    async def forget_notes(self) -> None:
+        """Empty the notes on posts that were erased: they may quote them. Numbers and ids stay."""
+        gone = select(tombstones.c.deleted_at).where(tombstones.c.subject == evidence.c.post_id)
+        erased = evidence.c.deleted_at.is_(None), exists(gone)
         async with self._database.begin() as connection:
-            for at in moments:
-                posts = sorted(post for post, when in deleted.items() if when == at)
-                for some in chunks(posts):
-                    statement = update(evidence).where(evidence.c.post_id.in_(some)).values(note="", deleted_at=at)
-                    await connection.execute(statement)
+            await connection.execute(update(evidence).where(*erased).values(note="", deleted_at=gone.scalar_subquery()))
+
+    async def forget_ratings(self, owner: str, model: str | None) -> None:
+        """Forget what was made of the ratings that somebody takes back, of one model or of all: labels and figures."""
+        theirs = select(audits.c.audit_id).where(audits.c.owner == owner)
+        if model is not None:
+            theirs = theirs.where(audits.c.model == model)
+        async with self._database.begin() as connection:
+            await connection.execute(delete(snapshots).where(snapshots.c.audit_id.in_(theirs)))
+            rows = (await connection.execute(select(evidence).where(evidence.c.audit_id.in_(theirs)))).all()
+            for row in rows:
+                blank = {**row.snapshot, **dict.fromkeys(OF_THE_PERSON)}
+                key = evidence.c.audit_id == row.audit_id, evidence.c.post_id == row.post_id
+                await connection.execute(update(evidence).where(*key).values(snapshot=blank))
+
+    # -- everybody's ratings --------------------------------------------------------------------------------
+
+    async def mark_of_ratings(self) -> tuple[int, int]:
+        """Return something that is another whenever ratings came or went."""
+        question = select(func.coalesce(func.max(ratings.c.sequence), 0), func.count())
+        async with self._database.read() as connection:
+            newest, count = (await connection.execute(question.select_from(ratings))).one()
+            return int(newest), int(count)
+
+    async def page_of_calls(self, after: str, limit: int) -> list[Stored]:
+        """Return post_id and how many people's last word on it is 0, 1, ... 4, of posts in order, from one on."""
+        everyday = ratings.c.model == "", ratings.c.post_id > after
+        page = select(ratings.c.post_id).where(*everyday).distinct().order_by(ratings.c.post_id).limit(limit)
+        newest = func.row_number().over(
+            partition_by=(ratings.c.rater, ratings.c.post_id),
+            order_by=(ratings.c.rated_at.desc(), ratings.c.event_id.desc()),
+        )
+        said = (
+            select(ratings.c.post_id, ratings.c.rating, newest.label("age"))
+            .where(ratings.c.model == "", ratings.c.post_id.in_(page))
+            .subquery()
+        )
+        counts = [func.sum(case((said.c.rating == rating, 1), else_=0)) for rating in range(5)]
+        question = select(said.c.post_id, *counts).where(said.c.age == 1).group_by(said.c.post_id)
+        async with self._database.read() as connection:
+            return list((await connection.execute(question.order_by(said.c.post_id))).all())
 
     # -- snapshots ------------------------------------------------------------------------------------------
 
@@ -158,6 +222,22 @@ class AuditStore:
         """Append a snapshot; return False if another process has this number already."""
         async with self._database.begin() as connection:
             return await insert_first(connection, snapshots, row)
+
+    async def keep_decisions(self, name: str, packed: bytes) -> None:
+        """Keep what a system decided, unless it is kept already, and let go what no newest snapshot needs."""
+        newest = select(snapshots.c.audit_id, func.max(snapshots.c.sequence)).group_by(snapshots.c.audit_id)
+        needed = select(snapshots.c.decisions).where(
+            tuple_(snapshots.c.audit_id, snapshots.c.sequence).in_(newest), snapshots.c.decisions.is_not(None)
+        )
+        async with self._database.begin() as connection:
+            await insert_new(connection, decisions, [{"hash": name, "packed": packed}])
+            await connection.execute(delete(decisions).where(decisions.c.hash != name, decisions.c.hash.not_in(needed)))
+
+    async def decisions_of(self, name: str) -> bytes | None:
+        """Return what a system decided, None if it was let go."""
+        async with self._database.read() as connection:
+            found = await connection.scalar(select(decisions.c.packed).where(decisions.c.hash == name))
+            return None if found is None else bytes(found)
 
     async def snapshots_of(self, audit_id: str, *, before: int | None, limit: int) -> list[Stored]:
         """Return the newest snapshots of an audit (`before` a sequence), newest first."""

@@ -18,3 +18,9 @@ class AuditorSettings(ServiceSettings):
         ge=100,
         description="Posts audits look at: the newest. Each takes about 1.5 KB of memory in every auditor process.",
     )
+    settled_s: float = Field(
+        default=30,
+        ge=0,
+        le=3600,
+        description="How long no older post may be scored again before audits are looked at under a new model.",
+    )

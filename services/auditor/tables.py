@@ -1,6 +1,19 @@
 """The auditor's tables: statuses and their history, and what audits look at. Only `auditor_posts` holds text."""
 
-from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, MetaData, String, Table, Text, false
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    false,
+)
 
 from shared.db import Json, Moment
 
@@ -129,6 +142,7 @@ snapshots = Table(
     Column("figures", Json, nullable=False),
     Column("differences", Json, comment="from the snapshot before"),
     Column("data_hash", String(64), nullable=False, comment="of all columns the figures follow from"),
+    Column("decisions", String(64), comment="what the system decided of each post then"),
     Column("taken_at", Moment, nullable=False),
 )
 """Append-only: an audit's figures under each system it has seen."""
@@ -140,6 +154,7 @@ systems = Table(
     Column("model", Text, nullable=False),
     Column("artifact", Text, nullable=False),
     Column("replaces", Text),
+    Column("layer", String(20), comment="replay, refit, rollback or start; empty: an earlier release wrote the row"),
     Column("promoted_at", Moment, nullable=False, comment="the last time; the newest is in force"),
     Index("auditor_systems_by_time", "promoted_at"),
 )
@@ -267,3 +282,11 @@ counters = Table(
 )
 """`corpus`: the number of the last change, taken by whoever changes the corpus and held until the commit, so that
 numbers become visible in their order; `horizon`: rows up to this change have left the corpus."""
+
+decisions = Table(
+    "auditor_decisions",
+    metadata,
+    Column("hash", String(64), primary_key=True),
+    Column("packed", LargeBinary, nullable=False, comment="ids of posts, and whether each was flagged"),
+)
+"""What a system decided of all posts at one moment, once for all snapshots of it."""

@@ -5,12 +5,14 @@ import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import httpx
 import orjson
 import typer
 from redis.asyncio import Redis
+from rich.console import Console
+from rich.markup import escape
 
 from shared.auth import new_key
 from shared.bus.publisher import connect
@@ -19,6 +21,7 @@ from shared.settings import Settings
 RUN_FILE = "ombud.run.json"
 KEY_FILE = "cli.key"
 T = TypeVar("T")
+console = Console()
 
 
 @dataclass(frozen=True)
@@ -99,3 +102,24 @@ def explain(answer: httpx.Response) -> str:
         return f"HTTP {answer.status_code}"
     where = f" ({problem['field']})" if problem.get("field") else ""
     return f"HTTP {answer.status_code}: {problem.get('detail', problem)}{where}"
+
+
+def asked(
+    url: str | None,
+    key: str | None,
+    method: str,
+    path: str,
+    body: dict[str, Any] | None = None,
+    query: dict[str, Any] | None = None,
+) -> Any:
+    """Return what the running Ombud answers; a refusal ends the command with 2."""
+
+    async def work() -> httpx.Response:
+        async with client(url, key) as http:
+            return await http.request(method, path, json=body, params=query)
+
+    answer = asyncio.run(work())
+    if answer.is_error:
+        console.print(f"[red]{escape(explain(answer))}")
+        raise typer.Exit(2)
+    return answer.json()

@@ -1,16 +1,14 @@
 """`ombud topics` and `ombud drift`: what posts speak of, and how far they are from what the model knew."""
 
-import asyncio
-from typing import Annotated, Any
+from typing import Annotated
 
-import httpx
 import typer
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from services.cli.connection import client, explain
+from services.cli.connection import asked
 
 console = Console()
 Url = Annotated[str | None, typer.Option(help="Address of the running Ombud; default: the one on this machine.")]
@@ -26,10 +24,10 @@ def topics(
 ) -> None:
     """Show what posts speak of, largest first, and how the shares moved since the topics were found."""
     if find:
-        answer = _asked(url, key, "POST", "/v1/runs", {"kind": "topics"})
+        answer = asked(url, key, "POST", "/v1/runs", {"kind": "topics"})
         console.print(f"Run {answer['run_id']} is queued.")
         return
-    answer = _asked(url, key, "GET", "/v1/topics")
+    answer = asked(url, key, "GET", "/v1/topics")
     if answer["version"] is None:
         console.print("Nobody has looked for topics yet: `ombud topics --find`.")
         return
@@ -47,7 +45,7 @@ def topics(
 
 def drift(url: Url = None, key: Key = None) -> None:
     """Show how far posts are from what the model knew; ends with 1 if a signal asks to act."""
-    answer = _asked(url, key, "GET", "/v1/drift")
+    answer = asked(url, key, "GET", "/v1/drift")
     table = Table("signal", "part", "value", "n", "watch", "act", "level", box=SIMPLE)
     for each in answer["signals"]:
         numbers = (_shown(each["value"]), str(each["n"]), _shown(each["watch"]), _shown(each["act"]))
@@ -65,17 +63,3 @@ def drift(url: Url = None, key: Key = None) -> None:
 
 def _shown(value: float | None) -> str:
     return "" if value is None else f"{value:.3f}"
-
-
-def _asked(url: str | None, key: str | None, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
-    """Return what the running Ombud answers; a refusal ends the command with 2."""
-
-    async def work() -> httpx.Response:
-        async with client(url, key) as http:
-            return await http.request(method, path, json=body)
-
-    answer = asyncio.run(work())
-    if answer.is_error:
-        console.print(f"[red]{escape(explain(answer))}")
-        raise typer.Exit(2)
-    return answer.json()

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.bench import (
+    audit_views,
     audits,
     bus,
     counters,
@@ -217,6 +218,7 @@ async def main() -> int:
             topics.measure(console)
         if "audits" in only:
             audits.measure(console)
+            sound = await audit_views.measure(folder / "audits", console) and sound
         if "counters" in only:
             sound = not await counters.measure(folder / "counters", console) and sound
     return 0 if sound else 1

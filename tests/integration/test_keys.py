@@ -46,6 +46,9 @@ NEEDS = {
     ("POST", "/v1/audits/models"): Scope.AUDIT,
     ("PATCH", "/v1/audits/models/{model}"): Scope.AUDIT,
     ("POST", "/v1/audits/{audit_id}/labels"): Scope.AUDIT,
+    ("POST", "/v1/audits/{audit_id}/draws"): Scope.AUDIT,
+    ("POST", "/v1/audits/{audit_id}/evidence"): Scope.AUDIT,
+    ("DELETE", "/v1/audits/{audit_id}/evidence/{post_id}"): Scope.AUDIT,
     ("POST", "/predict"): Scope.SCORE,
     ("POST", "/try"): Scope.SCORE,
     ("POST", "/api/v1/score"): Scope.SCORE,
@@ -96,7 +99,24 @@ REPORTED = {
     "/v1/reports/{report_id}/history",
 }
 """Reports are their authors'."""
-AUDITED = {"/v1/groups/{group_id}", "/v1/groups/{group_id}/predictions", "/v1/audits", "/v1/audits/models"}
+AUDITED = {
+    "/v1/groups/{group_id}",
+    "/v1/groups/{group_id}/predictions",
+    "/v1/audits",
+    "/v1/audits/models",
+    "/v1/audits/new",
+    "/v1/audits/{audit_id}",
+    "/v1/audits/{audit_id}/changes",
+    "/v1/audits/{audit_id}/clusters",
+    "/v1/audits/{audit_id}/compare",
+    "/v1/audits/{audit_id}/draws",
+    "/v1/audits/{audit_id}/evidence",
+    "/v1/audits/{audit_id}/label",
+    "/v1/audits/{audit_id}/search",
+    "/v1/audits/{audit_id}/topics/{topic}",
+    "/v1/scaffolds",
+    "/v1/scaffolds/{name}",
+}
 PUBLIC = {
     "/",
     "/welcome",
