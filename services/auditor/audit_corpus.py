@@ -168,10 +168,12 @@ class AuditCorpus:
             ground = ground if population is None else Ground(population, row.artifact, row.trained_at)
         if topics[0] == self._topics[0] and ground is self._ground:
             return
-        self._topics, self._ground = topics, ground
-        if len(self._rows):
-            looks = await self._looked_at_all()
-            self._rows = await asyncio.to_thread(self._rows.looked_at, looks)
+        rows = self._rows
+        if len(rows):
+            looks = await self._looked_at_all(topics[1], ground)
+            rows = await asyncio.to_thread(rows.looked_at, looks)
+        # all together and last: whatever fails before is done again in the next round
+        self._topics, self._ground, self._rows = topics, ground, rows
 
     async def _loaded(self, artifact: str, load: Callable[[bytes], T]) -> T | None:
         try:
@@ -180,34 +182,35 @@ class AuditCorpus:
             log.warning("what models stand on cannot be read, the one before stays", error=describe(error))
             return None
 
-    async def _looked_at_all(self) -> Looks:
+    async def _looked_at_all(self, topics: TopicModel | None, ground: Ground) -> Looks:
         pieces: list[Looks] = []
         after = ""
         while page := await self._store.page_of_texts(after, PAGE):
             after = page[-1].post_id
             ids, texts = [row.post_id for row in page], [row.text for row in page]
-            pieces.append(await asyncio.to_thread(look, ids, texts, self._topics[1], self._ground.population))
+            pieces.append(await asyncio.to_thread(look, ids, texts, topics, ground.population))
         return joined(pieces)
 
     async def _catch_up(self) -> bool:
         """Take over what changed, so much at once; return whether that was all."""
         changed: dict[str, Any] = {}
-        full, before = True, self._horizon
+        full, place, horizon = True, self._place, self._horizon
         while full and len(changed) < AT_ONCE:
-            page, self._horizon = await self._store.changed_posts(self._place, PAGE)
+            page, horizon = await self._store.changed_posts(place, PAGE)
             changed |= {row.post_id: row for row in page}
             full = len(page) == PAGE
             if page:
-                self._place = (page[-1].sequence, page[-1].post_id)
-        if not changed and self._horizon == before:
+                place = (page[-1].sequence, page[-1].post_id)
+        if not changed and horizon == self._horizon:
             return not full
         gone = [row.post_id for row in changed.values() if not in_sight(row)]
         pieces = list(changed.values())
-        self._rows = await asyncio.to_thread(self._merged, pieces, gone)
+        self._rows = await asyncio.to_thread(self._merged, pieces, gone, horizon)
+        self._place, self._horizon = place, horizon
         return not full
 
-    def _merged(self, changed: Sequence[Any], gone: Sequence[str]) -> Rows:
-        return self._rows.merged(rows_of(changed, self._topics[1], self._ground.population), gone, self._horizon)
+    def _merged(self, changed: Sequence[Any], gone: Sequence[str], horizon: int) -> Rows:
+        return self._rows.merged(rows_of(changed, self._topics[1], self._ground.population), gone, horizon)
 
     async def _trim(self) -> None:
         """Let the oldest posts leave where there are too many."""
