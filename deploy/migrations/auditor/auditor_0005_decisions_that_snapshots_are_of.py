@@ -4,8 +4,8 @@ import sqlalchemy as sa
 from alembic import op
 
 
-revision = 'auditor_0004'
-down_revision = 'auditor_0003'
+revision = 'auditor_0005'
+down_revision = 'auditor_0004'
 branch_labels = None
 depends_on = None
 
