@@ -1,13 +1,16 @@
 """Wiring of the reporter."""
 
+from datetime import timedelta
+
 from services.reporter.announced import report_completed, report_submitted
-from services.reporter.api import events, page, posts, reports, statements, transparency, webhooks
+from services.reporter.api import events, labels, page, posts, reports, statements, transparency, webhooks
 from services.reporter.avid_export import Origin
 from services.reporter.broadcast import Broadcast
 from services.reporter.delivery import SINK_AVID
 from services.reporter.dispatching import Dispatcher
 from services.reporter.handlers import Handlers
 from services.reporter.hooking import Hooking
+from services.reporter.labelling import Labeller
 from services.reporter.owning import Owning
 from services.reporter.reviewing import Reviewing
 from services.reporter.sending import Sender
@@ -30,7 +33,8 @@ def build(platform: Platform) -> Service:
     database = platform.database("reporter", metadata)
     store = Store(database)
     sinks = [SINK_AVID] if settings.avid_submit_url else []
-    handlers = Handlers(store, sinks)
+    hold = timedelta(seconds=settings.labels_hold_s) if settings.labels else None
+    handlers = Handlers(store, sinks, hold)
     sender = Sender(store, settings)
     reviewing = Reviewing(store, settings)
     stating = Stating(store, settings)
@@ -65,6 +69,7 @@ def build(platform: Platform) -> Service:
             transparency.build_router(store, platform.keys),
             reports.build_router(store, writing, owning, submitting, platform.keys),
             events.build_router(broadcast, platform.keys, settings, kept_s=platform.settings.bus.retain_for_s),
+            labels.build_router(store, on=settings.labels, subscribers=settings.feed_listeners),
             webhooks.build_router(store, Hooking(store, tail, client), platform.keys),
         ],
         hears={
@@ -86,6 +91,7 @@ def build(platform: Platform) -> Service:
             Loop("statements", 2.0, stating),
             Loop("editors' words", 10.0, reviewing),
             Loop("webhooks", 0.5, dispatcher),
+            *([Loop("labels", 1.0, Labeller(store, settings))] if settings.labels else []),
             Loop("removed reports", 600.0, owning.drop_removed),
         ],
         start=store.open,

@@ -4,7 +4,8 @@ Invariant: any order and any repetition of the same events leaves the same rows;
 the reporter's own events are announced from its tables.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from datetime import timedelta
 
 from services.reporter import readmodel
 from services.reporter.avid_export import redact
@@ -26,11 +27,15 @@ from shared.events import (
 
 
 class Handlers:
-    """One method per event. `sinks` names where complete reports are sent."""
+    """One method per event. `sinks` names where complete reports are sent.
 
-    def __init__(self, store: Store, sinks: Sequence[str] = ()) -> None:
+    What was decided about a post is looked at again for labels after `labels_hold`; None: nobody makes labels.
+    """
+
+    def __init__(self, store: Store, sinks: Sequence[str] = (), labels_hold: timedelta | None = None) -> None:
         self._store = store
         self._sinks = tuple(sinks)
+        self._labels_hold = labels_hold
 
     async def on_post_scored(self, events: list[Event[PostScored]]) -> Sequence[Outcome]:
         """Keep the newest score of each post, and its text unless it was deleted."""
@@ -52,6 +57,7 @@ class Handlers:
         """Keep the newest status of each post."""
         async with self._store.begin() as connection:
             await self._store.put_statuses(connection, readmodel.status_rows(event.data for event in events))
+            await self._decided(connection, [event.data.post_id for event in events])
         return [Done()] * len(events)
 
     async def on_post_corrected(self, events: list[Event[PostCorrected]]) -> Sequence[Outcome]:
@@ -68,6 +74,7 @@ class Handlers:
             # 3. choose again for every post that was spoken about
             standing = await self._store.standing_corrections(connection, touched)
             await self._store.put_latest_corrections(connection, readmodel.latest_corrections(touched, standing))
+            await self._decided(connection, touched)
         return [Done()] * len(events)
 
     async def on_post_deleted(self, events: list[Event[PostDeleted]]) -> Sequence[Outcome]:
@@ -89,7 +96,12 @@ class Handlers:
             await self._store.erase_posts(connection, deleted, authors)
             # 4. who is only hidden keeps everything
             await self._store.hide(connection, readmodel.hidings(said))
+            await self._decided(connection, deleted)
         return [Done()] * len(events)
+
+    async def _decided(self, connection: Connection, post_ids: Collection[str]) -> None:
+        if self._labels_hold is not None and post_ids:
+            await self._store.look_again(connection, post_ids, utcnow() + self._labels_hold)
 
     async def _erase_reports(self, connection: Connection, found: Mapping[str, set[str]]) -> None:
         if not found:

@@ -11,6 +11,7 @@ from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import SettingsConfigDict
 
 from services.reporter.dsa import TERRITORIES
+from services.reporter.signing import private_key
 from shared.settings import ServiceSettings, service_config
 
 PATH = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*(/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*")
@@ -65,6 +66,15 @@ class ReporterSettings(ServiceSettings):
         description="Events kept for one webhook; past that they wait in the streams.",
     )
     webhook_kept_s: float = Field(3600.0, gt=0, description="How long delivered events stay listed.")
+    labeler_did: str | None = Field(
+        None, pattern=r"^did:[a-z]+:[A-Za-z0-9._:%-]+$", description="DID of your ATProto labeler; none: no labels."
+    )
+    labeler_key: SecretStr | None = Field(
+        None, description="Its signing key (secp256k1), 64 hexadecimal digits; none: no labels."
+    )
+    labels_automatic: bool = Field(False, description="Label what the model flagged before a person agreed, too.")
+    labels_hold_s: float = Field(30.0, ge=0, description="Time to undo a decision before labels follow it.")
+    labels_daily: int = Field(1000, ge=0, description="Labels of one day (UTC) at most; taking back is not counted.")
     avid_api_url: str | None = Field(
         None,
         validation_alias=AliasChoices("OMBUD_REPORTER_AVID_API_URL", "AVID_API_URL"),
@@ -91,11 +101,20 @@ class ReporterSettings(ServiceSettings):
     undo_removal_s: float = Field(86_400.0, gt=0, description="How long a removed draft can be restored.")
     avid_decimals_as_text: bool = Field(True, description="Send fractions as text, as AVID's own example does.")
 
-    @field_validator("avid_api_url", "avid_api_key", "dsa_api_url", "dsa_api_token", mode="before")
+    @field_validator(
+        "avid_api_url", "avid_api_key", "dsa_api_url", "dsa_api_token", "labeler_did", "labeler_key", mode="before"
+    )
     @classmethod
     def _empty_is_none(cls, value: Any) -> Any:
         secret = value.get_secret_value() if isinstance(value, SecretStr) else value
         return None if isinstance(secret, str) and not secret.strip() else value
+
+    @field_validator("labeler_key")
+    @classmethod
+    def _a_key(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            private_key(value.get_secret_value())
+        return value
 
     @field_validator("avid_api_key", "dsa_api_token")
     @classmethod
@@ -136,6 +155,11 @@ class ReporterSettings(ServiceSettings):
         if not self.avid_api_url or not self.avid_review_path:
             return None
         return f"{self.avid_api_url.rstrip('/')}/{self.avid_review_path.format(uuid=receipt)}"
+
+    @property
+    def labels(self) -> bool:
+        """Return whether labels are made."""
+        return bool(self.labeler_did and self.labeler_key)
 
     @property
     def avid_submit_url(self) -> str | None:

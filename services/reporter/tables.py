@@ -4,7 +4,20 @@ Invariant: post text lives in reporter_posts.text, reporter_evidence.text, repor
 reporter_deliveries.answer (an outsider may echo it) and nowhere else; erasing visits all four.
 """
 
-from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, MetaData, String, Table, Text, false
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    false,
+)
 
 from shared.db import Json, Moment
 
@@ -243,3 +256,25 @@ dispatches = Table(
     Index("reporter_dispatches_finished", "state", "finished_at"),
 )
 """Events on their way to webhooks, one row for each of both."""
+
+labels = Table(
+    "reporter_labels",
+    metadata,
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("post_id", String, nullable=False, index=True),
+    Column("src", String, nullable=False),
+    Column("uri", String, nullable=False, index=True),
+    Column("val", String(128), nullable=False),
+    Column("neg", Boolean, nullable=False),
+    Column("cts", String(24), nullable=False, index=True),  # as it was signed
+    Column("sig", LargeBinary, nullable=False),
+)
+"""Every label and every negation that was ever made, in order."""
+
+label_work = Table(
+    "reporter_label_work",
+    metadata,
+    Column("post_id", String, primary_key=True),
+    Column("due_at", Moment, nullable=False, index=True),
+)
+"""Posts about which something was decided that labels have to follow."""

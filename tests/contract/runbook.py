@@ -111,6 +111,9 @@ WHEN_OFF = {
     "ombud_reporter_feed_listeners": (
         "At `OMBUD_REPORTER_FEED_LISTENERS`: more are refused with 503; start another reporter, or raise it."
     ),
+    "ombud_reporter_labels_total": (
+        '`state="made"` at `OMBUD_REPORTER_LABELS_DAILY`: more wait for tomorrow; look at what is decided so often.'
+    ),
     "ombud_reporter_webhook_tries_total": (
         "`failed`: `ombud webhooks list` says which receiver and why; after the last try it is paused until `resume`."
     ),

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.reporter.store.deliveries import DeliveryQueries
 from services.reporter.store.erasure import ErasureQueries
 from services.reporter.store.hiding import HidingQueries
+from services.reporter.store.labels import LabelQueries
 from services.reporter.store.overview import OverviewQueries
 from services.reporter.store.posts import PostQueries
 from services.reporter.store.reports import ReportQueries
@@ -32,6 +33,7 @@ class Store(
     ErasureQueries,
     HidingQueries,
     StatementQueries,
+    LabelQueries,
     TransparencyQueries,
     WebhookQueries,
 ):
