@@ -4,7 +4,6 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query, Response
-from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel
 
 from services.reporter.readmodel import categories_of
@@ -17,6 +16,12 @@ from shared.vocabulary import CATEGORIES, Scope, Verdict
 
 MONTH = timedelta(days=30)
 LONGEST = timedelta(days=3660)
+
+
+class CsvResponse(Response):
+    """A table as text."""
+
+    media_type = "text/csv"
 
 
 class LineView(BaseModel):
@@ -92,13 +97,13 @@ def build_router(store: Store, keys: KeyRing) -> APIRouter:
         """Answer with counts, how often people reversed the score and how long they took, and what followed."""
         return await read(since, until)
 
-    @router.get("/v1/transparency.csv", summary="The same lines as CSV")
-    async def transparency_as_csv(since: Since = None, until: Until = None) -> Response:
+    @router.get("/v1/transparency.csv", summary="The same lines as CSV", response_class=CsvResponse)
+    async def transparency_as_csv(since: Since = None, until: Until = None) -> CsvResponse:
         """Answer with one line per kind and name; each repeats the period."""
         found = await read(since, until)
         about = {"since": found.since.date().isoformat(), "until": found.until.date().isoformat()}
         text = to_csv([Line(**each.model_dump()) for each in found.lines], about)
-        return PlainTextResponse(text, media_type="text/csv; charset=utf-8")
+        return CsvResponse(text)
 
     return router
 
