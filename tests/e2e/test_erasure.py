@@ -186,9 +186,7 @@ async def fill(ombud: Running) -> None:
             "judgements": dict.fromkeys(evidence, "not_toxic"),
         }
         changed = (await http.patch(f"/v1/reports/{draft['id']}", json=change)).json()
-        done = await http.post(
-            f"/v1/reports/{draft['id']}/complete", json={"version": changed["version"], "send": True}
-        )
+        done = await http.post(f"/v1/reports/{draft['id']}/complete", json={"version": changed["version"]})
         assert done.status_code == 200, done.text
         assert (await http.post("/v1/reports", json={"post_ids": [mine[5], theirs[5]]})).status_code == 201
         pseudonym = (await http.get(f"/v1/posts/{mine[0]}")).json()["author"]
