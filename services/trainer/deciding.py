@@ -71,8 +71,12 @@ def decided(
     tolerance: float,
     held_out: Sequence[Path],
     taught: Learned | None,
+    root: model.Model | None = None,
 ) -> dict[str, Any]:
-    """Return the gate's decision about an artifact as plain data: `passed`, `reasons`, `checks`."""
+    """Return the gate's decision about an artifact as plain data: `passed`, `reasons`, `checks`.
+
+    `root` is the full training that the champion goes on from, if it is a replay.
+    """
     anchor = judge(shipped, frozen)
     decision = decide(
         judge(model.load(candidate), frozen),
@@ -80,6 +84,7 @@ def decided(
         replace(LIMITS, macro=tolerance),
         proof=prove(candidate, frozen, training, held_out),
         anchor=anchor,
+        root=None if root is None else judge(root, frozen),
         learned=taught,
     )
     return {

@@ -288,7 +288,7 @@ def _recorded(
 
 
 def _judged(job: Job, artifacts: ArtifactStore, artifact: str, frozen: Frozen, taught: tuple[Lesson, ...]) -> Output:
-    candidate, champion = model.load(artifacts.get(artifact)), _champion(job, artifacts)
+    candidate, champion = model.load(artifacts.get(artifact)), _stored(job.champion, artifacts)
     gone = job.champion is not None and champion is None
     return {
         "champion": job.champion,
@@ -299,11 +299,11 @@ def _judged(job: Job, artifacts: ArtifactStore, artifact: str, frozen: Frozen, t
     }
 
 
-def _champion(job: Job, artifacts: ArtifactStore) -> model.Model | None:
-    if job.champion is None:
+def _stored(name: str | None, artifacts: ArtifactStore) -> model.Model | None:
+    if name is None:
         return None
     try:
-        return model.load(artifacts.get(job.champion))
+        return model.load(artifacts.get(name))
     except (FileNotFoundError, BadArtifact):
         return None
 
@@ -314,12 +314,13 @@ def _decided(
     candidate = artifacts.get(artifact)
     decision = decided(
         candidate,
-        _champion(job, artifacts),
+        _stored(job.champion, artifacts),
         model.load(model.shipped()),
         frozen,
         material.rows("train"),
         tolerance=job.gate_tolerance,
         held_out=[Path(each) for each in job.sources.held_out],
         taught=learned(material.taught, model.load(candidate), (each["correction_id"] for each in judged["effects"])),
+        root=_stored(job.root, artifacts),
     )
     return {**decision, "reasons": [*judged["notes"], *decision["reasons"]]}

@@ -28,6 +28,9 @@ def build_craft(store: Store, settings: TrainerSettings, artifacts: Path, folder
     async def job(claim: Claim) -> Job:
         champion, material = await store.snapshot(claim)
         judged[claim.run_id] = champion
+        root = None
+        if champion is not None and champion.root not in (None, champion.version):
+            root = await store.model(str(champion.root))
         return Job(
             recipe=claim.recipe,
             seed=settings.seed,
@@ -41,6 +44,7 @@ def build_craft(store: Store, settings: TrainerSettings, artifacts: Path, folder
             options=dict(claim.options),
             sources=settings.sources(kept_in.parent),
             studies=str(kept_in.parent / "studies"),
+            root=root.artifact if root is not None else None,
         )
 
     async def record(claim: Claim, result: Result) -> str:

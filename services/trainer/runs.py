@@ -123,7 +123,8 @@ class Job:
     """Everything the worker of a refit needs; it travels as JSON over its standard input.
 
     `folder` keeps what steps leave, `kept` names what earlier attempts left there: step -> name -> SHA-256; in
-    `studies` those of hyper-parameters are kept.
+    `studies` those of hyper-parameters are kept. `root` is the artifact of the full training that the champion goes on
+    from, None where the champion is one.
     """
 
     recipe: RecipeName
@@ -138,6 +139,7 @@ class Job:
     options: dict[str, Any] = field(default_factory=dict)
     sources: Sources = Sources()
     studies: str = ""
+    root: str | None = None
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,18 @@ class Draws:
         `rows` (n, k) is summed over each resample to (resamples, k), of which `figure` makes one number each; NaN
         where a resample says nothing. None if none says anything.
         """
+        told = self._told(rows, figure)
+        if told is None:
+            return None
+        low, high = np.quantile(told, [0.025, 0.975])
+        return float(low), float(high)
+
+    def error(self, rows: Numbers, figure: Callable[[Numbers], Numbers]) -> float | None:
+        """Return the standard error of a figure of sums (see `interval`): the deviation over resamples."""
+        told = self._told(rows, figure)
+        return None if told is None else float(told.std(ddof=1)) if len(told) > 1 else None
+
+    def _told(self, rows: Numbers, figure: Callable[[Numbers], Numbers]) -> Numbers | None:
         # of what no resample can change there is no need to draw
         sums = np.stack([np.bincount(self._units, weights=column, minlength=self._count) for column in rows.T], axis=1)
         touched = np.flatnonzero(sums.any(axis=1))
@@ -50,10 +62,7 @@ class Draws:
             found.append(figure(times.astype(np.float64) @ sums))
         told = np.concatenate(found)
         told = told[~np.isnan(told)]
-        if not len(told):
-            return None
-        low, high = np.quantile(told, [0.025, 0.975])
-        return float(low), float(high)
+        return told if len(told) else None
 
 
 def quantile(comparisons: int, share: float = 0.05) -> float:

@@ -69,3 +69,12 @@ def absolute(
         reason=f"{what} {value:.4f} is {side} the limit {limit:.4f}, where the champion has {champion:.4f}: it may be "
         f"worse than that by {slack:g}, and {verdict} worse than so",
     )
+
+
+def fallen(figure: str, category: str, ours: float, theirs: float, fall: float, positives: int) -> Check:
+    """Return the check that a figure of a category falls by no more than `fall` against the champion's."""
+    check = at_least(f"champion.{figure}.{category}", ours, theirs - fall, positives, "")
+    words = {"auc": "AUC", "f1": "F1", "recall": "recall"}[figure]
+    moved = f"{words} of {category} went from {theirs:.4f} to {ours:.4f}"
+    verdict = "within" if check.passed else "more than"
+    return replace(check, reason=f"{moved}, {verdict} the fall of {fall:.4f}")

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.trainer.calibration import BINS, calibration_error
-from services.trainer.figures import decided
+from services.trainer.gate import decisions
 from services.trainer.gate.areas import area, paired_bound
 from services.trainer.gate.chance import Draws
-from services.trainer.gate.check import Check, absolute, at_least, at_most, silent
+from services.trainer.gate.check import Check, absolute, at_least, at_most, fallen, silent
 from services.trainer.gate.limits import Limits
 from services.trainer.gate.metrics import Judged
 from shared.ids import digest
@@ -122,75 +122,47 @@ def areas(after: Judged, before: Judged, limits: Limits, fall: float) -> Iterato
     for category in ours:
         if after.knows[CATEGORIES.index(category)] or before.knows[CATEGORIES.index(category)]:
             n = positives_of(after, CATEGORIES.index(category))
-            yield _fallen("auc", category, ours[category], theirs[category], fall, n)
+            yield fallen("auc", category, ours[category], theirs[category], fall, n)
 
 
 def against(after: Judged, before: Judged, limits: Limits) -> Iterator[Check]:
     """Yield, per category, how far AUC, its lower bound, F1 and recall fall against the champion."""
+    judged: dict[int, Places] = {}
     for column, category in enumerate(CATEGORIES):
         if category in limits.unknown or not (after.knows[column] or before.knows[column]):
             continue
         rows = evidence(after, column, limits)
         if rows is None:
             yield silent(f"champion.{category}", positives_of(after, column), _few(category, limits))
-            continue
-        truth = after.frozen.labels[rows, column] == 1
-        positives, fall = int(truth.sum()), limits.auc_fall(category)
-        ours, theirs = (area(each.chances[rows, column], truth) or 0.0 for each in (after, before))
-        yield _fallen("auc", category, ours, theirs, fall, positives)
-        some = _drawn(after, rows, limits)
-        bound = paired_bound(
-            after.chances[some, column],
-            before.chances[some, column],
-            after.frozen.labels[some, column] == 1,
-            limits.resamples,
-            limits.seed,
-        )
-        if bound is not None:
-            yield at_least(
-                f"champion.bound.{category}",
-                bound,
-                limits.bound,
-                len(some),
-                f"lower 95 % bound of the difference in AUC of {category}",
-            )
-        yield from _decisions(after, before, rows, column, limits)
+        else:
+            judged[column] = rows
+    for column, rows in judged.items():
+        yield from _ranks(after, before, rows, column, limits)
+        yield from decisions.fell(after, before, rows, column, limits, looked=2 * len(judged))
 
 
-def _decisions(after: Judged, before: Judged, rows: Places, column: int, limits: Limits) -> Iterator[Check]:
-    """Yield how far F1 and recall of one category fall at the thresholds.
-
-    A fall refuses if it is larger than the limit and chance does not explain it.
-    """
+def _ranks(after: Judged, before: Judged, rows: Places, column: int, limits: Limits) -> Iterator[Check]:
     category = CATEGORIES[column]
     truth = after.frozen.labels[rows, column] == 1
-    now, then = (decided(truth, each.said[rows, column], None) for each in (after, before))
-    draws = Draws(after.frozen.units[rows], limits.resamples, limits.seed)
-    counts = np.stack(
-        [
-            truth,
-            *(part for each in (after, before) for part in (truth & each.said[rows, column], each.said[rows, column])),
-        ],
-        axis=1,
-    ).astype(float)
-
-    def of_f1(sums: Numbers) -> Numbers:
-        positives, hits, flagged, hits_then, flagged_then = sums.T
-        return _share(2 * hits, positives + flagged) - _share(2 * hits_then, positives + flagged_then)
-
-    def of_recall(sums: Numbers) -> Numbers:
-        return _share(sums[:, 1], sums[:, 0]) - _share(sums[:, 3], sums[:, 0])
-
-    for figure, ours, theirs, of in (
-        ("f1", now.f1 or 0.0, then.f1 or 0.0, of_f1),
-        ("recall", now.recall or 0.0, then.recall or 0.0, of_recall),
-    ):
-        check = _fallen(figure, category, ours, theirs, limits.decisions_fall(category), int(truth.sum()))
-        if not check.passed:
-            check = _by_chance(check, draws.interval(counts, of), worse=-1)
-        elif theirs - ours > limits.wished(category):
-            check = replace(check, reason=f"{check.reason}, though more than the wished {limits.wished(category):g}")
-        yield check
+    positives, fall = int(truth.sum()), limits.auc_fall(category)
+    ours, theirs = (area(each.chances[rows, column], truth) or 0.0 for each in (after, before))
+    yield fallen("auc", category, ours, theirs, fall, positives)
+    some = _drawn(after, rows, limits)
+    bound = paired_bound(
+        after.chances[some, column],
+        before.chances[some, column],
+        after.frozen.labels[some, column] == 1,
+        limits.resamples,
+        limits.seed,
+    )
+    if bound is not None:
+        yield at_least(
+            f"champion.bound.{category}",
+            bound,
+            limits.bound,
+            len(some),
+            f"lower 95 % bound of the difference in AUC of {category}",
+        )
 
 
 def macro(ours: Areas, theirs: Areas, tolerance: float, n: int) -> Check:
@@ -266,14 +238,6 @@ def calibration(after: Judged, before: Judged | None, limits: Limits) -> Iterato
     found = [_error_interval(after, before, rows, column, limits) for column, rows in looked_at]
     lows, highs = zip(*((-np.inf, np.inf) if each is None else each for each in found), strict=True)
     yield _by_chance(macro_check, (float(np.mean(lows)), float(np.mean(highs))), worse=1)
-
-
-def _fallen(figure: str, category: str, ours: float, theirs: float, fall: float, positives: int) -> Check:
-    check = at_least(f"champion.{figure}.{category}", ours, theirs - fall, positives, "")
-    words = {"auc": "AUC", "f1": "F1", "recall": "recall"}[figure]
-    moved = f"{words} of {category} went from {theirs:.4f} to {ours:.4f}"
-    verdict = "within" if check.passed else "more than"
-    return Check(check.name, check.passed, ours, check.limit, positives, f"{moved}, {verdict} the fall of {fall:.4f}")
 
 
 def _error(judged: Judged, rows: Places, column: int, limits: Limits) -> float:

@@ -22,7 +22,10 @@ Flags = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class CategoryMetrics:
-    """Figures of one category; None where the rows hold only one class or none. F1 is that of its own threshold."""
+    """Figures of one category; None where the rows hold only one class or none.
+
+    F1 and balanced accuracy are those at its own threshold. Drift compares what people say of posts with the latter.
+    """
 
     n: int
     positives: int
@@ -30,6 +33,7 @@ class CategoryMetrics:
     average_precision: float | None = None
     f1: float | None = None
     log_loss: float | None = None
+    balanced_accuracy: float | None = None
 
 
 @dataclass(frozen=True)
@@ -100,6 +104,7 @@ def evaluate(scores: Numbers, labels: Numbers, thresholds: Numbers) -> Metrics:
         average_precision=_mean([each.average_precision for each in counted]),
         f1=_mean([each.f1 for each in counted]),
         log_loss=_mean([each.log_loss for each in counted]),
+        balanced_accuracy=_mean([each.balanced_accuracy for each in counted]),
     )
     return Metrics(macro, measured)
 
@@ -118,6 +123,7 @@ def _measure(score: Numbers, label: Numbers, threshold: float) -> CategoryMetric
         average_precision=float(average_precision_score(truth, chance)),
         f1=float(f1_score(truth, said, zero_division=0.0)),
         log_loss=float(log_loss(truth, chance, labels=[0, 1])),
+        balanced_accuracy=float((said[truth == 1].mean() + (~said[truth == 0]).mean()) / 2),
     )
 
 
