@@ -3,16 +3,17 @@
 Invariant: a batch is one transaction, and a failure of the database itself is `Unavailable`, never an attempt.
 """
 
+import asyncio
 import re
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum, auto
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 from sqlalchemy import JSON, DateTime, MetaData, Row, Table, bindparam, event, text
@@ -30,8 +31,15 @@ Json = JSON().with_variant(postgresql.JSONB(), "postgresql")
 WRONG_STATEMENT = re.compile(r"no such|near |table .* has no column|too many|ambiguous|duplicate column")
 """What SQLite says of a statement that no retry can mend."""
 
+Found = TypeVar("Found")
+Work = Callable[[AsyncConnection], Awaitable[Any]]
+"""What is done in a transaction."""
+
 Stored = Row[Any]
 """A row of a table, for those who read one without asking SQL themselves."""
+
+TURN_S = 15.0
+"""Longest wait of a writer of SQLite for those before it in the same process."""
 
 PARAMETERS_AT_ONCE = 30_000
 """Bound parameters of one statement; SQLite allows 32,766, PostgreSQL 32,767."""
@@ -113,6 +121,9 @@ class Database:
         self.url = url
         self.metadata = metadata
         self.engine = make_engine(url)
+        self._turn: asyncio.Lock | None = asyncio.Lock() if url.startswith("sqlite") else None
+        self._waiting: list[tuple[Work, asyncio.Future[Any]]] = []
+        self._rounds: asyncio.Task[None] | None = None
 
     @property
     def dialect(self) -> str:
@@ -123,11 +134,67 @@ class Database:
     async def begin(self) -> AsyncIterator[AsyncConnection]:
         """Yield a connection in a transaction that commits at the end.
 
-        Raises Unavailable when the database cannot be reached or is busy for too long.
+        Raises Unavailable when the database cannot be reached or is busy for too long. Writers of one process take
+        turns: SQLite lets one write at a time and makes the others sleep and ask again, in no order, for a multiple of
+        what they wait for.
         """
         with _outages():
-            async with self.engine.begin() as connection:
+            async with self._in_turn(), self.engine.begin() as connection:
                 yield connection
+
+    @asynccontextmanager
+    async def _in_turn(self) -> AsyncIterator[None]:
+        if self._turn is None:
+            yield
+            return
+        try:
+            async with asyncio.timeout(TURN_S):
+                await self._turn.acquire()
+        except TimeoutError as error:
+            raise Unavailable("database (busy)") from error
+        try:
+            yield
+        finally:
+            self._turn.release()
+
+    async def together(self, work: Callable[[AsyncConnection], Awaitable[Found]]) -> Found:
+        """Return what `work` finds in a transaction; on SQLite it shares one with all that waits at the same time.
+
+        Each commit of SQLite waits for the disk, and only one runs: sixteen callers who each write a row pay for one.
+        Work that fails, fails alone: the others are done again, so what it does besides writing has to bear repetition.
+        Raises as `begin`.
+        """
+        if self._turn is None:
+            async with self.begin() as connection:
+                return await work(connection)
+        answer: asyncio.Future[Found] = asyncio.get_running_loop().create_future()
+        self._waiting.append((work, answer))
+        if self._rounds is None or self._rounds.done():
+            self._rounds = asyncio.create_task(self._go_round())
+        return await answer
+
+    async def _go_round(self) -> None:
+        while self._waiting:
+            some, self._waiting = self._waiting, []
+            if not await self._done(some):
+                for each in some:
+                    await self._done([each])
+
+    async def _done(self, some: Sequence[tuple[Work, asyncio.Future[Any]]]) -> bool:
+        """Do some work in one transaction and answer; return False, without an answer, if several could not be done."""
+        try:
+            async with self.begin() as connection:
+                found = [await work(connection) for work, _ in some]
+        except Exception as error:
+            alone = len(some) == 1 or isinstance(error, Unavailable)  # a database that is away is away for each of them
+            for _, answer in some if alone else ():
+                if not answer.done():
+                    answer.set_exception(error)
+            return alone
+        for (_, answer), each in zip(some, found, strict=True):
+            if not answer.done():  # who does not wait any more does not want to know
+                answer.set_result(each)
+        return True
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 from sqlalchemy import ColumnElement, Row, delete, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.ingest.tables import api_keys, coral_events, cursors, invitations, requests, secrets
 from shared.auth import Principal
@@ -130,17 +131,20 @@ class Store:
         unanswered = requests.c.status.is_(None) & (requests.c.fingerprint == asked.fingerprint)
         void = or_(requests.c.received_at < expired, unanswered & (requests.c.received_at < abandoned))
         row = {"principal": asked.principal, "key": asked.key, "fingerprint": asked.fingerprint, "received_at": now}
-        async with self._database.begin() as connection:
+
+        async def begun(connection: AsyncConnection) -> Row[Any] | None:
             await connection.execute(delete(requests).where(same, void))
             if await insert_first(connection, requests, row):
                 return None
             return (await connection.execute(select(requests).where(same))).one()
 
+        return await self._database.together(begun)
+
     async def answer_request(self, asked: Asked, received_at: datetime, status: int, body: bytes) -> None:
         """Keep the answer of a request that is still the caller's."""
         mine = update(requests).where(_same(asked), requests.c.received_at == received_at, requests.c.status.is_(None))
-        async with self._database.begin() as connection:
-            await connection.execute(mine.values(status=status, body=body))
+        answered = mine.values(status=status, body=body)
+        await self._database.together(lambda connection: connection.execute(answered))
 
     async def forget_request(self, asked: Asked, received_at: datetime) -> None:
         """Forget a request that was not answered for good, so that it can be sent again at once."""

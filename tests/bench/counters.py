@@ -4,6 +4,7 @@ SQL statements and Redis commands must not grow with the posts of a batch; bytes
 """
 
 import asyncio
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -20,12 +21,14 @@ from tests.support.ombud import embedded
 from tests.support.servers import Broker, eventually
 
 POSTS = 200
+CORRECTIONS, CALLERS = 64, 16
 LIMITS = {
     "SQL statements per batch, classifier": 16,
     "SQL statements per batch, trainer": 8,
     "SQL statements per batch, auditor": 12,
     "SQL statements per batch, reporter": 16,
     "Redis writes per post (XADD)": 3.2,
+    "SQL commits per correction with a key, 16 callers": 1.0,
     "bytes of one post on posts.ingested, mean": 700,
     "bytes of one post on posts.scored, mean": 1_500,
 }
@@ -59,6 +62,9 @@ async def measure(folder: Path, console: Console) -> list[str]:
             values["Redis writes per post (XADD)"] = (commands["cmdstat_xadd"] - before["cmdstat_xadd"]) / POSTS
             for stream in ("posts.ingested", "posts.scored"):
                 values[f"bytes of one post on {stream}, mean"] = _bytes(broker, stream)
+            commits, rate = await _corrected(http, platform)
+            values["SQL commits per correction with a key, 16 callers"] = commits
+            console.print(f"corrections with a key from {CALLERS} callers: {rate:,.0f}/s, learned from meanwhile")
     finally:
         broker.stop()
     table = Table("counter", "value", "limit")
@@ -69,6 +75,25 @@ async def measure(folder: Path, console: Console) -> list[str]:
     for name in faults:
         console.print(f"over its limit: {name}")
     return faults
+
+
+async def _corrected(http: httpx.AsyncClient, platform: Platform) -> tuple[float, float]:
+    """Return the commits of ingest per correction, and corrections per second, from callers that send at once."""
+    (ingest,) = (each for each in platform.services if each.name == "ingest")
+    commits: Counter[str] = Counter()
+    event.listen(ingest.database.engine.sync_engine, "commit", lambda _: commits.update(["commit"]))
+    turn = asyncio.Semaphore(CALLERS)
+
+    async def one(number: int) -> None:
+        said = {"text": f"correction {number} of a bench", "spoke_about": ["insult"], "verdict": "incorrect"}
+        async with turn:
+            (
+                await http.post("/v1/feedback", json=said, headers={"Idempotency-Key": f"bench-{number}"})
+            ).raise_for_status()
+
+    begun = time.perf_counter()
+    await asyncio.gather(*map(one, range(CORRECTIONS)))
+    return commits["commit"] / CORRECTIONS, CORRECTIONS / (time.perf_counter() - begun)
 
 
 async def _rescored(http: httpx.AsyncClient) -> bool:
