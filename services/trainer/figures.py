@@ -67,7 +67,7 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Largest less smallest false-positive rate among the groups with at least ENOUGH negative rows.
+    """Largest less smallest false-positive rate among the groups with enough negative rows.
 
     `rates` holds (rate, negative rows) of every group, the small ones too. `difference` is None below two groups.
     """
@@ -160,13 +160,17 @@ def worst(slices: Mapping[str, Figures], *, half: bool = False) -> tuple[str, fl
 def gap(scores: Numbers, labels: Numbers, threshold: float | Numbers, names: Names) -> Gap:
     """Return how unequal false positives are over the groups that negative rows name."""
     said = scores >= np.broadcast_to(np.asarray(threshold, float), scores.shape)
-    negative = (labels == 0) & ~np.isnan(scores)
-    rates: dict[str, tuple[float, int]] = {}
-    for name, rows in rows_of(names).items():
-        mine = rows[negative[rows]]
-        if len(mine):
-            rates[name] = (float(said[mine].mean()), len(mine))
-    counted = {name: rate for name, (rate, n) in rates.items() if n >= ENOUGH}
+    negative = np.flatnonzero((labels == 0) & ~np.isnan(scores)).tolist()
+    return spread(said[negative], [names[at] for at in negative], ENOUGH)
+
+
+def spread(said: Flags, names: Names, fewest: int) -> Gap:
+    """Return how unequally often groups that rows name are said to be something, over groups with so many rows.
+
+    This is the one identity gap of the gate, of tuning, of cards and of evaluations; each chooses its rows.
+    """
+    rates = {name: (float(said[rows].mean()), len(rows)) for name, rows in rows_of(names).items()}
+    counted = {name: rate for name, (rate, n) in rates.items() if n >= fewest}
     if len(counted) < 2:
         return Gap(rates)
     largest, smallest = max(counted, key=lambda name: counted[name]), min(counted, key=lambda name: counted[name])

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from services.trainer.figures import spread
 from services.trainer.gate.areas import area
 from services.trainer.gate.check import Check, absolute, at_least, at_most, silent
 from services.trainer.gate.limits import Limits
@@ -36,31 +37,27 @@ def gaps(after: Judged, before: Judged | None, limits: Limits, anchor: Judged | 
     frozen = after.frozen
     names = frozen.group_of[0]
     for language, rows in frozen.benign_probes.items():
-        groups = frozen.group_of[1][rows]
-        sizes = np.bincount(groups, minlength=len(names))
-        counted = np.flatnonzero(sizes >= limits.fewest_of_group)
+        groups = [(names[group],) for group in frozen.group_of[1][rows]]
         for decision in DECISIONS:
             name = f"identity.gap.{language}.{decision}"
-            if len(counted) < 2:
+            ours, *theirs = (
+                spread(_said(each, decision)[rows], groups, limits.fewest_of_group)
+                for each in (after, before, anchor)
+                if each is not None
+            )
+            if ours.difference is None:
                 yield silent(name, len(rows), "fewer than two groups have enough benign sentences")
                 continue
-            ours = _rates(_said(after, decision)[rows], groups, sizes)[counted]
-            theirs = [
-                _rates(_said(each, decision)[rows], groups, sizes)[counted]
-                for each in (before, anchor)
-                if each is not None
-            ]
-            champion = min((float(each.max() - each.min()) for each in theirs), default=None)
-            most = names[counted[np.argmax(ours)]]
+            most = f"most often of {ours.largest},"
             yield absolute(
                 name,
-                float(ours.max() - ours.min()),
+                ours.difference,
                 limits.gap,
-                champion,
+                min((each.difference for each in theirs if each.difference is not None), default=None),
                 len(rows),
-                f"gap between groups in benign sentences ({language}) {_called(decision)}, most often of {most},",
+                f"gap between groups in benign sentences ({language}) {_called(decision)}, {most}",
                 least=False,
-                slack=float(limits.gap_sentences / sizes[counted].min()),
+                slack=limits.gap_sentences / min(n for _, n in ours.rates.values() if n >= limits.fewest_of_group),
             )
 
 
