@@ -170,15 +170,18 @@ async def test_a_deletion_alone_says_no_status(auditor: Any, say: Any) -> None:
     assert await auditor.store.totals() == []
 
 
-async def test_no_table_holds_a_word_of_a_post(auditor: Any, say: Any) -> None:
+async def test_only_the_corpus_holds_words_of_a_post_and_no_table_once_it_was_deleted(auditor: Any, say: Any) -> None:
+    async def holding() -> set[str]:
+        async with auditor.database.read() as connection:
+            stored = {table.name: (await connection.execute(select(table))).all() for table in metadata.sorted_tables}
+        assert stored["auditor_statuses"] and stored["auditor_status_changes"] and stored["auditor_corrections"]
+        return {name for name, rows in stored.items() if "unmistakable" in str(rows) or "some words" in str(rows)}
+
     await auditor.hear(say.scored("p", 0.9, 1, text="unmistakable"))
     await auditor.hear(say.corrected("p", "c", 2), say.corrected(None, "d", 2))
-    async with auditor.database.read() as connection:
-        stored = [(await connection.execute(select(table))).all() for table in metadata.sorted_tables]
-    assert stored
-    assert all(stored)
-    assert "unmistakable" not in str(stored)
-    assert "some words" not in str(stored)
+    assert await holding() == {"auditor_posts"}
+    await auditor.hear(say.deleted("p", 5))
+    assert await holding() == set()
 
 
 async def test_statements_stay_the_same_number_whatever_the_batch(auditor: Any, say: Any) -> None:
