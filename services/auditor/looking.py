@@ -7,7 +7,7 @@ would give the same.
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, TypeVar
 
@@ -25,6 +25,8 @@ from shared.judgement import CUT
 
 KEPT = 8
 """Sights kept: some twelve megabytes each at 107,620 posts."""
+REMEMBERED = 24
+"""Answers of one sight; what a search found is the largest, at most eight bytes a post."""
 NARROWEST = 1e-6
 """A threshold of 0 or 1 leaves no room on one side of the cut."""
 
@@ -33,14 +35,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, eq=False)
 class Sight:
-    """What an audit sees of the posts; `judge` and `side` are None without a model. `key` names all it is made of."""
+    """What an audit sees of the posts; `judge` and `side` are None without a model. `made` are answers worked out."""
 
     view: View
     corpus: Corpus
     judge: Judge | None
     side: Side | None
     cut: float
-    key: tuple[Any, ...]
+    made: dict[tuple[Any, ...], Any] = field(default_factory=dict, repr=False)
 
     @property
     def table(self) -> Table:
@@ -96,25 +98,34 @@ class Looking:
         view = self._corpus.view()
         columns = await self._columns(view, audit.cut)
         if not model:
-            return Sight(view, columns, None, None, audit.cut, (view.number, audit.cut))
+            return self._keep((view.number, audit.cut), lambda: Sight(view, columns, None, None, audit.cut))
         judge = await self._judge(audit, view, tuned)
         words = hash(judge.label.tobytes())
         whose = (audit.owner, audit.model, audit.group_id, judge.basis.version, judge.basis.unsure, words)
         key = (view.number, audit.cut, tuned, *whose)
-        if (known := self._kept.get(key)) is None:
-            side = await asyncio.to_thread(side_of, columns, judge, audit.cut)
-            known = self._kept[key] = Sight(view, columns, judge, side, audit.cut, key)
-            while len(self._kept) > KEPT:
-                self._kept.popitem(last=False)
-        self._kept.move_to_end(key)
-        return known
+        if key in self._kept:
+            return self._keep(key, None)
+        side = await asyncio.to_thread(side_of, columns, judge, audit.cut)
+        return self._keep(key, lambda: Sight(view, columns, judge, side, audit.cut))
 
     def bare(self, cut: float = CUT) -> Sight:
         """Return the posts as nobody's audit sees them. Raises Problem 503 until the corpus was read."""
         if not self._corpus.ready:
             raise Problem(503, "corpus_loading", "The posts are being read.", headers={"Retry-After": "2"})
         view = self._corpus.view()
-        return Sight(view, view.columns, None, None, cut, (view.number, cut))
+        return self._keep((view.number, cut), lambda: Sight(view, view.columns, None, None, cut))
+
+    def _keep(self, key: tuple[Any, ...], make: Callable[[], Sight] | None) -> Sight:
+        """Return the sight of this key, made now if there is none; the ones not asked for longest go."""
+        known = self._kept.get(key)
+        if known is None:
+            if make is None:
+                raise KeyError(key)
+            known = self._kept[key] = make()
+        self._kept.move_to_end(key)
+        while len(self._kept) > KEPT:
+            self._kept.popitem(last=False)
+        return known
 
     async def _judge(self, audit: Stored, view: View, tuned: bool) -> Judge:
         if audit.kind != "group":
@@ -165,6 +176,18 @@ def _hash_of(sight: Sight) -> str:
         judge = sight.judge
         columns += [judge.prediction, judge.sd, judge.sd_of_one, judge.toxic, judge.label]
     return digest(b"".join([*parts, *(np.ascontiguousarray(each).tobytes() for each in columns)]))
+
+
+async def once(sight: Sight, work: Callable[..., T], *given: Any) -> T:
+    """Return what `work(sight, ...)` gives, worked out once for a sight: away from the event loop, then remembered."""
+    key = (work.__qualname__, *given)
+    if key not in sight.made:
+        found = await asyncio.to_thread(work, sight, *given)
+        while len(sight.made) >= REMEMBERED:
+            sight.made.pop(next(iter(sight.made)))
+        sight.made[key] = found
+    made: T = sight.made[key]
+    return made
 
 
 async def computed(work: Callable[..., T], *given: Any, **options: Any) -> T:

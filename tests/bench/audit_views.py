@@ -1,6 +1,7 @@
 """Views of an audit over HTTP at the size of Kumar et al. 2021: an auditor with 107,620 posts, one person who rated.
 
-Server side: from the request to the answer over loopback, one request at a time, database and corpus included.
+Server side: from the request to the answer over loopback, one request at a time, database and corpus included. CPU is
+that of the whole process, client and server, whatever else the machine does; the first of a kind works it out.
 """
 
 import time
@@ -95,20 +96,26 @@ async def _views(http: httpx.AsyncClient, world: World, console: Console) -> boo
         "twenty posts by chance": ("/v1/posts/sample", {"seed": 3, "sort": "worst"}),
         "posts like one": (f"/v1/posts/{page['rows'][0]['post_id']}/similar", {}),
     }
-    shown = Table(f"{whole['posts']:,} posts over HTTP", "p50 ms", "p95 ms", "kB", f"wanted: p95 < {WANTED_MS}")
+    titles = "first, CPU ms", "p95 CPU ms", "p50 ms", "p95 ms", "kB", f"wanted: p95 < {WANTED_MS}"
+    shown = Table(f"{whole['posts']:,} posts over HTTP", *titles)
     sound = True
     for name, (path, asked) in views.items():
-        times, size = [], 0
+        times, busy, size = [], [], 0
         for _ in range(TIMES):
-            began = time.perf_counter()
+            began, worked = time.perf_counter(), time.process_time()
             answer = await http.get(path, params=asked)
             times.append((time.perf_counter() - began) * 1e3)
+            busy.append((time.process_time() - worked) * 1e3)
             answer.raise_for_status()
             size = len(answer.content)
+        first = busy[0]
         times.sort()
+        busy.sort()
         p95 = times[int(TIMES * 0.95)]
         fits = p95 < WANTED_MS and size < WANTED_KB * 1_000
         sound = sound and fits
-        shown.add_row(name, f"{times[TIMES // 2]:.1f}", f"{p95:.1f}", f"{size / 1e3:.1f}", "yes" if fits else "no")
+        worked = f"{first:.1f}", f"{busy[int(TIMES * 0.95)]:.1f}"
+        took = f"{times[TIMES // 2]:.1f}", f"{p95:.1f}"
+        shown.add_row(name, *worked, *took, f"{size / 1e3:.1f}", "yes" if fits else "no")
     console.print(shown)
     return sound

@@ -28,7 +28,7 @@ from services.auditor.audits.comparing import (
 )
 from services.auditor.audits.decisions import ErrorType
 from services.auditor.audits.similar import Cluster, clusters
-from services.auditor.looking import Looking, Sight, computed
+from services.auditor.looking import Looking, Sight, computed, once
 from services.auditor.people import DISTANCE, Calls, People
 from shared.auth import KeyRing, Principal, require
 from shared.vocabulary import Scope
@@ -135,7 +135,8 @@ def build_router(auditing: Auditing, looking: Looking, people: People, keys: Key
         everybody = people.distances(audit.owner)
         own = sight.judge if audit.model == "" else None
         calls = people.calls(sight.corpus, sight.view.number, sight.cut, own)
-        return tagged(request, await computed(compared, sight, by, everybody, calls))
+        parts = await once(sight, classes_of, by)
+        return tagged(request, await computed(compared, sight, by, parts, everybody, calls))
 
     @router.get(
         "/audits/{audit_id}/clusters",
@@ -151,7 +152,7 @@ def build_router(auditing: Auditing, looking: Looking, people: People, keys: Key
     ) -> Response:
         """Answer with clusters of the surest disagreements of each direction, with the posts in their middle."""
         sight = await looking.at(await auditing.own(principal, audit_id))
-        found = [] if sight.side is None else await computed(clusters, sight.side, sight.corpus, seed)
+        found = await once(sight, clusters_of, seed)
         texts = await looking.texts_of([post for each in found for post in each.examples])
         reason = None if found else "Too few disagreements whose words are known: a cluster needs twenty posts."
         return tagged(request, ClustersView(clusters=[_cluster(each, sight, texts) for each in found], reason=reason))
@@ -159,7 +160,17 @@ def build_router(auditing: Auditing, looking: Looking, people: People, keys: Key
     return router
 
 
-def compared(sight: Sight, by: By, everybody: list[float], calls: Calls) -> CompareView:
+def classes_of(sight: Sight, by: By) -> list[Class]:
+    """Return what the person and others say of each class of posts."""
+    return [] if sight.side is None else classes(sight.side, sight.corpus, by)
+
+
+def clusters_of(sight: Sight, seed: int) -> list[Cluster]:
+    """Return the clusters of the surest disagreements."""
+    return [] if sight.side is None else clusters(sight.side, sight.corpus, seed)
+
+
+def compared(sight: Sight, by: By, parts: list[Class], everybody: list[float], calls: Calls) -> CompareView:
     """Return a person beside others."""
     side, judge, reasons = sight.side, sight.judge, []
     own = None if judge is None else judge.basis.baselines.get(DISTANCE)
@@ -168,7 +179,6 @@ def compared(sight: Sight, by: By, everybody: list[float], calls: Calls) -> Comp
         reasons.append("The person has not rated enough to have a distance to the system.")
     elif found is None:
         reasons.append(f"Fewer than {FEWEST_PEOPLE} other people have rated enough to be compared with.")
-    parts = [] if side is None else classes(side, sight.corpus, by)
     system = None if side is None else against_system(side)
     if system is None:
         reasons.append("Without own ratings there is nothing to test.")

@@ -11,8 +11,8 @@ from services.auditor.auditing import Auditing
 from services.auditor.audits.decisions import ErrorType
 from services.auditor.audits.ranking import Order
 from services.auditor.audits.scaffolds import Item, Kind, Scaffold, Scaffolds, resolved
-from services.auditor.audits.topics import Statistic, topic_rows
-from services.auditor.looking import Looking, Sight, computed
+from services.auditor.audits.topics import Statistic, TopicRow, topic_rows
+from services.auditor.looking import Looking, Sight, once
 from shared.auth import KeyRing, Principal, require
 from shared.errors import not_found
 from shared.ids import NO_NUL
@@ -82,7 +82,8 @@ def build_router(auditing: Auditing, looking: Looking, scaffolds: Scaffolds, key
             sight = looking.bare()
         else:
             sight = await looking.at(await auditing.own(principal, audit))
-        found = await computed(items_of, scaffold, scaffolds, sight, order)
+        rows = await once(sight, rows_by, Statistic.MEAN if order is Order.MEAN else Statistic.MEDIAN)
+        found = resolved(scaffold, sight.words, rows, excluded=scaffolds.excluded, order=order)
         items = [item_of(each, sight) for each in found]
         view = ScaffoldView(
             **line(scaffold).model_dump(),
@@ -95,11 +96,9 @@ def build_router(auditing: Auditing, looking: Looking, scaffolds: Scaffolds, key
     return router
 
 
-def items_of(scaffold: Scaffold, scaffolds: Scaffolds, sight: Sight, order: Order | None) -> list[Item]:
-    """Return a scaffold's items for the topics of today."""
-    statistic = Statistic.MEAN if order is Order.MEAN else Statistic.MEDIAN
-    rows = topic_rows(sight.corpus, sight.judge, sight.side, statistic=statistic, cut=sight.cut)
-    return resolved(scaffold, sight.words, rows, excluded=scaffolds.excluded, order=order)
+def rows_by(sight: Sight, statistic: Statistic) -> list[TopicRow]:
+    """Return all topics as a sight has them."""
+    return topic_rows(sight.corpus, sight.judge, sight.side, statistic=statistic, cut=sight.cut)
 
 
 def line(scaffold: Scaffold) -> ScaffoldLine:

@@ -8,6 +8,7 @@ from typing import Annotated
 import numpy as np
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from numpy.typing import NDArray
+from pydantic import BaseModel
 
 from services.auditor.api.answers import UNCHANGED, cursor_of, place_of, tagged
 from services.auditor.api.audits import AuditId, AuditLine, SystemView, line_of
@@ -28,11 +29,11 @@ from services.auditor.audit_store import AuditStore
 from services.auditor.auditing import Auditing
 from services.auditor.audits.charts import post_chart, topic_chart
 from services.auditor.audits.decisions import Errors, Side
-from services.auditor.audits.disagreement import Disagreement, by_category, disagreement, of_own_labels
+from services.auditor.audits.disagreement import Disagreement, Set, by_category, disagreement, of_own_labels
 from services.auditor.audits.knowing import known
 from services.auditor.audits.table import Counts, Cursor, Filter, Mark, Page
 from services.auditor.audits.topics import Statistic, topic_map
-from services.auditor.looking import Looking, Sight, computed, of_systems
+from services.auditor.looking import Looking, Sight, computed, of_systems, once
 from shared.auth import KeyRing, Principal, require
 from shared.db import Stored
 from shared.errors import Problem, not_found
@@ -51,13 +52,12 @@ Size = Annotated[int, Query(ge=1, le=100, description="Rows of a page; 5, 10, 25
 Charted = Annotated[bool, Query(description="With the marks of the chart; further pages need none.")]
 
 
-class AuditView(AuditLine):
-    """An audit with its figures: the system's distance from the person, and, apart from it, the model's accuracy.
+class FiguresView(BaseModel):
+    """All figures of a sight: the system's distance from the person, and, apart from it, the model's accuracy.
 
-    `scored_by` counts the posts by the version of the system that scored them; `in_force` is the system of today.
+    `scored_by` counts the posts by the version of the system that scored them.
     """
 
-    in_force: SystemView | None
     posts: int
     scored_by: dict[str, int]
     data_hash: str
@@ -66,6 +66,12 @@ class AuditView(AuditLine):
     accuracy: AccuracyView | None
     topics: TopicMapView
     chart: ChartView
+
+
+class AuditView(FiguresView, AuditLine):
+    """An audit with its figures; `in_force` is the system of today."""
+
+    in_force: SystemView | None
 
 
 def build_router(auditing: Auditing, store: AuditStore, looking: Looking, keys: KeyRing) -> APIRouter:
@@ -88,7 +94,9 @@ def build_router(auditing: Auditing, store: AuditStore, looking: Looking, keys: 
         audit = await auditing.own(principal, audit_id)
         sight = await looking.at(audit, model=model, tuned=tuned)
         live = await store.live_system()
-        return tagged(request, await computed(audit_view, audit, live, sight, error, statistic))
+        found = await once(sight, figures_of, audit.topic, error, statistic)
+        in_force = None if live is None else SystemView(name=live.model, version=live.model_version)
+        return tagged(request, AuditView(**line_of(audit).model_dump(), in_force=in_force, **dict(found)))
 
     @router.get(
         "/audits/{audit_id}/topics/{topic}",
@@ -139,7 +147,7 @@ def build_router(auditing: Auditing, store: AuditStore, looking: Looking, keys: 
         """Answer with a page of what holds these words, by the model, filters, columns and order of a topic's table."""
         audit = await auditing.own(principal, audit_id)
         sight = await looking.at(audit, model=model, tuned=tuned)
-        rows = await computed(sight.view.search, q, whole=word)
+        rows = await once(sight, found_by, q, word)
         if topic is not None:
             rows = np.union1d(rows, rows_of(sight, topic))
         wanted = asked(error, category, labelled)
@@ -180,17 +188,15 @@ def build_router(auditing: Auditing, store: AuditStore, looking: Looking, keys: 
     return router
 
 
-def audit_view(audit: Stored, live: Stored | None, sight: Sight, errors: Errors, statistic: Statistic) -> AuditView:
-    """Return all figures of an audit."""
+def figures_of(sight: Sight, topic: int | None, errors: Errors, statistic: Statistic) -> FiguresView:
+    """Return all figures of a sight; `topic` is that of a topic audit."""
     corpus, judge, side = sight.corpus, sight.judge, sight.side
     found = topic_map(corpus, judge, side, statistic=statistic, errors=errors, cut=sight.cut)
-    return AuditView(
-        **line_of(audit).model_dump(),
-        in_force=None if live is None else SystemView(name=live.model, version=live.model_version),
+    return FiguresView(
         posts=len(corpus),
         scored_by=dict(of_systems(sight)),
         data_hash=sight.data_hash,
-        disagreement={name: disagreement_of(each) for name, each in sets_of(audit, sight, side).items()},
+        disagreement={name: disagreement_of(each) for name, each in sets_of(topic, sight, side).items()},
         categories={} if side is None else {n: disagreement_of(each) for n, each in by_category(side, corpus).items()},
         accuracy=None if judge is None else accuracy_of(known(judge.basis), judge.basis.version),
         topics=map_of(found, sight, errors),
@@ -198,14 +204,19 @@ def audit_view(audit: Stored, live: Stored | None, sight: Sight, errors: Errors,
     )
 
 
-def sets_of(audit: Stored, sight: Sight, side: Side | None) -> dict[str, Disagreement | None]:
+def sets_of(topic: int | None, sight: Sight, side: Side | None) -> dict[str, Disagreement | None]:
     """Return the figures of all posts, of the person's own ratings, and of the audit's topic if it has one."""
     if side is None:
         return {}
     found = {"all_posts": disagreement(side), "own_labels": of_own_labels(side)}
-    if audit.topic is not None:
-        found["topic"] = disagreement(side, rows_of(sight, audit.topic))
+    if topic is not None:
+        found["topic"] = disagreement(side, rows_of(sight, topic), Set.TOPIC)
     return found
+
+
+def found_by(sight: Sight, words: str, whole: bool) -> NDArray[np.int64]:
+    """Return the rows that hold these words."""
+    return sight.view.search(words, whole=whole)
 
 
 def asked(errors: Errors, category: str | None, labelled: bool | None) -> Filter:
