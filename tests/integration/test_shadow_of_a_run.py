@@ -19,7 +19,7 @@ RUN_S = 600
 
 
 async def test_a_stopped_run_goes_on_from_a_step_and_its_model_is_watched_before_it_scores(tmp_path: Path) -> None:
-    settings = {
+    settings: dict[str, object] = {
         "trainer_replay": False,
         "trainer_corrections_per_run": 100_000,
         "trainer_schedule": "off",
