@@ -319,8 +319,25 @@ class ModelPromoted(Payload):
         return self.model_version
 
 
+class StatusChange(BaseModel):
+    """One thing a judgement changed: `status_changed`, `first_decided`, `latest_changed`, `hold_started`, `hold_ended`,
+    `locked`, `lock_conflict` or `unlocked`; `before` and `after` are statuses, or say how a hold began or ended.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    kind: str
+    before: str | None = None
+    after: str | None = None
+
+
 class PostStatusChanged(Payload):
-    """A post's status, lock or hold changed; one event per change."""
+    """A post's status, lock or hold changed; one event per judgement that changed something, `changes` lists it all.
+
+    Where only a lock or hold changed, `previous` equals `status`. `changed_at` is when the judgement behind it was
+    made, `rule` whose it is, `policy` the version of the rules, `round_id` the round that brought it, if one did.
+    `actor` and `reason` are of a person who opened a lock.
+    """
 
     post_id: str
     status: Status
@@ -333,6 +350,11 @@ class PostStatusChanged(Payload):
     hold_until: AwareDatetime | None = None
     model_version: str | None = None
     changed_at: AwareDatetime
+    changes: tuple[StatusChange, ...] | None = None
+    round_id: str | None = None
+    policy: str | None = None
+    actor: str | None = None
+    reason: str | None = None
 
     def subject(self) -> str:
         """Return the id of what the fact is about."""

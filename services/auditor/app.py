@@ -1,5 +1,6 @@
 """Wiring of the auditor."""
 
+import asyncio
 from pathlib import Path
 
 from services.auditor.api import (
@@ -9,6 +10,7 @@ from services.auditor.api import (
     comparing,
     evidence,
     exploring,
+    histories,
     labelling,
     scaffolds,
     statuses,
@@ -25,9 +27,12 @@ from services.auditor.looking import Looking
 from services.auditor.people import People
 from services.auditor.reevaluating import Reevaluating
 from services.auditor.settings import AuditorSettings
-from services.auditor.status.posts import Policy
+from services.auditor.settling import Settling
+from services.auditor.speaking import events_of
+from services.auditor.status.live import DAY_S, Policy
 from services.auditor.store import Store
-from services.auditor.tables import metadata
+from services.auditor.tables import metadata, status_changes
+from shared.announcements import Announcer
 from shared.runtime import Loop, Platform, Service
 
 SCAFFOLDS = Path(__file__).parent / "audits" / "scaffolds.json"
@@ -42,12 +47,16 @@ def build(platform: Platform) -> Service:
     looking, auditing = Looking(store, corpus), Auditing(audit_store)
     drawing, people = Drawing(audit_store, looking), People(store, audit_store)
     suggested = read_scaffolds(SCAFFOLDS.read_bytes())
-    handlers = Handlers(store, Policy(review_from=settings.review_from))
+    policy = policy_of(settings)
+    handlers = Handlers(store, policy)
+    decided = asyncio.Event()
+    announcer = Announcer(database, platform.publisher, status_changes, events_of)
     following = Following(audit_store, handlers)
     return Service(
         name="auditor",
         routers=[
             statuses.build_router(platform, store),
+            histories.build_router(platform, store, policy, decided),
             beginning.build_router(audit_store, store, looking, suggested, keys),
             audits.build_router(auditing, audit_store, keys),
             views.build_router(auditing, audit_store, looking, keys),
@@ -70,8 +79,21 @@ def build(platform: Platform) -> Service:
         database=database,
         loops=[
             Loop("auditor corpus", 1.0, corpus),
+            Loop("auditor holds and locks", 1.0, Settling(store, policy)),
+            Loop("auditor announcer", 0.5, announcer, wake=decided),
             Loop("auditor people", 5.0, people),
             Loop("auditor reevaluation", 2.0, Reevaluating(audit_store, looking, settings.settled_s)),
         ],
         mop=audit_store.forget_notes,
+    )
+
+
+def policy_of(settings: AuditorSettings) -> Policy:
+    """Return the policy an operator decided."""
+    return Policy(
+        settings.review_from,
+        settings.hold_s,
+        settings.lock_age_days * DAY_S,
+        settings.consensus_raters,
+        settings.consensus_share,
     )

@@ -5,13 +5,16 @@ event is delivered; once a deletion was handled no text of that post or author i
 """
 
 from collections import Counter as Counts
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Container, Mapping, Sequence
 from typing import Any
 
 from prometheus_client import Counter
 
 from services.auditor.corpus import heard
-from services.auditor.status.posts import MODEL, REVIEWER, Change, Judgement, Policy, advance_all, status_of_correction
+from services.auditor.rating import disowned, of_rating, stands, withdrawal
+from services.auditor.speaking import said_of
+from services.auditor.status.live import Policy, PostRecord, Step, hear_all
+from services.auditor.status.posts import MODEL, REVIEWER, Judgement, status_of_correction
 from services.auditor.store import Connection, Correction, Store
 from shared.bus.commit import Done, Outcome
 from shared.bus.erasures import author_subject
@@ -22,7 +25,6 @@ from shared.events import (
     PostDeleted,
     PostRated,
     PostScored,
-    PostStatusChanged,
     caused,
 )
 from shared.thresholds import over
@@ -43,18 +45,15 @@ class Handlers:
 
     async def on_post_scored(self, events: list[Event[PostScored]]) -> Sequence[Outcome]:
         """Let the model's opinion of each post advance its record."""
-        judgements = [_of_score(event) for event in events]
+        judgements = [_of_score(event, self._policy) for event in events]
         async with self._store.begin() as connection:
             # 1. where the posts stand; until the end of the transaction nobody else moves them
             records = await self._store.lock_records(connection, {each.post_id for each in judgements})
-            # 2. what these events caused already, if they come again
-            told = await self._store.changes_caused_by(connection, [event.id for event in events])
-            # 3. decide and write
-            after, changes = advance_all(records, judgements, self._policy)
-            await self._store.save(connection, after, changes)
-            # 4. what audits look at
+            # 2. decide and write
+            steps = await self._apply(connection, events, records, judgements)
+            # 3. what audits look at
             erased = await self._keep_posts(connection, [event.data for event in events])
-        return _outcomes(events, told, changes, erased)
+        return _outcomes(events, steps, erased)
 
     async def _keep_posts(self, connection: Connection, scores: Sequence[PostScored]) -> set[str]:
         """Keep posts as scored; return which of them are erased: those have to leave the streams."""
@@ -88,18 +87,16 @@ class Handlers:
             retracted = [each.correction_id for each in known.values() if each.retracted]
             for event in about:
                 _note(known[_spoken_of(event.data)], event.data)
-            judgements = [each for event in about if (each := _of_correction(event, known)) is not None]
+            judgements = [each for event in about if (each := _of_correction(event, known, retracted)) is not None]
             # 2. where the posts stood before, and what was said of them
             posts = {each.post_id for each in judgements}
             records = await self._store.lock_records(connection, posts)
             depth = 1 + sum(each.retracts for each in judgements)
             records = await self._store.with_corrections(connection, records, posts, retracted, depth)
-            told = await self._store.changes_caused_by(connection, [event.id for event in about])
             # 3. decide and write
-            after, changes = advance_all(records, judgements, self._policy)
             await self._store.save_corrections(connection, known.values())
-            await self._store.save(connection, after, changes)
-        return _outcomes(events, told, changes)
+            steps = await self._apply(connection, about, records, judgements)
+        return _outcomes(events, steps)
 
     async def on_post_deleted(self, events: list[Event[PostDeleted]]) -> Sequence[Outcome]:
         """Keep when a post was taken away, and erase what audits know of it; its status and history stay.
@@ -124,17 +121,29 @@ class Handlers:
         return [Done() for _ in events]
 
     async def on_post_rated(self, events: list[Event[PostRated]]) -> Sequence[Outcome]:
-        """Keep what people said of posts, a label of theirs wins over every prediction; forget what they take back."""
+        """Keep what people said of posts: enough of one mind decide; forget what they take back."""
         raters = {event.data.rater for event in events}
+        back = heard.withdrawals(events)
         async with self._store.begin() as connection:
+            # 1. where the posts stand, also those whose raters take something back: records are locked first
+            theirs = [
+                each for who, at in sorted(back.items()) for each in await self._store.rated(connection, *who, at)
+            ]
+            about = {event.data.post_id for event in events} | {post for post, _, _ in theirs}
+            records = await self._store.lock_records(connection, about)
             change = await self._store.next_change(connection)
-            # 1. what is taken back, and what was made of it
-            await self._store.withdraw(connection, heard.withdrawals(events))
-            # 2. late copies meet deletions and withdrawals
+            # 2. what is taken back, and what was made of it
+            await self._store.withdraw(connection, back)
+            # 3. late copies meet deletions and withdrawals
             withdrawn = await self._store.withdrawn(connection, raters)
             erased, _ = await self._store.out_of_sight(connection, {event.data.post_id for event in events})
             await self._store.put_ratings(connection, heard.rating_rows(events, erased, withdrawn, change))
-        return [Done() for _ in events]
+            # 4. the statuses
+            judgements = [withdrawal(*each) for each in theirs]
+            judgements += [of_rating(event) for event in events if stands(event, withdrawn)]
+            steps = await self._apply(connection, events, records, judgements)
+            await self._store.disown(connection, disowned(theirs))
+        return _outcomes(events, steps)
 
     async def on_model_trained(self, events: list[Event[ModelTrained]]) -> Sequence[Outcome]:
         """Keep people's models and what those stand on; models that score are no business of an audit."""
@@ -146,6 +155,30 @@ class Handlers:
             await self._store.put_groups(connection, heard.group_rows(said))
             await self._store.put_foundations(connection, heard.foundation_rows(said))
         return [Done() for _ in events]
+
+    async def _apply(
+        self,
+        connection: Connection,
+        events: Sequence[Event[Any]],
+        records: Mapping[str, PostRecord],
+        judgements: Sequence[Judgement],
+    ) -> dict[str, Step]:
+        """Keep judgements and what they lead to; return every step these events caused, now or before."""
+        names = [event.id for event in events]
+        told = await self._store.steps_caused_by(connection, names)
+        known = await self._store.heard(connection, [each.cause_id for each in judgements])
+        fresh = {each.cause_id: each for each in reversed(judgements) if each.cause_id not in known}
+        received = list(fresh.values())[::-1]
+        after, steps = hear_all(records, received, self._policy)
+        await self._store.save(connection, received, after, steps, self._policy, said_with=set(names))
+        count(steps)
+        return told | {step.cause_id: step for step in steps}
+
+
+def count(steps: Sequence[Step]) -> None:
+    """Count steps by what they lead to."""
+    for (status, rule), number in Counts((step.status.value, step.rule) for step in steps).items():
+        STEPS.labels(status, rule).inc(number)
 
 
 def _model_says(score: PostScored) -> tuple[float, bool]:
@@ -166,7 +199,7 @@ def _model_says(score: PostScored) -> tuple[float, bool]:
     return max(known.values(), default=0.0), bool(over(known, score.thresholds))
 
 
-def _of_score(event: Event[PostScored]) -> Judgement:
+def _of_score(event: Event[PostScored], policy: Policy) -> Judgement:
     score, post = event.data, event.data.post
     overall, flagged = _model_says(score)
     return Judgement(
@@ -175,24 +208,30 @@ def _of_score(event: Event[PostScored]) -> Judgement:
         event.id,
         score.scored_at,
         event.id,
-        overall=overall,
-        flagged=flagged,
+        policy.status_of(overall, flagged, score.fallback == REFUSED),
         revision=post.revision,
         edited_at=post.edited_at,
         model_version=score.model_version,
-        wants_person=score.fallback == REFUSED,
     )
 
 
-def _of_correction(event: Event[PostCorrected], known: Mapping[str, Correction]) -> Judgement | None:
-    """Return the judgement as its correction was first heard, or None for a retraction of something unheard."""
+def _of_correction(
+    event: Event[PostCorrected], known: Mapping[str, Correction], retracted: Container[str]
+) -> Judgement | None:
+    """Return the judgement as its correction was first heard, or None for a retraction of something unheard.
+
+    `retracted` are corrections that were taken back before this batch.
+    """
     subject = known[_spoken_of(event.data)]
     if subject.post_id is None or subject.corrected_at is None:
         return None
+    name, said_at = subject.correction_id, event.data.corrected_at
     if event.data.retracts:
-        said_at = event.data.corrected_at
-        return Judgement(subject.post_id, REVIEWER, subject.correction_id, said_at, event.id, retracts=True)
-    return Judgement(subject.post_id, REVIEWER, subject.correction_id, subject.corrected_at, event.id, subject.status)
+        if name in retracted:  # it takes nothing back any more: it was heard, or came before its correction
+            return None
+        return Judgement(subject.post_id, REVIEWER, name, said_at, event.id, retracts=True)
+    void = name in retracted
+    return Judgement(subject.post_id, REVIEWER, name, subject.corrected_at, event.id, subject.status, void=void)
 
 
 def _spoken_of(said: PostCorrected) -> str:
@@ -214,40 +253,15 @@ def _note(kept: Correction, said: PostCorrected) -> None:
         )
 
 
-def _outcomes(
-    events: Sequence[Event[Any]],
-    told: Mapping[str, Change],
-    changes: Sequence[Change],
-    erased: Collection[str] = (),
-) -> list[Outcome]:
-    """Return what each event leads to: the step it caused, now or when it came before, or nothing.
+def _outcomes(events: Sequence[Event[Any]], steps: Mapping[str, Step], erased: Collection[str] = ()) -> list[Outcome]:
+    """Return what each event leads to: the step it caused, or nothing.
 
     What is about one of the `erased` posts has to leave the streams.
     """
-    steps = dict(told)
-    steps.update((change.cause_id, change) for change in changes)
-    for (status, rule), count in Counts((change.status.value, change.rule) for change in changes).items():
-        STEPS.labels(status, rule).inc(count)
     return [
         Done(
-            [caused(event, _said(steps[event.id]), by="auditor")] if event.id in steps else (),
+            [caused(event, said_of(steps[event.id]), by="auditor")] if event.id in steps else (),
             erase=[event.data.post.post_id] if erased and event.data.post.post_id in erased else (),
         )
         for event in events
     ]
-
-
-def _said(change: Change) -> PostStatusChanged:
-    return PostStatusChanged.model_construct(  # from our own rows; checking it again would cost more than saying it
-        post_id=change.post_id,
-        status=change.status,
-        previous=change.previous,
-        rule=change.rule,
-        sequence=change.sequence,
-        first_status=change.first_status,
-        first_changed_at=change.first_changed_at,
-        locked=False,
-        hold_until=None,
-        model_version=change.model_version,
-        changed_at=change.changed_at,
-    )

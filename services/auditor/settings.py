@@ -13,6 +13,21 @@ class AuditorSettings(ServiceSettings):
     review_from: float = Field(
         default=0.35, ge=0, le=1, description="Overall score from which a post that is not flagged needs review."
     )
+    hold_s: float = Field(
+        default=0, ge=0, le=86_400, description="How long an automatic flag waits before it shows; 0 shows it at once."
+    )
+    lock_age_days: float = Field(
+        default=14,
+        ge=0,
+        le=3650,
+        description="Days after a post's first judgement from which a reviewer's or consensus' word locks its status.",
+    )
+    consensus_raters: int = Field(
+        default=5, ge=1, le=10_000, description="Sure ratings from which people can decide a status among themselves."
+    )
+    consensus_share: float = Field(
+        default=0.8, gt=0.5, le=1, description="Share of the sure ratings that has to agree for a consensus."
+    )
     corpus_posts: int = Field(
         default=250_000,
         ge=100,

@@ -4,18 +4,21 @@ Invariant: a record is written only by a transaction that locked it, or that ins
 insert the same step one fails on the primary key, and its batch is taken again.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BindParameter, Row, bindparam, case, func, or_, select, update
+from sqlalchemy import BindParameter, Row, RowMapping, bindparam, case, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.auditor.corpus.heard import EVERY
 from services.auditor.corpus_store import Connection, CorpusQueries
-from services.auditor.status.posts import MODEL, REVIEWER, Change, Opinion, StatusRecord, newest_first
-from services.auditor.tables import corrections, status_changes, statuses
+from services.auditor.rows import judgement_of, judgement_row, record_of, row_of, step_of, step_row
+from services.auditor.status.live import Policy, PostRecord, Step
+from services.auditor.status.posts import MODEL_OF, REVIEWER, Judgement, Opinion, newest_first
+from services.auditor.tables import corrections, judgements, status_changes, statuses
 from shared.db import Database, append, insert_new, upsert
 from shared.vocabulary import Status
 
@@ -29,20 +32,33 @@ RECORDS = (
         statuses.c.status,
         statuses.c.rule,
         statuses.c.opinions,
+        statuses.c.ratings,
+        statuses.c.marks,
         statuses.c.sequence,
         statuses.c.first_status,
         statuses.c.first_changed_at,
         statuses.c.changed_at,
+        statuses.c.last_judged_at,
     )
     .where(statuses.c.post_id.in_(IDS))
     .order_by(statuses.c.post_id)  # everybody locks in the same order
     .with_for_update()  # SQLite has no rows to lock: there a writer is alone from BEGIN IMMEDIATE on
 )
 
-CAUSED = (
-    select(status_changes, statuses.c.first_status, statuses.c.first_changed_at)
-    .join(statuses, statuses.c.post_id == status_changes.c.post_id)
-    .where(status_changes.c.cause_id.in_(IDS))
+_told = select(
+    status_changes,
+    statuses.c.first_status.label("began_as"),
+    statuses.c.first_changed_at.label("began_at"),
+).join(statuses, statuses.c.post_id == status_changes.c.post_id)
+CAUSED = _told.where(status_changes.c.cause_id.in_(IDS))
+LOG = _told.where(status_changes.c.post_id == bindparam("id"))
+HEARD = select(judgements.c.cause_id).where(judgements.c.cause_id.in_(IDS))
+RECEIVED = select(judgements).where(judgements.c.post_id == bindparam("id")).order_by(judgements.c.number)
+DUE = (
+    select(statuses.c.post_id)
+    .where(statuses.c.due_at <= bindparam("now"))
+    .order_by(statuses.c.due_at, statuses.c.post_id)
+    .limit(bindparam("limit"))
 )
 
 KNOWN = (
@@ -103,15 +119,19 @@ class Store(CorpusQueries):
         """Return the transaction of one batch."""
         return self._database.begin()
 
-    async def lock_records(self, connection: AsyncConnection, post_ids: Iterable[str]) -> dict[str, StatusRecord]:
+    async def lock_records(self, connection: AsyncConnection, post_ids: Iterable[str]) -> dict[str, PostRecord]:
         """Return the records of posts, with their newest correction only, and keep others from changing them."""
         rows = await connection.execute(RECORDS, {"ids": list(post_ids)})
-        return {row[0]: _record(*row) for row in rows.all()}
+        return {row["post_id"]: record_of(row) for row in rows.mappings()}
 
-    async def changes_caused_by(self, connection: AsyncConnection, event_ids: Sequence[str]) -> dict[str, Change]:
+    async def steps_caused_by(self, connection: AsyncConnection, event_ids: Sequence[str]) -> dict[str, Step]:
         """Return the steps that events caused when they were handled before, by event id."""
         rows = await connection.execute(CAUSED, {"ids": list(event_ids)})
-        return {row.cause_id: _change(row) for row in rows.all()}
+        return {row["cause_id"]: _step(row) for row in rows.mappings()}
+
+    async def heard(self, connection: AsyncConnection, event_ids: Sequence[str]) -> set[str]:
+        """Return the events among these whose judgement is kept already."""
+        return set(await connection.scalars(HEARD, {"ids": list(event_ids)}))
 
     async def lock_corrections(self, connection: AsyncConnection, ids: Iterable[str]) -> dict[str, Correction]:
         """Return what is known of corrections and retractions of them; unknown ones are noted, so that they lock."""
@@ -128,11 +148,11 @@ class Store(CorpusQueries):
     async def with_corrections(
         self,
         connection: AsyncConnection,
-        records: dict[str, StatusRecord],
+        records: dict[str, PostRecord],
         post_ids: Iterable[str],
         retracted: Iterable[str],
         depth: int,
-    ) -> dict[str, StatusRecord]:
+    ) -> dict[str, PostRecord]:
         """Return the records of all `post_ids` with their `depth` newest standing corrections and what was retracted.
 
         One more than the retractions of a batch is deep enough: each uncovers at most one.
@@ -143,11 +163,13 @@ class Store(CorpusQueries):
         for post_id, status, corrected_at, correction_id in rows.all():
             standing[post_id].append(Opinion(Status(status), corrected_at, correction_id))
         gone = frozenset(retracted)
+        known = {post_id: records.get(post_id) or PostRecord(post_id) for post_id in wanted}
         return {
             post_id: replace(
-                records.get(post_id) or StatusRecord(post_id), corrections=newest_first(opinions), retracted=gone
+                record,
+                held=replace(record.held, corrections=newest_first(standing[post_id]), retracted=gone),
             )
-            for post_id, opinions in standing.items()
+            for post_id, record in known.items()
         }
 
     async def save_corrections(self, connection: AsyncConnection, known: Iterable[Correction]) -> None:
@@ -165,17 +187,47 @@ class Store(CorpusQueries):
         await upsert(connection, corrections, rows)
 
     async def save(
-        self, connection: AsyncConnection, records: Sequence[StatusRecord], changes: Sequence[Change]
+        self,
+        connection: AsyncConnection,
+        received: Iterable[Judgement],
+        records: Sequence[PostRecord],
+        steps: Sequence[Step],
+        policy: Policy,
+        *,
+        said_with: Container[str] = (),
     ) -> None:
-        """Write records and append the steps they made.
+        """Keep judgements as received, write the records they led to and append the steps they made.
 
-        Raises IntegrityError if another process made a post's first step meanwhile: everything has to be read again.
+        Steps caused by events of `said_with` leave with those; the announcer says the others. Raises IntegrityError if
+        another process made a post's first step meanwhile: everything has to be read again.
         """
-        if changes:
-            rows = [_step(change) for change in changes]
-            rows.sort(key=lambda row: (row["post_id"], row["sequence"]))
-            await append(connection, status_changes, rows)
-        await upsert(connection, statuses, [_row(each) for each in sorted(records, key=lambda each: each.post_id)])
+        await append(connection, judgements, [judgement_row(each, policy) for each in received])
+        rows = [step_row(step, said=step.cause_id in said_with) for step in steps]
+        rows.sort(key=lambda row: (row["post_id"], row["sequence"]))
+        await append(connection, status_changes, rows)
+        await upsert(connection, statuses, [row_of(each, policy) for each in sorted(records, key=_by_id)])
+
+    async def rated(
+        self, connection: AsyncConnection, rater: str, model: str, until: datetime
+    ) -> list[tuple[str, str, datetime]]:
+        """Return what a person said until a moment, for one model or every one: post, rater with model, the moment."""
+        mine = judgements.c.rater == (rater + MODEL_OF + model if model else rater)
+        if model == EVERY:
+            mine = (judgements.c.rater == rater) | judgements.c.rater.startswith(rater + MODEL_OF, autoescape=True)
+        question = select(judgements.c.post_id, judgements.c.rater).where(mine, judgements.c.judged_at <= until)
+        rows = await connection.execute(question.distinct().order_by(judgements.c.post_id, judgements.c.rater))
+        return [(row.post_id, row.rater, until) for row in rows]
+
+    async def disown(self, connection: AsyncConnection, taken_back: Iterable[tuple[str, datetime, str]]) -> None:
+        """Let what people (with their models) said until a moment be nobody's."""
+        for key, until, nobody in taken_back:
+            mine = judgements.c.rater == key, judgements.c.judged_at <= until
+            await connection.execute(update(judgements).where(*mine).values(rater=nobody))
+
+    async def due(self, now: datetime, limit: int) -> list[str]:
+        """Return posts whose record time itself moves by now, the longest due first."""
+        async with self._database.read() as connection:
+            return list(await connection.scalars(DUE, {"now": now, "limit": limit}))
 
     async def mark_deleted(self, connection: AsyncConnection, deleted: Sequence[tuple[str, datetime]]) -> None:
         """Keep when posts were taken away, the earliest time of several; a post we do not know yet is noted."""
@@ -204,6 +256,27 @@ class Store(CorpusQueries):
         async with self._database.read() as connection:
             return list((await connection.execute(question)).all())[::-1]
 
+    async def find_record(self, post_id: str) -> PostRecord | None:
+        """Return the record of one post, None if nothing was heard of it."""
+        async with self._database.read() as connection:
+            rows = await connection.execute(select(statuses).where(statuses.c.post_id == post_id))
+            row = rows.mappings().one_or_none()
+        return None if row is None else record_of(row)
+
+    async def log(self, post_id: str, *, limit: int, before: int | None = None) -> list[Step]:
+        """Return the newest steps of a post (`before` a sequence) with all they changed, oldest of them first."""
+        question = LOG if before is None else LOG.where(status_changes.c.sequence < before)
+        question = question.order_by(status_changes.c.sequence.desc()).limit(limit)
+        async with self._database.read() as connection:
+            rows = (await connection.execute(question, {"id": post_id})).mappings().all()
+        return [_step(row) for row in reversed(rows)]
+
+    async def received(self, post_id: str) -> list[tuple[Judgement, str]]:
+        """Return every judgement of a post as received, each with the version of its policy."""
+        async with self._database.read() as connection:
+            rows = (await connection.execute(RECEIVED, {"id": post_id})).mappings().all()
+        return [(judgement_of(row), row["policy"]) for row in rows]
+
     async def list_statuses(self, *, status: Status | None, after: str | None, limit: int) -> list[Row[Any]]:
         """Return posts in order of their ids, from the one behind `after`, of one status or of all."""
         question = select(statuses).where(statuses.c.status.is_not(None))
@@ -220,97 +293,9 @@ class Store(CorpusQueries):
             return list((await connection.execute(TOTALS)).all())
 
 
-def _record(
-    post_id: str,
-    status: str | None,
-    rule: str | None,
-    opinions: dict[str, dict[str, Any]],
-    sequence: int,
-    first_status: str | None,
-    first_changed_at: datetime | None,
-    changed_at: datetime | None,
-) -> StatusRecord:
-    reviewer = _opinion(opinions.get(REVIEWER))
-    return StatusRecord(
-        post_id,
-        Status(status) if status else None,
-        REVIEWER if rule == REVIEWER else MODEL,
-        _opinion(opinions.get(MODEL)),
-        (reviewer,) if reviewer is not None else (),
-        frozenset(),
-        sequence,
-        Status(first_status) if first_status else None,
-        first_changed_at,
-        changed_at,
-    )
+def _by_id(record: PostRecord) -> str:
+    return record.post_id
 
 
-def _opinion(stored: dict[str, Any] | None) -> Opinion | None:
-    if stored is None:
-        return None
-    edited_at = stored.get("edited_at")
-    return Opinion(
-        Status(stored["status"]),
-        datetime.fromisoformat(stored["judged_at"]),
-        stored["id"],
-        stored.get("revision", 0),
-        datetime.fromisoformat(edited_at) if edited_at else None,
-        stored.get("model_version"),
-    )
-
-
-def _row(record: StatusRecord) -> dict[str, Any]:
-    model, reviewer = record.model, record.reviewer
-    opinions: dict[str, dict[str, Any]] = {}
-    if model is not None:
-        opinions[MODEL] = {
-            "status": model.status.value,
-            "judged_at": model.judged_at,
-            "id": model.id,
-            "revision": model.revision,
-            "edited_at": model.edited_at,
-            "model_version": model.model_version,
-        }
-    if reviewer is not None:
-        opinions[REVIEWER] = {"status": reviewer.status.value, "judged_at": reviewer.judged_at, "id": reviewer.id}
-    return {
-        "post_id": record.post_id,
-        "status": record.status and record.status.value,
-        "rule": record.rule,
-        "opinions": opinions,
-        "revision": model.revision if model is not None else 0,
-        "model_version": model.model_version if model is not None else None,
-        "sequence": record.sequence,
-        "first_status": record.first_status and record.first_status.value,
-        "first_changed_at": record.first_changed_at,
-        "changed_at": record.changed_at,
-        "last_judged_at": record.last_judged_at,
-    }
-
-
-def _step(change: Change) -> dict[str, Any]:
-    return {
-        "post_id": change.post_id,
-        "sequence": change.sequence,
-        "status": change.status.value,
-        "previous": change.previous and change.previous.value,
-        "rule": change.rule,
-        "model_version": change.model_version,
-        "cause_id": change.cause_id,
-        "changed_at": change.changed_at,
-    }
-
-
-def _change(row: Row[Any]) -> Change:
-    return Change(
-        row.post_id,
-        row.sequence,
-        Status(row.status),
-        Status(row.previous) if row.previous else None,
-        row.rule,
-        row.model_version,
-        row.cause_id,
-        row.changed_at,
-        Status(row.first_status),
-        row.first_changed_at,
-    )
+def _step(row: RowMapping) -> Step:
+    return step_of(row, row["began_as"], row["began_at"])

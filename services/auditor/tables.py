@@ -34,7 +34,18 @@ statuses = Table(
     Column("changed_at", Moment),
     Column("last_judged_at", Moment),
     Column("deleted_at", Moment),
+    Column("ratings", Json, comment="rater -> their newest rating, for the consensus"),
+    Column("marks", Json, comment="the status history's record, times in ms; empty: an earlier release wrote the row"),
+    Column("locked", Boolean, nullable=False, server_default=false()),
+    Column("hold_until", Moment, comment="when a flag that waits will show"),
+    Column("due_at", Moment, comment="when time itself moves the record next: the end of a hold, a lock"),
     Index("auditor_statuses_by_status", "status", "post_id"),
+)
+Index(
+    "auditor_statuses_due",
+    statuses.c.due_at,
+    sqlite_where=statuses.c.due_at.is_not(None),
+    postgresql_where=statuses.c.due_at.is_not(None),
 )
 
 status_changes = Table(
@@ -48,8 +59,51 @@ status_changes = Table(
     Column("model_version", Text),
     Column("cause_id", Text, nullable=False, unique=True, comment="the event that caused it"),
     Column("changed_at", Moment, nullable=False, comment="when the judgement behind it was made"),
+    Column("changes", Json, comment="kind, before, after of each; empty in a row of an earlier release"),
+    Column("locked", Boolean, nullable=False, server_default=false()),
+    Column("hold_until", Moment),
+    Column("policy", Text, comment="the version of the policy"),
+    Column("round_id", Text),
+    Column("actor", Text, comment="who opened a lock"),
+    Column("reason", Text),
+    Column("announced_at", Moment, comment="empty until the announcer said it; what an event caused leaves with it"),
+    Column("first_status", String(20), comment="for the announcer"),
+    Column("first_changed_at", Moment),
 )
-"""Append-only: a row is never changed."""
+"""Append-only: but for having been said, a row is never changed."""
+Index(
+    "auditor_status_changes_unsaid",
+    status_changes.c.announced_at,
+    sqlite_where=status_changes.c.announced_at.is_(None),
+    postgresql_where=status_changes.c.announced_at.is_(None),
+)
+
+judgements = Table(
+    "auditor_judgements",
+    metadata,
+    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("cause_id", Text, nullable=False, unique=True, comment="the event that brought it"),
+    Column("post_id", Text, nullable=False),
+    Column("rule", String(20), nullable=False, comment="whose it is; time and unlock are nobody's opinion"),
+    Column("id", Text, nullable=False),
+    Column("judged_at", Moment, nullable=False),
+    Column("status", String(20), comment="what it says of the post"),
+    Column("taken_back", String(10), comment="retracts: it takes one back; void: it was taken back before it came"),
+    Column("revision", BigInteger, nullable=False),
+    Column("model_version", Text),
+    Column("rater", Text, comment="who rated; a name of nobody once they took it back"),
+    Column("extra", Json),
+    Column("policy", Text, nullable=False, comment="the version of the policy it was heard under"),
+    Index("auditor_judgements_by_post", "post_id", "number"),
+)
+"""Append-only, as received: the records are a fold over them, in the order of their numbers."""
+Index(
+    "auditor_judgements_by_rater",
+    judgements.c.rater,
+    sqlite_where=judgements.c.rater.is_not(None),
+    postgresql_where=judgements.c.rater.is_not(None),
+)
+
 
 corrections = Table(
     "auditor_corrections",

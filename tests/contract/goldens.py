@@ -15,6 +15,7 @@ FURTHER = {
     "PostDeleted": ("hidden",),
     "PostRated": ("named", "withdrawn", "audited"),
     "PostScored": ("fallback", "corrected"),
+    "PostStatusChanged": ("opened",),
 }
 """Further examples by event: what its first full example, which nobody edits, has no field for."""
 

@@ -12,7 +12,7 @@ import pytest
 from services.auditor.audit_store import AuditStore
 from services.auditor.following import Following
 from services.auditor.handlers import Handlers as AuditorHandlers
-from services.auditor.status.posts import Policy
+from services.auditor.status.live import Policy
 from services.auditor.store import Store as AuditorStore
 from services.reporter.handlers import Handlers as ReporterHandlers
 from services.reporter.store import Store as ReporterStore

@@ -59,6 +59,7 @@ NEEDS = {
     ("POST", "/v1/models/{version}/promote"): Scope.ADMIN,
     ("POST", "/v1/models/{version}/refuse"): Scope.AUDIT,
     ("POST", "/v1/models/{version}/retire"): Scope.ADMIN,
+    ("POST", "/v1/posts/{post_id}/unlock"): Scope.REVIEW,
     ("POST", "/v1/groups"): Scope.AUDIT,
     ("POST", "/v1/groups/size"): Scope.AUDIT,
     ("PUT", "/v1/raters/me/traits"): Scope.REVIEW,

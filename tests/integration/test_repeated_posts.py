@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 from redis.asyncio import Redis
 
-from services.auditor.status.posts import Policy
+from services.auditor.status.live import Policy
 from shared.events import PostScored
 from shared.ids import post_id
 from tests.support.doors import events, scored

@@ -91,12 +91,13 @@ def _strictly(record: StatusRecord, judgement: Judgement, policy: Policy) -> lis
     if not judgement.in_scope:
         return []
     changes: list[Change] = []
-    record.opinions, record.rule = judgement.opinions, judgement.rule
-    record.group, record.subgroup, record.last_judged_at = judgement.group, judgement.subgroup, now
+    record.last_judged_at = now
     if record.locked:
         if final != record.status:
             changes.append(Change(Kind.LOCK_CONFLICT, record.status, final))
         return changes
+    record.opinions, record.rule = judgement.opinions, judgement.rule
+    record.group, record.subgroup = judgement.group, judgement.subgroup
     before = record.status if record.status is not None else policy.undecided
     if final != before:
         record.changed_at = now
@@ -111,7 +112,8 @@ def _strictly(record: StatusRecord, judgement: Judgement, policy: Policy) -> lis
     elif judgement.hold is not None and _runs(held):
         record.hold = NEVER
     why = BY_JUDGEMENT
-    if judgement.rule in policy.trusted and created is not None and now - created > policy.lock_age:
+    began = record.opened_at if record.opened_at is not None else created
+    if judgement.rule in policy.trusted and began is not None and now - began > policy.lock_age:
         record.locked_status, record.locked_at = final, now
         changes.append(Change(Kind.LOCKED, None, final))
         if _runs(record.hold):

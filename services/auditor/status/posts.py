@@ -1,57 +1,52 @@
-"""Where a post stands, from what the model and the people who corrected it said. Pure.
+"""What the model, reviewers and raters hold of one post, and whose opinion decides. Pure.
 
-Invariant: what a record ends up with depends on which judgements it heard, never on their order or repetition;
-only the history (sequence, first status, times of change) tells in which order they came.
+Invariant: what the opinions end up with depends on which judgements were heard, never on their order or repetition.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from types import MappingProxyType
 from typing import Literal
 
 from shared.vocabulary import Standing, Status, Verdict
 
-Rule = Literal["model", "reviewer"]
+Rule = Literal["model", "consensus", "reviewer"]
 """Whose opinion decides."""
 
 MODEL: Rule = "model"
+CONSENSUS: Rule = "consensus"
 REVIEWER: Rule = "reviewer"
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """What an operator decided: overall scores from `review_from` up to the threshold need review."""
-
-    review_from: float = 0.35
-
-    def status_of(self, overall: float, flagged: bool) -> Status:
-        """Return what a score says; whether it passed its threshold was the classifier's decision."""
-        if flagged:
-            return Status.FLAGGED
-        return Status.NEEDS_REVIEW if overall >= self.review_from else Status.CLEARED
+TIME, PERSON = "time", "unlock"
+"""What moves a record and is nobody's opinion: a moment that passed, and a person who opens a lock."""
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """One score, one correction, or (`retracts`) the taking back of the correction named by `id`.
+    """One score, one correction, one rating, or (`retracts`) the taking back of the correction named by `id`.
 
     `id` is the score's event id or the correction's id and orders what was judged at the same moment; `cause_id` is
-    the id of the event that brought it. A reviewer gives `status`; a model `overall`, `flagged` and what follows.
+    the id of the event that brought it. `status` is what it says of the post; a rating says `toxic` (None: unsure) by
+    `rater` instead, and with `retracts` takes back what that person said until then. `void`: its retraction came
+    first. Of `rule` time and unlock only the moment counts.
     """
 
     post_id: str
-    rule: Rule
+    rule: str
     id: str
     judged_at: datetime
     cause_id: str
     status: Status | None = None
     retracts: bool = False
-    overall: float = 0.0
-    flagged: bool = False
+    void: bool = False
     revision: int = 0
     edited_at: datetime | None = None
     model_version: str | None = None
-    wants_person: bool = False
+    rater: str | None = None
+    toxic: bool | None = None
+    actor: str | None = None
+    reason: str | None = None
+    round_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,24 +66,34 @@ class Opinion:
         return self.revision, self.judged_at, self.id
 
 
+MODEL_OF = "\n"
+"""Parts a rater from the named model of theirs that a rating is for; the model everybody has goes without."""
+
+
 @dataclass(frozen=True, slots=True)
-class StatusRecord:
-    """Where one post stands. A record without a status has heard nothing that says one.
+class Rating:
+    """One person's newest rating of a post, for one of their models: toxic, not, or unsure (None)."""
+
+    toxic: bool | None
+    rated_at: datetime
+    id: str
+
+
+NO_RATINGS: Mapping[str, Rating] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Opinions:
+    """All that is held of one post.
 
     `corrections` are those that stand, newest first; whoever brings no retraction may leave out all but the newest.
-    `retracted` are the ids of those that were taken back, heard of or not.
+    `retracted` are the ids of those that were taken back, heard of or not. `ratings` are by rater and model.
     """
 
-    post_id: str
-    status: Status | None = None
-    rule: Rule = MODEL
     model: Opinion | None = None
     corrections: tuple[Opinion, ...] = ()
     retracted: frozenset[str] = frozenset()
-    sequence: int = 0
-    first_status: Status | None = None
-    first_changed_at: datetime | None = None
-    changed_at: datetime | None = None
+    ratings: Mapping[str, Rating] = field(default_factory=lambda: NO_RATINGS)
 
     @property
     def reviewer(self) -> Opinion | None:
@@ -97,28 +102,20 @@ class StatusRecord:
 
     @property
     def last_judged_at(self) -> datetime | None:
-        """Return when the newest of the two opinions was formed."""
-        model, reviewer = self.model, self.reviewer
-        if model is None or reviewer is None:
-            held = model or reviewer
-            return held.judged_at if held is not None else None
-        return max(model.judged_at, reviewer.judged_at)
+        """Return when the newest opinion was formed."""
+        held = [each.judged_at for each in (self.model, self.reviewer) if each is not None]
+        held += [each.rated_at for each in self.ratings.values()]
+        return max(held, default=None)
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One step of a post's history; `sequence` counts from 1, and the first step has no `previous`."""
+def status_of_score(overall: float, *, flagged: bool, review_from: float, wants_person: bool = False) -> Status:
+    """Return what a score says; whether it passed its threshold was the classifier's decision.
 
-    post_id: str
-    sequence: int
-    status: Status
-    previous: Status | None
-    rule: Rule
-    model_version: str | None
-    cause_id: str
-    changed_at: datetime
-    first_status: Status
-    first_changed_at: datetime
+    Overall scores from `review_from` up to the threshold need review, and so does what a person shall look at.
+    """
+    if flagged:
+        return Status.FLAGGED
+    return Status.NEEDS_REVIEW if wants_person or overall >= review_from else Status.CLEARED
 
 
 def status_of_correction(
@@ -140,107 +137,86 @@ def status_of_correction(
     return Status.FLAGGED if expected or confirmed or missed else Status.CLEARED
 
 
-def decide(model: Opinion | None, reviewer: Opinion | None) -> tuple[Status, Rule]:
-    """Return which status two opinions make and whose it is: the reviewer's, unless the post was edited since.
+def consensus(ratings: Mapping[str, Rating], edited_at: datetime | None, *, raters: int, share: float) -> Status | None:
+    """Return what enough people agree on, or None: at least `raters` who are sure, `share` of them of one mind.
 
-    A post that is known only from corrections that were all taken back waits for its score: it needs review.
+    Ratings of the text before an edit are about another text.
     """
-    if reviewer is not None and not _outdated(reviewer, model):
+    newest: dict[str, Rating] = {}
+    for key, each in ratings.items():
+        rater, _, _ = key.partition(MODEL_OF)
+        if rater not in newest or (newest[rater].rated_at, newest[rater].id) < (each.rated_at, each.id):
+            newest[rater] = each
+    sure = [
+        each.toxic
+        for each in newest.values()
+        if each.toxic is not None and (edited_at is None or each.rated_at >= edited_at)
+    ]
+    if len(sure) < raters:
+        return None
+    toxic = sum(sure)
+    if toxic >= share * len(sure):
+        return Status.FLAGGED
+    return Status.CLEARED if len(sure) - toxic >= share * len(sure) else None
+
+
+def decide(held: Opinions, *, raters: int, share: float) -> tuple[Status, Rule]:
+    """Return which status the opinions make and whose it is: the reviewer's, the raters', the model's, in this order.
+
+    A correction from before an edit is about another text. A post that is known only from corrections that were all
+    taken back waits for its score: it needs review.
+    """
+    model, reviewer = held.model, held.reviewer
+    edited_at = model.edited_at if model is not None else None
+    if reviewer is not None and not (edited_at is not None and reviewer.judged_at < edited_at):
         return reviewer.status, REVIEWER
+    if held.ratings:
+        agreed = consensus(held.ratings, edited_at, raters=raters, share=share)
+        if agreed is not None:
+            return agreed, CONSENSUS
     return (model.status if model is not None else Status.NEEDS_REVIEW), MODEL
 
 
-def _outdated(reviewer: Opinion, model: Opinion | None) -> bool:
-    return model is not None and model.edited_at is not None and reviewer.judged_at < model.edited_at
+def with_judgement(held: Opinions, said: Judgement) -> Opinions:
+    """Return the opinions after a judgement; the very same ones if it is late or was heard before."""
+    if said.rater is not None:
+        return _with_rating(held, said, said.rater)
+    if said.rule == MODEL:
+        return _with_score(held, said)
+    return _with_correction(held, said)
 
 
-def advance(record: StatusRecord, judgement: Judgement, policy: Policy) -> tuple[StatusRecord, Change | None]:
-    """Return the record after a judgement, and the step of its history if the status became another one."""
-    model, corrections, retracted = record.model, record.corrections, record.retracted
-    if judgement.rule == MODEL:
-        said = _score(judgement, policy)
-        if model is not None and said.rank <= model.rank:
-            return record, None
-        model = said
-    elif judgement.retracts:
-        retracted = retracted | {judgement.id}
-        corrections = tuple(each for each in corrections if each.id != judgement.id)
-        if record.status is None:  # came before what it takes back, and says nothing by itself
-            return StatusRecord(record.post_id, retracted=retracted), None
-    else:
-        corrections = _with(corrections, retracted, judgement)
-    status, rule = decide(model, corrections[0] if corrections else None)
-    changed = status is not record.status
-    sequence = record.sequence + changed
-    first_status = record.first_status or status
-    first_changed_at = record.first_changed_at or judgement.judged_at
-    after = StatusRecord(
-        record.post_id,
-        status,
-        rule,
-        model,
-        corrections,
-        retracted,
-        sequence,
-        first_status,
-        first_changed_at,
-        judgement.judged_at if changed else record.changed_at,
-    )
-    if not changed:
-        return after, None
-    return after, Change(
-        record.post_id,
-        sequence,
-        status,
-        record.status,
-        rule,
-        model.model_version if model is not None else None,
-        judgement.cause_id,
-        judgement.judged_at,
-        first_status,
-        first_changed_at,
-    )
+def _with_score(held: Opinions, said: Judgement) -> Opinions:
+    if said.status is None:
+        return held
+    model = Opinion(said.status, said.judged_at, said.id, said.revision, said.edited_at, said.model_version)
+    return held if held.model is not None and model.rank <= held.model.rank else replace(held, model=model)
 
 
-def _score(judgement: Judgement, policy: Policy) -> Opinion:
-    status = policy.status_of(judgement.overall, judgement.flagged)
-    return Opinion(
-        Status.NEEDS_REVIEW if judgement.wants_person and status is Status.CLEARED else status,
-        judgement.judged_at,
-        judgement.id,
-        judgement.revision,
-        judgement.edited_at,
-        judgement.model_version,
-    )
+def _with_rating(held: Opinions, said: Judgement, rater: str) -> Opinions:
+    before = held.ratings.get(rater)
+    if said.retracts:
+        if before is None or before.rated_at > said.judged_at:
+            return held
+        return replace(held, ratings={key: each for key, each in held.ratings.items() if key != rater})
+    if before is not None and (said.judged_at, said.id) <= (before.rated_at, before.id):
+        return held
+    return replace(held, ratings={**held.ratings, rater: Rating(said.toxic, said.judged_at, said.id)})
 
 
-def _with(corrections: tuple[Opinion, ...], retracted: frozenset[str], judgement: Judgement) -> tuple[Opinion, ...]:
-    if judgement.status is None or judgement.id in retracted or any(each.id == judgement.id for each in corrections):
-        return corrections
-    said = Opinion(judgement.status, judgement.judged_at, judgement.id)
-    return newest_first((*corrections, said))
+def _with_correction(held: Opinions, said: Judgement) -> Opinions:
+    if said.retracts:
+        if said.id in held.retracted:
+            return held
+        left = tuple(each for each in held.corrections if each.id != said.id)
+        return replace(held, corrections=left, retracted=held.retracted | {said.id})
+    known = said.void or said.id in held.retracted or any(each.id == said.id for each in held.corrections)
+    if known or said.status is None:
+        return held
+    spoken = Opinion(said.status, said.judged_at, said.id)
+    return replace(held, corrections=newest_first((*held.corrections, spoken)))
 
 
 def newest_first(opinions: Iterable[Opinion]) -> tuple[Opinion, ...]:
     """Return opinions of one source in the order a record keeps them."""
     return tuple(sorted(opinions, key=lambda each: each.rank, reverse=True))
-
-
-def advance_all(
-    records: Mapping[str, StatusRecord], judgements: Iterable[Judgement], policy: Policy
-) -> tuple[list[StatusRecord], list[Change]]:
-    """Return the records that became others through the judgements, taken in order, and every step they made.
-
-    A post that is not among `records` starts from an empty one.
-    """
-    after: dict[str, StatusRecord] = {}
-    changes = []
-    for judgement in judgements:
-        post_id = judgement.post_id
-        before = after.get(post_id) or records.get(post_id) or StatusRecord(post_id)
-        record, change = advance(before, judgement, policy)
-        if record is not before:
-            after[post_id] = record
-        if change is not None:
-            changes.append(change)
-    return list(after.values()), changes

@@ -54,7 +54,8 @@ class Judgement:
 class StatusRecord:
     """Where one subject stands. Of first, latest and lock the two halves (status, time) are apart: either may be empty.
 
-    `last_judged_at` is when it was last looked at, `changed_at` when its status became another one.
+    `last_judged_at` is when it was last looked at, `changed_at` when its status became another one. `opened_at` is when
+    a person opened the last lock: the age that locks counts from there (Ombud only).
     """
 
     id: int | str
@@ -78,6 +79,7 @@ class StatusRecord:
     output_minute: float | None = None
     first_hold: Millis | None = None
     above_threshold_at: Millis | None = None
+    opened_at: Millis | None = None
 
     @property
     def locked(self) -> bool:

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from services.auditor.handlers import Handlers
-from services.auditor.status.posts import Policy
+from services.auditor.status.live import Policy
 from services.auditor.store import Store
 from services.auditor.tables import metadata
 from shared.db import Database
-from shared.events import Event, Post, PostCorrected, PostDeleted, PostScored, said
+from shared.events import Event, Post, PostCorrected, PostDeleted, PostRated, PostScored, said
 from shared.vocabulary import Verdict
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -85,6 +85,16 @@ class Say:
         )
         return said(retraction, by="ingest", cause=f"undo {name}")
 
+    def rated(self, post_id: str, rater: str, rating: int | None, at: float = 0) -> Event[PostRated]:
+        """Return one person's rating."""
+        rating_ = PostRated(post_id=post_id, rater=rater, rating=rating, rated_at=minute(at))
+        return said(rating_, by="ingest", cause=f"rating {post_id} {rater} {rating} {at}")
+
+    def withdrawn(self, rater: str) -> Event[PostRated]:
+        """Return that a person takes all ratings back."""
+        rating = PostRated(post_id="", rater=rater, rated_at=START, withdrawn="all")
+        return said(rating, by="ingest", cause=f"{rater} takes back")
+
     def deleted(self, post_id: str, at: float = 0) -> Event[PostDeleted]:
         """Return the deletion of a post."""
         return said(PostDeleted(post_id=post_id, deleted_at=minute(at)), by="ingest", cause=f"gone {post_id} {at}")
@@ -104,6 +114,7 @@ class Auditor:
             PostScored: self.handlers.on_post_scored,
             PostCorrected: self.handlers.on_post_corrected,
             PostDeleted: self.handlers.on_post_deleted,
+            PostRated: self.handlers.on_post_rated,
         }[type(events[0].data)]
         outcomes = await handle(list(events))
         assert len(outcomes) == len(events)
@@ -120,13 +131,13 @@ class Auditor:
 
 
 @asynccontextmanager
-async def open_auditor(path: Path) -> AsyncIterator[Auditor]:
+async def open_auditor(path: Path, policy: Policy | None = None) -> AsyncIterator[Auditor]:
     """Yield an auditor over the SQLite file at `path`."""
     database = Database(f"sqlite+aiosqlite:///{path}", metadata)
     async with database.begin() as connection:
         await connection.run_sync(metadata.create_all)
     store = Store(database)
-    yield Auditor(database, store, Handlers(store, Policy()))
+    yield Auditor(database, store, Handlers(store, policy or Policy()))
     await database.close()
 
 

@@ -1,21 +1,14 @@
 """The transition of one record, case by case and in every order."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.auditor.status.posts import (
-    MODEL,
-    REVIEWER,
-    Change,
-    Judgement,
-    Policy,
-    StatusRecord,
-    advance,
-    status_of_correction,
-)
+from services.auditor.status.live import Policy, PostRecord, Step, hear
+from services.auditor.status.posts import MODEL, REVIEWER, Judgement, status_of_correction
 from shared.vocabulary import Standing, Status, Verdict
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
@@ -34,8 +27,7 @@ def score(overall: float, minute: int, edited: int = 0, name: str = "s") -> Judg
         name,
         at(minute),
         f"{name} {overall} {minute} {edited}",
-        overall=overall,
-        flagged=overall >= 0.5,
+        POLICY.status_of(overall, overall >= 0.5),
         revision=edited,
         edited_at=at(edited) if edited else None,
         model_version=f"v{minute}",
@@ -50,11 +42,11 @@ def retraction(name: str, minute: int) -> Judgement:
     return Judgement("p", REVIEWER, name, at(minute), f"undo {name}", retracts=True)
 
 
-def after(*judgements: Judgement) -> tuple[StatusRecord, list[Change]]:
-    record, changes = StatusRecord("p"), []
+def after(*judgements: Judgement) -> tuple[PostRecord, list[Step]]:
+    record, changes = PostRecord("p"), list[Step]()
     for judgement in judgements:
-        record, change = advance(record, judgement, POLICY)
-        changes += [change] if change else []
+        record, steps = hear(record, judgement, POLICY)
+        changes += steps
     return record, changes
 
 
@@ -107,8 +99,8 @@ def test_a_reviewer_decides_over_an_earlier_and_a_later_score() -> None:
     record, changes = after(score(0.9, 1), correction("c", CLEARED, 2), score(0.8, 3))
     assert (record.status, record.rule) == (CLEARED, REVIEWER)
     assert [change.status for change in changes] == [FLAGGED, CLEARED]
-    assert record.model is not None
-    assert record.model.model_version == "v3"
+    assert record.held.model is not None
+    assert record.held.model.model_version == "v3"
 
 
 def test_a_reviewer_who_agrees_takes_over_without_a_step_of_the_history() -> None:
@@ -118,9 +110,9 @@ def test_a_reviewer_who_agrees_takes_over_without_a_step_of_the_history() -> Non
 
 def test_a_late_score_changes_nothing() -> None:
     before, _ = after(score(0.9, 5))
-    record, change = advance(before, score(0.1, 4), POLICY)
+    record, steps = hear(before, score(0.1, 4), POLICY)
     assert record is before
-    assert change is None
+    assert steps == []
 
 
 def test_a_score_of_an_older_revision_changes_nothing_even_if_made_later() -> None:
@@ -161,7 +153,7 @@ def test_a_retraction_alone_says_no_status() -> None:
 def test_a_post_known_only_from_a_retracted_correction_needs_review(retraction_first: bool) -> None:
     judgements = [correction("a", FLAGGED, 2), retraction("a", 3)]
     record, _ = after(*(judgements[::-1] if retraction_first else judgements))
-    assert (record.status, record.rule, record.last_judged_at) == (NEEDS_REVIEW, MODEL, None)
+    assert (record.status, record.rule, record.held.last_judged_at) == (NEEDS_REVIEW, MODEL, None)
 
 
 @pytest.mark.parametrize(("corrected", "rule"), [(3, MODEL), (4, REVIEWER), (5, REVIEWER)])
@@ -191,8 +183,9 @@ HEARD = st.tuples(
 ).map(lambda parts: [judgement for part in parts for judgement in part])
 
 
-def current(record: StatusRecord) -> tuple[object, ...]:
-    return record.status, record.rule, record.model, record.corrections, record.last_judged_at
+def current(record: PostRecord) -> tuple[object, ...]:
+    held = record.held
+    return record.status, record.rule, held.model, held.corrections, held.last_judged_at
 
 
 @given(heard=HEARD, data=st.data())
@@ -205,8 +198,8 @@ def test_every_order_ends_in_the_same_status(heard: list[Judgement], data: st.Da
 def test_repeating_changes_nothing(heard: list[Judgement], data: st.DataObject) -> None:
     record, _ = after(*heard)
     for judgement in data.draw(st.permutations(heard)):
-        again, change = advance(record, judgement, POLICY)
-        assert change is None
+        again, steps = hear(record, judgement, POLICY)
+        assert steps == []
         assert again == record
 
 
@@ -224,10 +217,8 @@ def test_the_history_replays_to_the_current_status(heard: list[Judgement]) -> No
 @given(heard=HEARD, undone=st.integers(0, 2))
 def test_the_newest_corrections_are_enough_for_as_many_retractions(heard: list[Judgement], undone: int) -> None:
     record, _ = after(*heard)
-    cut = StatusRecord(
-        "p", record.status, record.rule, record.model, record.corrections[: undone + 1], record.retracted
-    )
-    for name in [each.id for each in record.corrections[:undone]]:
-        record, _ = advance(record, retraction(name, 30), POLICY)
-        cut, _ = advance(cut, retraction(name, 30), POLICY)
-    assert (cut.status, cut.rule, cut.reviewer) == (record.status, record.rule, record.reviewer)
+    cut = replace(record, held=replace(record.held, corrections=record.held.corrections[: undone + 1]))
+    for name in [each.id for each in record.held.corrections[:undone]]:
+        record, _ = hear(record, retraction(name, 30), POLICY)
+        cut, _ = hear(cut, retraction(name, 30), POLICY)
+    assert (cut.status, cut.rule, cut.held.reviewer) == (record.status, record.rule, record.held.reviewer)

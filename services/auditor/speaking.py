@@ -1,0 +1,39 @@
+"""Steps in the words of `posts.status_changed`."""
+
+from typing import Any
+
+from services.auditor.rows import step_of
+from services.auditor.status.live import Step
+from shared.db import Stored
+from shared.events import Event, PostStatusChanged, StatusChange, said
+
+
+def said_of(step: Step) -> PostStatusChanged:
+    """Return what is said about a step; from our own rows: checking it again would cost more than saying it."""
+    return PostStatusChanged.model_construct(
+        post_id=step.post_id,
+        status=step.status,
+        previous=step.previous,
+        rule=step.rule,
+        sequence=step.sequence,
+        first_status=step.first_status,
+        first_changed_at=step.first_changed_at,
+        locked=step.locked,
+        hold_until=step.hold_until,
+        model_version=step.model_version,
+        changed_at=step.changed_at,
+        changes=tuple(
+            StatusChange.model_construct(kind=each.kind.value, before=each.before, after=each.after)
+            for each in step.changes
+        ),
+        round_id=step.round_id,
+        policy=step.policy or None,
+        actor=step.actor,
+        reason=step.reason,
+    )
+
+
+def events_of(row: Stored) -> list[Event[Any]]:
+    """Return the event of a step that no event of a stream caused: time, a person or a round's end did."""
+    step = step_of(row._mapping, row.first_status, row.first_changed_at)
+    return [said(said_of(step), by="auditor", cause=step.cause_id)]
