@@ -14,7 +14,7 @@ import pytest
 from services.auditor.audit_corpus import AuditCorpus
 from services.auditor.audits.columns import Corpus
 from services.auditor.handlers import Handlers
-from services.auditor.status.posts import Policy
+from services.auditor.status.live import Policy
 from services.auditor.store import Store
 from services.trainer.ratings import Heard, Person, standing
 from services.trainer.updates import Ground, Update, next_version

@@ -8,7 +8,7 @@ import pytest
 from services.auditor.audit_store import AuditStore
 from services.auditor.following import Following
 from services.auditor.handlers import Handlers
-from services.auditor.status.posts import Policy
+from services.auditor.status.live import Policy
 from services.auditor.store import Store
 from shared.db import Database
 from shared.events import ModelPromoted, said

@@ -11,8 +11,6 @@ from shared.bus.publisher import connect
 from tests.support.ombud import client
 from tests.support.shapes import Shared, one_process
 
-pytest.register_assert_rewrite("tests.support.doors")
-
 
 @pytest.fixture(scope="session")
 def ombud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
