@@ -64,7 +64,7 @@ async def handlers_of(service: str, database: Database) -> Mapping[str, Handler]
         made = TrainerHandlers(trainer, Personalising(RatingStore(database), trainer, ArtifactStore(Path("none")), 500))
     elif service == "auditor":
         made = AuditorHandlers(AuditorStore(database), Policy(review_from=0.35))
-        beside = Following(AuditStore(database))
+        beside = Following(AuditStore(database), made)
     else:
         store = ReporterStore(database)
         await store.open()
