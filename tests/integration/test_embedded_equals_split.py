@@ -38,6 +38,7 @@ WHEN = {
     "first_changed_at",
     "last_judged_at",
     "heard_at",
+    "said_at",
     "opinions",
 }
 """Columns that say when something happened here (`score_rank` and `opinions` hold such a time among other things)."""
