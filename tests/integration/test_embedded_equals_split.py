@@ -21,10 +21,16 @@ SETTINGS = {"pseudonym_salt": SALT, "trainer_corrections_per_run": CORRECTED}
 TABLES = {
     "classifier": ["classifier_posts", "toxicity_scores", "classifier_corrections", "classifier_retractions"],
     "trainer": ["trainer_posts", "trainer_corrections", "trainer_rating_log", "trainer_models"],
-    "auditor": ["auditor_statuses", "auditor_status_changes", "auditor_corrections"],
+    "auditor": [
+        "auditor_statuses",
+        "auditor_status_changes",
+        "auditor_corrections",
+        "auditor_posts",
+        "auditor_ratings",
+    ],
     "reporter": ["reporter_posts", "reporter_corrections", "reporter_models"],
 }
-SUBJECTS = {"classifier_tombstones", "trainer_tombstones", "reporter_tombstones"}
+SUBJECTS = {"classifier_tombstones", "trainer_tombstones", "auditor_tombstones", "reporter_tombstones"}
 WHEN = {
     "seen_at",
     "scored_at",
@@ -39,9 +45,15 @@ WHEN = {
     "last_judged_at",
     "heard_at",
     "said_at",
+    "due_at",
+    "rated_at",
     "opinions",
+    "marks",
+    "ratings",
 }
-"""Columns that say when something happened here (`score_rank` and `opinions` hold such a time among other things)."""
+"""Columns that say when something happened here (those that do not end in _at hold such a time among other things)."""
+ARRIVED = {"auditor_posts": {"sequence", "rank"}, "auditor_ratings": {"sequence"}}
+"""Columns that say in which order things came together; between streams there is none."""
 WHOSE = {"reviewer", "rater", "run_id", "first_run_id", "cause_id", "event_id", "version", "system"}
 """Columns that name a key, a run or an event whose id is drawn anew each time, and those of ratings that depend on what
 came together (`version`) or had a score by then (`system`); what they mean is compared below."""
@@ -82,7 +94,7 @@ async def read_models(shape: Any, folder: Path) -> dict[str, list[dict[str, Any]
 def rows_of(file: Path, table: str, names: dict[str, str]) -> list[dict[str, Any]]:
     """Return the rows of a table in a fixed order; ids drawn anew are replaced by what they stand for."""
     columns = tables_of(file)[table]
-    kept = [column for column in columns if column not in WHEN]
+    kept = [column for column in columns if column not in WHEN | ARRIVED.get(table, set())]
     rows = [dict(zip(kept, row, strict=True)) for row in query(file, f"SELECT {', '.join(kept)} FROM {table}")]  # noqa: S608
     for row in rows:
         row |= {column: row[column] is not None for column in WHOSE & row.keys()}
@@ -113,7 +125,7 @@ async def test_one_process_and_five_give_equal_read_models(tmp_path: Path) -> No
 
 
 def test_every_time_column_is_left_out_by_name() -> None:
-    assert all(re.search(r"_at$|_rank$|^opinions$", column) for column in WHEN)
+    assert all(re.search(r"_at$|_rank$|^(opinions|marks|ratings)$", column) for column in WHEN)
 
 
 @pytest.mark.parametrize("table", [table for tables in TABLES.values() for table in tables])
