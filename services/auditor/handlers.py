@@ -34,6 +34,7 @@ REFUSED = "refused"
 """The LLM declined to judge the post: whatever the local model says, a person shall look."""
 
 STEPS = Counter("ombud_auditor_status_changes_events", "Steps of status histories.", ["status", "rule"])
+CHANGES = Counter("ombud_auditor_history_changes", "Changes that status histories record, by kind.", ["kind"])
 
 
 class Handlers:
@@ -176,9 +177,11 @@ class Handlers:
 
 
 def count(steps: Sequence[Step]) -> None:
-    """Count steps by what they lead to."""
+    """Count steps by what they lead to, and what they record: conflicts with a lock, for example."""
     for (status, rule), number in Counts((step.status.value, step.rule) for step in steps).items():
         STEPS.labels(status, rule).inc(number)
+    for kind, number in Counts(change.kind for step in steps for change in step.changes).items():
+        CHANGES.labels(kind.value).inc(number)
 
 
 def _model_says(score: PostScored) -> tuple[float, bool]:

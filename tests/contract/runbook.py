@@ -1,6 +1,10 @@
 """What an operator does when a metric is off: one line for each. docs/metrics.md shows it."""
 
 WHEN_OFF = {
+    "ombud_auditor_history_changes_total": (
+        "`lock_conflict` grows: locked statuses are contradicted; look at `GET /v1/posts/{id}/history` "
+        "of such posts, and unlock what was decided wrongly or edited since."
+    ),
     "ombud_auditor_status_changes_events_total": (
         "No steps while posts are scored: look at the auditor's lag. A jump to `needs_review` after a promotion: "
         "compare the models in `GET /v1/models`."

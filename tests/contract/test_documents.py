@@ -63,6 +63,7 @@ def test_no_label_could_hold_a_text_or_a_person() -> None:
     allowed = {
         "stream",
         "group",
+        "kind",
         "layer",
         "outcome",
         "flagged",
