@@ -109,11 +109,16 @@ class Till:
         self._run_id = run_id
         self._budget = budget_nano
         self._longest = longest
+        self.refused = 0
+        """What was asked for last and not there."""
 
     async def reserve(self, nano: int, posts: int) -> str | None:
         """Set money aside for a call; None when the day's budget does not hold that much any more."""
         call = new_call(self._run_id, nano, posts, utcnow(), self._longest)
-        return str(call["id"]) if await self._store.reserve(call, self._budget) else None
+        if await self._store.reserve(call, self._budget):
+            return str(call["id"])
+        self.refused = nano
+        return None
 
     async def settle(self, reservation: str, bill: Bill) -> None:
         """Book what the call cost."""
@@ -221,7 +226,7 @@ class Analysis:
             if settled:
                 await self._telling.tell(settled)
             if any(each.outcome is Outcome.BUDGET for each in judged):
-                await self._look_at_money(run_out=True)
+                await self._look_at_money(till.refused)
                 return
             if self.rejected:
                 return
@@ -356,13 +361,16 @@ class Analysis:
         seen, each = await self._questions.traffic(now - timedelta(days=1))
         self.affordable = affordable_share(nano(self._settings.analyzer_daily_budget), seen, each)
 
-    async def _look_at_money(self, *, run_out: bool = False) -> None:
-        """Note whether the day's budget is used up: nothing is under way, and no call fits any more."""
+    async def _look_at_money(self, refused: int = 0) -> None:
+        """Note whether the day's budget is used up: nothing is under way, and no call fits any more.
+
+        `refused` is what a call could not set aside. What others had set aside then may be back by now.
+        """
         day = day_of(utcnow())
         spent, reserved = await self._questions.day(day)
         left = nano(self._settings.analyzer_daily_budget) - spent
         LEFT.set(float(usd(left - reserved)))
-        if self._spent_on != day and (left < self._least() or (run_out and reserved == 0)):
+        if self._spent_on != day and (left < self._least() or (reserved == 0 and left < refused)):
             self._spent_on = day
             log.error("the day's budget for the LLM is used up", spent_usd=float(usd(spent)))
 
