@@ -11,13 +11,13 @@ import structlog
 
 from services.classifier.analysis import Analysis, run_of
 from services.classifier.bulk import POSTS_OF_A_BATCH, Bulk, Report
-from services.classifier.llm_store import SETTLED, LlmStore
+from services.classifier.llm_store import ANNOUNCED_BY_OTHERS, SETTLED, LlmStore
 from services.classifier.policy import Fallback, asks_for
 from services.classifier.prompts import prompt_hash
 from services.classifier.records import question_row
 from services.classifier.settings import ClassifierSettings
 from services.classifier.telling import Telling
-from shared.clock import utcnow
+from shared.clock import monotonic, utcnow
 from shared.ids import stable_id
 
 log = structlog.get_logger("ombud.classifier")
@@ -141,8 +141,16 @@ class Backfill:
                 return "failed", self._analysis.rejected
             if not working:
                 if not left:
-                    await self._telling.tell()
+                    await self._say_the_rest(run_id)
                     return "finished", None
                 if self._analysis.obstacle() is Fallback.BUDGET:
                     return "paused", "the day's budget is used up"
             await asyncio.sleep(LOOK_S)
+
+    async def _say_the_rest(self, run_id: str) -> None:
+        """Say what a killed process scored and did not say; others' fresh scores are left to them for a while."""
+        until = monotonic() + 2 * ANNOUNCED_BY_OTHERS.total_seconds()
+        await self._telling.tell()
+        while await self._questions.unsaid(run_id) and monotonic() < until:
+            await asyncio.sleep(LOOK_S)
+            await self._telling.tell()

@@ -225,6 +225,12 @@ class LlmStore:
             count, due = (await at.execute(wanted)).one()
             return int(count), due
 
+    async def unsaid(self, run_id: str) -> int:
+        """Return how many settled questions of a run nobody was told about."""
+        where = (questions.c.run_id == run_id, questions.c.state.in_(SETTLED), questions.c.announced_at.is_(None))
+        async with self._database.read() as at:
+            return int((await at.execute(select(func.count()).select_from(questions).where(*where))).scalar_one())
+
     async def next_unasked(self, model: str, prompt_hash: str, limit: int, after: str) -> list[dict[str, Any]]:
         """Return posts, by id, that have no score of this model and prompt and that nobody is to ask about.
 
