@@ -255,6 +255,7 @@ async def test_the_atproto_sdk_reads_labels_and_negations(labeler: tuple[Process
     assert await found("*", sources=["did:web:somebody.else"]) == []
     with pytest.raises(BadRequestError):
         await found("not a pattern")
+    client.request.close()
 
     frames = await asyncio.to_thread(_subscribe, port, 0, 6)
     assert [seq for seq, _ in frames] == list(range(1, 7))
