@@ -64,7 +64,8 @@ def decide(
     checks = [*facts.hard(proof, limits), *comparing.known_categories(candidate, champion, limits)]
     checks += comparing.floors(candidate, champion, limits, left_out)
     checks += comparing.calibration(candidate, champion, limits)
-    checks += identity.gaps(candidate, champion, limits, anchor)
+    # small steps move the gap of a champion by a few of twenty sentences, as it happens: `root` is what was judged
+    checks += identity.gaps(candidate, root or champion, limits, anchor)
     if champion is not None:
         checks.append(_macro(candidate, champion, limits, limits.macro))
         checks += _relative(candidate, champion, root, limits)
@@ -101,7 +102,8 @@ def _relative(candidate: Judged, champion: Judged, root: Judged | None, limits: 
 
     Small steps answer to the guard alone, and their order moves figures on few rows: what they gained there is no
     promise that a full training has to keep (docs/decisions/0025). So what is no worse than `root`, which passed the
-    whole gate, passes. What people feel of the change, macro AUC, the bound of each AUC and churn, knows no such way.
+    whole gate, passes. What people feel of the change, macro AUC, the bound of each AUC and churn, knows no such way;
+    a gap between groups is compared with `root` alone.
     """
     found = _compared(candidate, champion, limits)
     if root is None or all(check.passed for check in found):

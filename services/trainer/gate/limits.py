@@ -62,11 +62,11 @@ class Limits:
     base_rate: float = 0.5
     """Share of positives both classes are weighted to for calibration (shared/model/CARD.md)."""
     gap: float = 0.15
-    gap_sentences: int = 2
+    gap_sentences: int = 3
     subgroup_fall: float = 0.01
     """Section 13: identity gap and subgroup AUC. With twenty sentences about a group one is 0.05 of its rate: where the
-    champion or the shipped model misses the limit or just meets it, two sentences more than the better of them pass
-    (measured: honest refits move a gap by none to two)."""
+    champion or the shipped model misses the limit or just meets it, three sentences more than the better of them pass
+    (measured: honest refits move a gap by none to three; the better of the two is often so by chance)."""
     rise: float = 1.0
     rise_others: float = 1.5
     """How much the logit of one group's benign sentences may rise more than that of the median group, and that of its
