@@ -48,8 +48,8 @@ UV_COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --gener
 	--group pyproject.toml:build pyproject.toml
 
 lock: $(VENV)/.dev ## compile the lock files again; they name no index
-	$(UV_COMPILE) --extra fast --extra status -o requirements.lock
-	$(UV_COMPILE) --extra fast --extra status --extra postgres --extra otel --extra mlflow -c requirements.lock -o requirements-postgres.lock
+	$(UV_COMPILE) --extra charts --extra fast --extra status -o requirements.lock
+	$(UV_COMPILE) --extra charts --extra fast --extra status --extra postgres --extra otel --extra mlflow -c requirements.lock -o requirements-postgres.lock
 	$(UV_COMPILE) --extra fast --extra status --extra dev -c requirements-postgres.lock -o requirements-dev.lock
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
 		--group pyproject.toml:mlflow-server -c requirements-postgres.lock -o requirements-mlflow.lock

@@ -1,4 +1,4 @@
-"""Documents of an evaluation as SVG, drawn by Vega-Lite. The parts are an extra: `pip install 'ombud[plots]'`.
+"""Documents of an evaluation as SVG, drawn by Vega-Lite. The parts are an extra: `pip install 'ombud[charts]'`.
 
 Invariant: a chart shows what the document says, and no text that is not in it.
 """
@@ -21,7 +21,7 @@ def require() -> None:
     """Raise BadParameter if charts cannot be drawn here."""
     missing = [part for part in PARTS if find_spec(part) is None]
     if missing:
-        raise typer.BadParameter("--plot needs the extra `plots`: pip install 'ombud[plots]'")
+        raise typer.BadParameter("--plot needs the extra `charts`: pip install 'ombud[charts]'")
 
 
 def evaluation(document: Document) -> str:

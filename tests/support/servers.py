@@ -105,15 +105,21 @@ class Broker:
 
 
 async def eventually(check, within: float = 20.0, every: float = 0.05):  # type: ignore[no-untyped-def]
-    """Return the first truthy answer of `check` (plain or async); fail with the last answer after `within` seconds."""
+    """Return the first truthy answer of `check` (plain or async); fail with the last answer after `within` seconds.
+
+    A check may assert; what it says last is the answer then.
+    """
     deadline = time.monotonic() + within
     answer = None
     while time.monotonic() < deadline:
-        answer = check()
-        if asyncio.iscoroutine(answer):
-            answer = await answer
-        if answer:
-            return answer
+        try:
+            answer = check()
+            if asyncio.iscoroutine(answer):
+                answer = await answer
+            if answer:
+                return answer
+        except AssertionError as failure:
+            answer = failure
         await asyncio.sleep(every)
     raise AssertionError(f"not within {within} s; last answer: {answer!r}")
 

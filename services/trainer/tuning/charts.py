@@ -1,6 +1,6 @@
 """A study's report as SVG, drawn by Vega-Lite: how it went, what mattered, and where good values lie.
 
-Invariant: a chart shows what the report says. The parts that draw are the extra `plots`; without them nothing is drawn.
+Invariant: a chart shows what the report says. Drawing needs the extra `charts`; without it there are no charts.
 """
 
 from collections.abc import Mapping
