@@ -265,12 +265,13 @@ class Jetstream:
             await connection.send(note("info", name=notice, message="on purpose"))
         while True:
             for piece in range(place, len(self.log), PIECE):
-                for said in self.log[piece : piece + PIECE]:
+                some = self.log[piece : piece + PIECE]
+                for said in some:
                     if asked.wants(said):
                         await connection.send(said.frame(asked.wire))
                         self.sent += 1
                 await asyncio.sleep(self.pause_s)
-                place = min(piece + PIECE, len(self.log))
+                place = piece + len(some)  # what was said meanwhile comes next
             async with self._more:
                 await self._more.wait_for(lambda place=place: len(self.log) > place)  # type: ignore[misc]
 
