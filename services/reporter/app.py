@@ -2,15 +2,20 @@
 
 from datetime import timedelta
 
+from services.reporter.acting import Acting
+from services.reporter.acts import Edge
 from services.reporter.announced import report_completed, report_submitted
-from services.reporter.api import events, labels, page, posts, reports, statements, transparency, webhooks
+from services.reporter.api import acts, events, labels, page, posts, reports, statements, transparency, webhooks
 from services.reporter.avid_export import Origin
 from services.reporter.broadcast import Broadcast
+from services.reporter.coop_client import CoopClient
 from services.reporter.delivery import SINK_AVID
 from services.reporter.dispatching import Dispatcher
 from services.reporter.handlers import Handlers
 from services.reporter.hooking import Hooking
 from services.reporter.labelling import Labeller
+from services.reporter.mastodon_client import MastodonClient
+from services.reporter.outlets import MastodonOutlet, Outlet
 from services.reporter.owning import Owning
 from services.reporter.reviewing import Reviewing
 from services.reporter.sending import Sender
@@ -27,6 +32,11 @@ from shared.announcements import Announcer
 from shared.runtime import Loop, Platform, Service
 
 
+def edge(outlet: Outlet) -> Edge:
+    """Return what talks to an outlet."""
+    return MastodonClient(outlet) if isinstance(outlet, MastodonOutlet) else CoopClient(outlet)
+
+
 def build(platform: Platform) -> Service:
     """Return the reporter on a platform."""
     settings = ReporterSettings()
@@ -34,7 +44,11 @@ def build(platform: Platform) -> Service:
     store = Store(database)
     sinks = [SINK_AVID] if settings.avid_submit_url else []
     hold = timedelta(seconds=settings.labels_hold_s) if settings.labels else None
-    handlers = Handlers(store, sinks, hold)
+    acts_hold = timedelta(seconds=settings.acts_hold_s) if settings.outlets else None
+    handlers = Handlers(store, sinks, hold, acts_hold)
+    edges = {name: edge(outlet) for name, outlet in settings.outlets.items()}
+    origin_url = (platform.settings.public_url or "").rstrip("/")
+    acting = Acting(store, settings, edges, lambda post: f"{origin_url}/v1/posts/{post}" if origin_url else None)
     sender = Sender(store, settings)
     reviewing = Reviewing(store, settings)
     stating = Stating(store, settings)
@@ -70,6 +84,7 @@ def build(platform: Platform) -> Service:
             reports.build_router(store, writing, owning, submitting, platform.keys),
             events.build_router(broadcast, platform.keys, settings, kept_s=platform.settings.bus.retain_for_s),
             labels.build_router(store, on=settings.labels, subscribers=settings.feed_listeners),
+            acts.build_router(store, platform.keys, on=bool(settings.outlets)),
             webhooks.build_router(store, Hooking(store, tail, client), platform.keys),
         ],
         hears={
@@ -92,6 +107,7 @@ def build(platform: Platform) -> Service:
             Loop("editors' words", 10.0, reviewing),
             Loop("webhooks", 0.5, dispatcher),
             *([Loop("labels", 1.0, Labeller(store, settings))] if settings.labels else []),
+            *([Loop("acts on platforms", 1.0, acting)] if settings.outlets else []),
             Loop("removed reports", 600.0, owning.drop_removed),
         ],
         start=store.open,

@@ -29,13 +29,21 @@ from shared.events import (
 class Handlers:
     """One method per event. `sinks` names where complete reports are sent.
 
-    What was decided about a post is looked at again for labels after `labels_hold`; None: nobody makes labels.
+    What was decided about a post is looked at again for labels after `labels_hold`, for acts on platforms after
+    `acts_hold`; None: nobody makes labels, no outlet is connected.
     """
 
-    def __init__(self, store: Store, sinks: Sequence[str] = (), labels_hold: timedelta | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        sinks: Sequence[str] = (),
+        labels_hold: timedelta | None = None,
+        acts_hold: timedelta | None = None,
+    ) -> None:
         self._store = store
         self._sinks = tuple(sinks)
         self._labels_hold = labels_hold
+        self._acts_hold = acts_hold
 
     async def on_post_scored(self, events: list[Event[PostScored]]) -> Sequence[Outcome]:
         """Keep the newest score of each post, and its text unless it was deleted."""
@@ -102,6 +110,8 @@ class Handlers:
     async def _decided(self, connection: Connection, post_ids: Collection[str]) -> None:
         if self._labels_hold is not None and post_ids:
             await self._store.look_again(connection, post_ids, utcnow() + self._labels_hold)
+        if self._acts_hold is not None and post_ids:
+            await self._store.act_after(connection, post_ids, utcnow() + self._acts_hold)
 
     async def _erase_reports(self, connection: Connection, found: Mapping[str, set[str]]) -> None:
         if not found:

@@ -11,6 +11,7 @@ from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import SettingsConfigDict
 
 from services.reporter.dsa import TERRITORIES
+from services.reporter.outlets import Outlets
 from services.reporter.signing import private_key
 from shared.settings import ServiceSettings, service_config
 
@@ -75,6 +76,15 @@ class ReporterSettings(ServiceSettings):
     labels_automatic: bool = Field(False, description="Label what the model flagged before a person agreed, too.")
     labels_hold_s: float = Field(30.0, ge=0, description="Time to undo a decision before labels follow it.")
     labels_daily: int = Field(1000, ge=0, description="Labels of one day (UTC) at most; taking back is not counted.")
+    outlets: Outlets = Field(
+        {}, description="Mastodon servers and Coops that decisions lead to acts on, as JSON by name; none: no acts."
+    )
+    acts_hold_s: float = Field(30.0, ge=0, description="Time to undo a decision before acts follow it.")
+    acts_hourly: int = Field(100, ge=0, description="Acts of any hour at most; taking back is not counted.")
+    acts_daily: int = Field(1000, ge=0, description="Acts of any 24 hours at most; taking back is not counted.")
+    acts_attempts: int = Field(10, ge=1, le=50, description="Tries after which an act has failed.")
+    acts_backoff_base_s: float = Field(5.0, gt=0, description="First pause before another try; grows by four.")
+    acts_backoff_limit_s: float = Field(3600.0, gt=0, description="Longest pause before another try.")
     avid_api_url: str | None = Field(
         None,
         validation_alias=AliasChoices("OMBUD_REPORTER_AVID_API_URL", "AVID_API_URL"),

@@ -278,3 +278,31 @@ label_work = Table(
     Column("due_at", Moment, nullable=False, index=True),
 )
 """Posts about which something was decided that labels have to follow."""
+
+acts = Table(
+    "reporter_acts",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("outlet", String(64), nullable=False),
+    Column("post_id", String, nullable=False, index=True),
+    Column("act", String(16), nullable=False),
+    Column("target", String(200), nullable=False),  # the report or account there; empty where none was found
+    Column("back", Boolean, nullable=False),  # an earlier act was taken back
+    Column("state", String(16), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("correction_id", String),
+    Column("at", Moment, nullable=False, index=True),
+    Index("reporter_acts_targets", "outlet", "act", "target"),
+)
+"""Append-only but for `state`: what was done on platforms because of decisions, and what of it was taken back."""
+
+act_work = Table(
+    "reporter_act_work",
+    metadata,
+    Column("post_id", String, primary_key=True),
+    Column("due_at", Moment, nullable=False, index=True),
+    Column("attempts", Integer, nullable=False),
+    Column("owner", String(32)),
+    Column("lease_until", Moment),
+)
+"""Posts about which something was decided that outlets have to follow."""

@@ -106,6 +106,10 @@ WHEN_OFF = {
     "ombud_ingest_admitted_events_total": (
         '`new="no"` rises: a sender repeats what it sent; harmless, but its cursor may not move.'
     ),
+    "ombud_reporter_acts_total": (
+        '`state="failed"`: `GET /v1/acts?state=failed` says why; mend it and `POST /v1/acts/look`. `done` at '
+        "`OMBUD_REPORTER_ACTS_DAILY`: more wait; look at what is decided so often."
+    ),
     "ombud_reporter_delivery_tries_total": (
         "`failed` or `unknown`: read the reason in `GET /v1/reports/{id}`; a person decides on `redeliver`."
     ),

@@ -80,6 +80,7 @@ NEEDS = {
     ("DELETE", "/v1/webhooks/{webhook_id}"): Scope.ADMIN,
     ("POST", "/v1/webhooks/{webhook_id}/redrive"): Scope.ADMIN,
     ("POST", "/v1/webhooks/{webhook_id}/test"): Scope.ADMIN,
+    ("POST", "/v1/acts/look"): Scope.ADMIN,
     ("POST", "/v1/keys"): Scope.ADMIN,
     ("DELETE", "/v1/keys/{key_id}"): Scope.ADMIN,
     ("POST", "/v1/invitations"): Scope.ADMIN,

@@ -171,6 +171,8 @@ class Asked:
     path: str
     query: dict[str, str]
     token: str | None
+    form: dict[str, list[str]] | None = None
+    """What a POST says; None for other requests."""
 
 
 @dataclass
@@ -198,6 +200,10 @@ class MastodonServer(Scripted):
             def do_GET(self) -> None:  # noqa: N802 - the library's name
                 ours._answer(self)
 
+            def do_POST(self) -> None:  # noqa: N802 - the library's name
+                length = int(self.headers.get("Content-Length") or 0)
+                ours._answer(self, parse_qs(self.rfile.read(length).decode()))
+
         self._lock = threading.Lock()
         super().__init__(Handler)
 
@@ -205,14 +211,14 @@ class MastodonServer(Scripted):
         """Return the requests for pages of a timeline."""
         return [each for each in self.asked if "/timelines/" in each.path or each.path.endswith("/statuses")]
 
-    def _answer(self, handler: Quiet) -> None:
+    def _answer(self, handler: Quiet, form: dict[str, list[str]] | None = None) -> None:
         address = urlsplit(handler.path)
         query = {name: values[-1] for name, values in parse_qs(address.query).items()}
         token = handler.headers.get("Authorization", "").removeprefix("Bearer ") or None
         path = address.path.rstrip("/")
         time.sleep(self.delay_s)
         with self._lock:
-            status_code, body, headers = self._decide(path, query, token)
+            status_code, body, headers = self._decide(path, query, token, form)
         answer = json.dumps(body).encode()
         handler.send_response(status_code)
         for name, value in {"Content-Type": "application/json; charset=utf-8", **headers}.items():
@@ -221,10 +227,12 @@ class MastodonServer(Scripted):
         handler.end_headers()
         handler.wfile.write(answer)
 
-    def _decide(self, path: str, query: dict[str, str], token: str | None) -> tuple[int, Any, dict[str, str]]:
+    def _decide(
+        self, path: str, query: dict[str, str], token: str | None, form: dict[str, list[str]] | None
+    ) -> tuple[int, Any, dict[str, str]]:
         if path == "/api/v2/instance":
             return 200, {"domain": "town.example", "version": "4.5.0", "api_versions": {"mastodon": 7}}, {}
-        self.asked.append(Asked(path, query, token))
+        self.asked.append(Asked(path, query, token, form))
         self.remaining -= 1
         headers = {
             "X-RateLimit-Limit": "300",
@@ -237,7 +245,7 @@ class MastodonServer(Scripted):
             return 429, {"error": "Too many requests"}, headers
         if self.token is not None and token != self.token:
             return 401, {"error": "The access token is invalid"}, headers
-        code, body, more = self._look(path, query)
+        code, body, more = self._look(path, query) if form is None else self._change(path, form)
         return code, body, headers | more
 
     def _look(self, path: str, query: dict[str, str]) -> tuple[int, Any, dict[str, str]]:
@@ -259,6 +267,10 @@ class MastodonServer(Scripted):
                 return 403, {"error": "This action is not allowed"}, {}
             wanted = [each for each in self.statuses if each["id"] == found[1]]
             return (200, wanted[0], {}) if wanted else self._missing()
+        return self._missing()
+
+    def _change(self, path: str, form: dict[str, list[str]]) -> tuple[int, Any, dict[str, str]]:
+        """Answer a POST; this server has nothing to change, tests/support/moderated.py has."""
         return self._missing()
 
     def _missing(self) -> tuple[int, Any, dict[str, str]]:

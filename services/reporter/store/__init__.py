@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.reporter.store.acts import ActQueries
 from services.reporter.store.deliveries import DeliveryQueries
 from services.reporter.store.erasure import ErasureQueries
 from services.reporter.store.hiding import HidingQueries
@@ -34,6 +35,7 @@ class Store(
     HidingQueries,
     StatementQueries,
     LabelQueries,
+    ActQueries,
     TransparencyQueries,
     WebhookQueries,
 ):
