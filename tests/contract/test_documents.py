@@ -78,6 +78,8 @@ def test_no_label_could_hold_a_text_or_a_person() -> None:
         "route",
         "source",
         "reason",
+        "outlet",
+        "act",
     }
     assert {label for each in metrics() for label in each._labelnames} <= allowed | {"method"}
 
