@@ -121,8 +121,7 @@ class Platform:
 
     def database(self, service: str, metadata: MetaData) -> Database:
         """Return the database of one service."""
-        secret = self.settings.database_url
-        url = url_for(service, self.settings.data_dir, secret.get_secret_value() if secret else None)
+        url = url_for(service, self.settings.data_dir, self.settings.database)
         return Database(url, metadata)
 
     async def look(self) -> None:

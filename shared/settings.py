@@ -1,14 +1,19 @@
-"""What an operator may change, read once from the environment (prefix OMBUD_) or a `.env` file.
+"""What an operator may change, read once from the environment (prefix OMBUD_), secret files or a `.env` file.
 
-Secrets are `SecretStr`, so that the boot print and every log line show `**********`.
+Secrets are `SecretStr`, so that the boot print and every log line show `**********`. A file in /run/secrets sets what
+its name says (`ombud_redis_url`), so that no secret has to stand in an environment, which `docker inspect` shows.
 """
 
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import quote
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+SECRETS = Path("/run/secrets")
+"""Where Docker and Kubernetes put secrets; a variable of the same name goes before the file."""
 
 
 def _config(prefix: str) -> SettingsConfigDict:
@@ -17,7 +22,7 @@ def _config(prefix: str) -> SettingsConfigDict:
         env_file=".env",
         extra="ignore",
         frozen=True,
-        secrets_dir=None,
+        secrets_dir=SECRETS if SECRETS.is_dir() else None,
         hide_input_in_errors=True,  # a wrong value may stand beside, or be, a secret
     )
 
@@ -55,6 +60,7 @@ class Settings(BaseSettings):
     redis_url: SecretStr | None = Field(None, description="Redis 7 or Valkey 8; none starts a private one.")
     database_url: SecretStr | None = Field(None, description="postgresql+asyncpg://...; none uses SQLite files.")
     artifacts_dir: Path | None = Field(None, description="Folder of model artifacts; none: <data_dir>/artifacts.")
+    database_password: SecretStr | None = Field(None, description="Its password, if `OMBUD_DATABASE_URL` has none.")
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8080, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
     public_url: str | None = Field(None, description="Address users know us by, if a gateway stands in front.")
@@ -74,6 +80,17 @@ class Settings(BaseSettings):
     def bus(self) -> BusSettings:
         """Return the settings of the bus."""
         return BusSettings()
+
+    @property
+    def database(self) -> str | None:
+        """Return the address of the database with its password, None for SQLite files."""
+        if self.database_url is None or self.database_password is None:
+            return self.database_url.get_secret_value() if self.database_url else None
+        before, at, after = self.database_url.get_secret_value().rpartition("@")
+        user = before.rpartition("//")[2]
+        if not at or ":" in user:
+            return self.database_url.get_secret_value()
+        return f"{before}:{quote(self.database_password.get_secret_value(), safe='')}@{after}"
 
     @property
     def artifacts(self) -> Path:

@@ -1,7 +1,9 @@
 """What the classifier does when it hears something."""
 
+from collections import Counter as Tally
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from itertools import chain
 from typing import Any
 
 from prometheus_client import Counter
@@ -21,9 +23,11 @@ from shared.bus.commit import Again, Dead, Done, Outcome
 from shared.bus.erasures import author_subject
 from shared.clock import utcnow
 from shared.events import Event, ModelPromoted, ModelTrained, Post, PostCorrected, PostDeleted, PostIngested, caused
+from shared.thresholds import over
 from shared.vocabulary import ModelKind
 
 SCORED = Counter("ombud_classifier_scored_posts", "Posts scored, by whether they were flagged.", ["flagged"])
+FLAGGED = Counter("ombud_classifier_flagged_posts", "Posts flagged, by each category that flagged them.", ["category"])
 
 
 def _subjects(post: Post) -> set[str]:
@@ -142,7 +146,8 @@ class Handlers:
         instead = self._asking.instead(events) if self._asking else []
         waiting = {event.id for event in instead}
         scored_now = [event for event in events if event.id not in waiting]
-        rows, besides, run, flagged = await self._score_locally(scored_now, now) if scored_now else ({}, [], None, 0)
+        rows, besides, run, flags = await self._score_locally(scored_now, now) if scored_now else ({}, [], None, [])
+        flagged = sum(map(bool, flags))
         edited = self._felt.compares(known.revisions)
         async with self._store.begin() as at:
             if edited:
@@ -154,12 +159,14 @@ class Handlers:
                 await self._asking.enqueue(at, instead, besides, now)
         SCORED.labels("yes").inc(flagged)
         SCORED.labels("no").inc(len(rows) - flagged)
+        for category, count in Tally(chain.from_iterable(flags)).items():
+            FLAGGED.labels(category).inc(count)
         return {name: row | {"text": ""} for name, row in rows.items()}
 
     async def _score_locally(
         self, events: list[Event[PostIngested]], now: datetime
-    ) -> tuple[dict[str, dict[str, Any]], list[Event[PostIngested]], dict[str, Any], int]:
-        """Return scores, which posts the LLM is asked about besides, the run, and how many were flagged."""
+    ) -> tuple[dict[str, dict[str, Any]], list[Event[PostIngested]], dict[str, Any], list[list[str]]]:
+        """Return scores, which posts the LLM is asked about besides, the run, and what flagged each post."""
         loaded = self._live.get()
         thresholds = await self._speaking.thresholds(loaded)
         found = scores_of(await loaded.score([event.data.post.text for event in events]), thresholds)
@@ -180,7 +187,7 @@ class Handlers:
             )
             for event, score in zip(events, found, strict=True)
         }
-        return rows, besides, run, sum(score.flagged for score in found)
+        return rows, besides, run, [over(score.scores, thresholds) if score.flagged else [] for score in found]
 
     async def on_post_deleted(self, events: list[Event[PostDeleted]]) -> Sequence[Outcome]:
         """Erase the text, keep ids and scores."""

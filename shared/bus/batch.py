@@ -15,7 +15,7 @@ from shared.bus.commit import Again, Committer, Dead, Done, Outcome
 from shared.bus.envelope import Batch, Malformed, Reader, reader
 from shared.bus.health import Health
 from shared.bus.keys import retry_key
-from shared.bus.metrics import DEAD, HANDLED
+from shared.bus.metrics import BATCH_SECONDS, DEAD, HANDLED
 from shared.bus.tracing import spans
 from shared.clock import monotonic
 from shared.errors import Unavailable, describe
@@ -147,6 +147,7 @@ class Consumer:
         for name, count in counts.items():
             if count:
                 HANDLED.labels(stream, self._group, name).inc(count)
+        BATCH_SECONDS.labels(stream, self._group).observe(seconds)
         if counts["dead"]:
             DEAD.labels(stream, self._group).inc(counts["dead"])
         reasons = sorted({outcome.reason for outcome in outcomes if not isinstance(outcome, Done)})

@@ -1,10 +1,10 @@
 """What the bus tells Prometheus, and the one look at lag, pending and dead letters that everybody shares."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from prometheus_client import Counter, Gauge
+from prometheus_client import Counter, Gauge, Histogram
 from redis.asyncio import Redis
 
 from shared.bus.keys import dead_key, delay_key, retry_key
@@ -14,6 +14,11 @@ LAG = Gauge("ombud_bus_lag_events", "Entries a group has not read yet.", ["strea
 PENDING = Gauge("ombud_bus_pending_events", "Entries read but not acknowledged.", ["stream", "group"])
 DELAYED = Gauge("ombud_bus_delayed_events", "Events waiting for another attempt.", ["stream", "group"])
 OLDEST = Gauge("ombud_bus_oldest_pending_seconds", "Age of the oldest unacknowledged entry.", ["stream", "group"])
+OLDEST_EVENT = Gauge(
+    "ombud_bus_oldest_event_seconds",
+    "Age of the oldest event a group has not settled, read or not.",
+    ["stream", "group"],
+)
 FUSE = Gauge("ombud_bus_fuse_events", "Length of a stream; at the fuse its oldest entries go.", ["stream"])
 DEAD_LETTERS = Gauge("ombud_bus_dead_letters_events", "Dead letters kept for a group.", ["stream", "group"])
 DEAD = Counter("ombud_bus_dead_events", "Events a group gave up on.", ["stream", "group"])
@@ -31,11 +36,20 @@ LOST = Counter(
 )
 RESTARTS = Counter("ombud_bus_subscriber_restarts", "Subscribers started again by the watchdog.", ["stream", "group"])
 HANDLED = Counter("ombud_bus_handled_events", "Events settled, by outcome.", ["stream", "group", "outcome"])
+BATCH_SECONDS = Histogram(
+    "ombud_bus_batch_seconds",
+    "Time from a batch that was read to its commit.",
+    ["stream", "group"],
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
+)
 
 
 @dataclass(frozen=True, slots=True)
 class GroupState:
-    """How one group stands on one stream. `missing` means that the group does not exist."""
+    """How one group stands on one stream. `missing` means that the group does not exist.
+
+    `oldest_s` is the age of the oldest event it has not settled, whether it was read or not; seconds.
+    """
 
     stream: str
     group: str
@@ -46,6 +60,7 @@ class GroupState:
     dead: int
     oldest_pending_s: float
     missing: bool = False
+    oldest_s: float = 0.0
 
     @property
     def backlog(self) -> int:
@@ -54,7 +69,7 @@ class GroupState:
 
 
 async def sweep(redis: Redis, groups: Iterable[tuple[str, str]]) -> list[GroupState]:
-    """Return how every given group stands; one round trip for all, and set the gauges."""
+    """Return how every given group stands, and set the gauges; one round trip, and one more where something waits."""
     pairs = list(groups)
     async with redis.pipeline(transaction=False) as pipe:
         for stream, group in pairs:
@@ -69,9 +84,34 @@ async def sweep(redis: Redis, groups: Iterable[tuple[str, str]]) -> list[GroupSt
         answers = await pipe.execute(raise_on_error=False)
     now = millis()
     states = [_state(pair, answers[7 * n : 7 * n + 7], now) for n, pair in enumerate(pairs)]
+    unread = await _first_unread(redis, states, [_of(answers[7 * n + 2], pair[1]) for n, pair in enumerate(pairs)])
+    states = [
+        replace(state, oldest_s=max(state.oldest_pending_s, (now - unread.get(n, now)) / 1000))
+        for n, state in enumerate(states)
+    ]
     for state in states:
         _publish(state)
     return states
+
+
+async def _first_unread(
+    redis: Redis, states: Sequence[GroupState], infos: Sequence[dict[str, Any] | None]
+) -> dict[int, int]:
+    """Return place in `states` -> when the first entry was said that the group has not read, in ms."""
+    behind = [(n, state.stream, info) for n, (state, info) in enumerate(zip(states, infos, strict=True)) if state.lag]
+    async with redis.pipeline(transaction=False) as pipe:
+        for _, stream, info in behind:
+            pipe.xrange(stream, "(" + _text(info["last-delivered-id"]) if info else "-", "+", count=1)
+        answers = await pipe.execute(raise_on_error=False) if behind else []
+    return {
+        n: int(_text(found[0][0]).partition("-")[0])
+        for (n, _, _), found in zip(behind, answers, strict=True)
+        if isinstance(found, list) and found
+    }
+
+
+def _text(value: Any) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
 
 
 def _state(pair: tuple[str, str], answers: list[Any], now_ms: int) -> GroupState:
@@ -123,5 +163,6 @@ def _publish(state: GroupState) -> None:
     PENDING.labels(*labels).set(state.pending)
     DELAYED.labels(*labels).set(state.delayed)
     OLDEST.labels(*labels).set(state.oldest_pending_s)
+    OLDEST_EVENT.labels(*labels).set(state.oldest_s)
     DEAD_LETTERS.labels(*labels).set(state.dead)
     FUSE.labels(state.stream).set(state.length)

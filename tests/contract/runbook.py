@@ -38,6 +38,10 @@ WHEN_OFF = {
     "ombud_bus_oldest_pending_seconds": (
         "Over `OMBUD_BUS_RECLAIM_IDLE_S` plus a minute: a worker hangs, or nobody runs the reclaimer of that group."
     ),
+    "ombud_bus_oldest_event_seconds": (
+        "How late this group is. Rises: see lag and pending; with several processes already, look what slows them."
+    ),
+    "ombud_bus_batch_seconds": "Above a second: the database or its disk is slow, or an event is (log line `batch`).",
     "ombud_bus_pending_events": "High for long: batches take too long (a slow database or disk), or a worker died.",
     "ombud_bus_reclaimed_events_total": "Any: a process died or hung with work in its hands; look why it restarted.",
     "ombud_bus_subscriber_restarts_total": (
@@ -62,6 +66,9 @@ WHEN_OFF = {
     ),
     "ombud_classifier_refused_requests_total": (
         '`reason="busy"`: start another process, or let callers send batches. `"quota"`: a key asks too often.'
+    ),
+    "ombud_classifier_flagged_posts_total": (
+        "One category's share of all scored posts jumps: after a promotion compare the models, else look what came in."
     ),
     "ombud_classifier_live_model_info": (
         "Two versions for longer than `OMBUD_CLASSIFIER_SWAP_EVERY_S`: a process cannot read the newer artifact."

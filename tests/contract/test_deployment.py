@@ -14,6 +14,7 @@ from shared.auth import Requirement
 from shared.runtime import Service
 from shared.settings import Settings
 from shared.streams import SERVICES
+from tests.contract.documents import is_secret
 
 ROOT = Path(__file__).parents[2]
 
@@ -26,7 +27,12 @@ def compose() -> dict[str, Any]:
 
 
 def test_compose_runs_every_service_behind_the_gateway(compose: dict[str, Any]) -> None:
-    assert {*SERVICES, "gateway", "valkey", "postgres", "migrate", "mlflow"} == set(compose)
+    core = {*SERVICES, "gateway", "valkey", "postgres", "migrate", "mlflow"}
+    assert {name for name, service in compose.items() if "profiles" not in service} == core
+    assert {name: service["profiles"] for name, service in compose.items() if "profiles" in service} == {
+        "prometheus": ["full"],
+        "grafana": ["full"],
+    }
     for name in SERVICES:
         assert compose[name]["command"] == ["run", name]
         assert compose["gateway"]["depends_on"][name] == {"condition": "service_healthy"}
@@ -53,12 +59,69 @@ def test_the_broker_of_compose_neither_forgets_nor_loses_what_it_acknowledged(co
 
 
 def test_only_the_gateway_is_reachable_and_nobody_may_gain_rights(compose: dict[str, Any]) -> None:
-    assert [name for name, service in compose.items() if service.get("ports")] == ["gateway"]
-    for name in (*SERVICES, "gateway", "migrate", "mlflow"):
-        assert compose[name]["read_only"], name
-        assert compose[name]["cap_drop"] == ["ALL"], name
+    reachable = {name: service["ports"] for name, service in compose.items() if service.get("ports")}
+    assert set(reachable) == {"gateway", "prometheus", "grafana"}
+    for ports in (reachable["prometheus"], reachable["grafana"]):  # they ask for no password
+        assert all(port.startswith("127.0.0.1:") for port in ports)
     for name, service in compose.items():
+        assert service["read_only"], name
+        assert service["cap_drop"] == ["ALL"], name
         assert service["security_opt"] == ["no-new-privileges:true"], name
+    steps_down = {"CHOWN", "DAC_OVERRIDE", "FOWNER", "SETGID", "SETUID"}
+    assert {name: set(each["cap_add"]) for name, each in compose.items() if "cap_add" in each} == {
+        "valkey": steps_down,
+        "postgres": steps_down,
+    }
+
+
+def test_no_container_can_take_the_whole_machine(compose: dict[str, Any]) -> None:
+    for name, service in compose.items():
+        assert service["mem_limit"], name
+        assert service["pids_limit"] >= 64, name
+
+
+def test_images_of_others_are_pinned_and_ours_are_never_pulled(compose: dict[str, Any]) -> None:
+    for name, service in compose.items():
+        image, _, tag = service["image"].partition(":")
+        assert re.fullmatch(r"local|v?\d+(\.\d+)*", tag), name
+        assert image.startswith("ombud") is (tag == "local"), name
+
+
+class Overlay(yaml.SafeLoader):
+    """Reads Compose's own tags: what is reset or replaced."""
+
+
+Overlay.add_constructor("!reset", lambda *_: "reset")
+Overlay.add_constructor("!override", lambda loader, node: loader.construct_sequence(node))
+
+
+def overlay(name: str) -> dict[str, Any]:
+    """Return a file that is added to the compose file."""
+    found: dict[str, Any] = yaml.load((ROOT / "deploy/compose" / f"{name}.yml").read_text("utf-8"), Overlay)  # noqa: S506
+    return found
+
+
+def test_with_secrets_by_file_no_environment_holds_one(compose: dict[str, Any]) -> None:
+    given = overlay("secrets")
+    fields = {f"ombud_{name}": field for name, field in Settings.model_fields.items()}
+    assert all(is_secret(fields[name]) for name in given["secrets"])
+    for name in (*SERVICES, "migrate", "postgres"):
+        merged = compose[name]["environment"] | given["services"][name]["environment"]
+        held = {key: value for key, value in merged.items() if value not in (None, "reset")}
+        assert "ombud_database_password" in given["services"][name]["secrets"]
+        assert not any(re.search(r"KEY$|SALT$|PASSWORD$", key) for key in held), name
+        assert ":" not in held.get("OMBUD_DATABASE_URL", "x://x@").partition("//")[2].partition("@")[0]
+
+
+def test_with_tls_only_the_encrypted_port_is_published() -> None:
+    gateway = overlay("tls")["services"]["gateway"]
+    assert gateway["ports"] == ["${OMBUD_BIND:-127.0.0.1}:${OMBUD_TLS_PORT:-8443}:8443"]
+    listen = (ROOT / "deploy/gateway/tls/listen.conf").read_text("utf-8")
+    assert "listen 8443 ssl;" in listen and "ssl_protocols            TLSv1.2 TLSv1.3;" in listen
+    (mounted,) = gateway["volumes"]
+    assert mounted.endswith(":/etc/nginx/certificates:ro")
+    files = re.findall(r"ssl_certificate\S* +(\S+);", listen)
+    assert len(files) == 2 and all(each.startswith("/etc/nginx/certificates/") for each in files)
 
 
 def test_the_image_runs_as_a_user_without_rights_and_tells_how_it_is() -> None:

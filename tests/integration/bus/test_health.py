@@ -154,6 +154,23 @@ async def test_one_look_tells_length_lag_pending_delayed_and_dead(redis: Redis, 
     assert {pair for pair, each in found.items() if each.backlog} == {CLASSIFIER}
 
 
+async def test_the_oldest_event_counts_whether_it_was_read_or_not(redis: Redis, publisher: Publisher) -> None:
+    async def ages() -> tuple[float, float]:
+        seen = {(each.stream, each.group): each for each in await sweep(redis, groups())}[CLASSIFIER]
+        return seen.oldest_s, seen.oldest_pending_s
+
+    assert await ages() == (0, 0)
+    first = await redis.xadd(INGESTED, {"__data__": "x"}, id="1000-0")
+    await redis.xadd(INGESTED, {"__data__": "x"}, id="9000000000000-0")
+    late, pending_s = await ages()
+    assert late > 1e9 and pending_s == 0  # said in 1970, never read
+    (read,) = await redis.xreadgroup("classifier", "me", {INGESTED: ">"}, count=1)
+    assert read[1][0][0] == first
+    assert min(await ages()) > 1e9  # read, not settled
+    await redis.xack(INGESTED, "classifier", first)
+    assert (await ages())[0] <= 0  # what is left was said by a clock ahead of ours
+
+
 def test_a_group_that_commits_is_alive_although_its_lag_grows(clock: Clock) -> None:
     health = Health(60)
     for lag in range(1, 5):

@@ -9,6 +9,7 @@ from shared.settings import BusSettings, ServiceSettings, Settings, effective, s
 
 SECRET = "swordfish-4711"
 SECRETS = {
+    "database_password": SECRET,
     "redis_url": f"redis://:{SECRET}@broker:6379/0",
     "database_url": f"postgresql+asyncpg://ombud:{SECRET}@db/ombud",
     "bootstrap_key": f"ombud_{SECRET}",
@@ -90,3 +91,29 @@ def test_settings_do_not_change_while_we_run(settings: Settings) -> None:
 def test_artifacts_lie_in_the_data_folder_unless_told_otherwise() -> None:
     assert Settings(data_dir=Path("/d")).artifacts == Path("/d/artifacts")
     assert Settings(data_dir=Path("/d"), artifacts_dir=Path("/a")).artifacts == Path("/a")
+
+
+def test_a_secret_can_be_a_file_and_a_variable_goes_before_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("ombud_bootstrap_key", "ombud_pseudonym_salt"):
+        (tmp_path / name).write_text(f"{SECRET}\n")
+    monkeypatch.setenv("OMBUD_PSEUDONYM_SALT", "another")
+    read = Settings(_secrets_dir=tmp_path)
+    assert read.bootstrap_key is not None and read.bootstrap_key.get_secret_value() == SECRET
+    assert read.pseudonym_salt is not None and read.pseudonym_salt.get_secret_value() == "another"
+
+
+@pytest.mark.parametrize(
+    ("url", "password", "whole"),
+    [
+        (None, "secret", None),
+        ("postgresql+asyncpg://ombud@db:5432/ombud", None, "postgresql+asyncpg://ombud@db:5432/ombud"),
+        ("postgresql+asyncpg://ombud@db/ombud", "a/b@c:d", "postgresql+asyncpg://ombud:a%2Fb%40c%3Ad@db/ombud"),
+        ("postgresql+asyncpg://ombud:own@db/ombud", "other", "postgresql+asyncpg://ombud:own@db/ombud"),
+        ("postgresql+asyncpg:///ombud?host=/run/pg", "other", "postgresql+asyncpg:///ombud?host=/run/pg"),
+    ],
+)
+def test_the_password_of_the_database_goes_where_the_address_has_none(
+    url: str | None, password: str | None, whole: str | None
+) -> None:
+    secrets = [None if each is None else SecretStr(each) for each in (url, password)]
+    assert Settings(database_url=secrets[0], database_password=secrets[1]).database == whole
