@@ -126,8 +126,9 @@ def test_every_setting_and_metric_that_a_page_names_exists(page: Path) -> None:
 
 
 def _of_compose() -> set[str]:
-    """Names that docker-compose.yml asks an operator for."""
-    return set(re.findall(r"\$\{((?:OMBUD|AVID)_[A-Z_]+)", (ROOT / "docker-compose.yml").read_text("utf-8")))
+    """Names that docker-compose.yml and what is added to it ask an operator for."""
+    files = [ROOT / "docker-compose.yml", *(ROOT / "deploy" / "compose").glob("*.yml")]
+    return {name for file in files for name in re.findall(r"\$\{((?:OMBUD|AVID)_[A-Z_]+)", file.read_text("utf-8"))}
 
 
 def test_the_decisions_are_numbered_dated_and_complete() -> None:
