@@ -6,7 +6,7 @@ from functools import partial
 
 from services.ingest import jetstream
 from services.ingest import mastodon as mastodon_timelines
-from services.ingest.api import coral, feedback, keys, mastodon, perspective, posts, sources, webhooks
+from services.ingest.api import coop, coral, feedback, keys, mastodon, perspective, posts, sources, webhooks
 from services.ingest.api.repeats import repeatable
 from services.ingest.collecting import Collecting, Follow
 from services.ingest.door import Door
@@ -89,6 +89,7 @@ def build(platform: Platform) -> Service:
             sources.build_router(platform, settings, store, followed),
             mastodon.build_router(platform, settings, door, keeper.salt),
             coral.build_router(platform, settings, store, scorer, keeping),
+            coop.build_router(settings, door, keeper.salt),
             webhooks.build_router(platform, settings, door),
             perspective.build_router(platform, door, keeping),
         ],

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, fi
 from services.ingest.coral import Rule
 from services.ingest.mapping import Mapping
 from services.ingest.signatures import webhook_key
+from shared.coop import public_key
 from shared.vocabulary import CATEGORIES
 
 Secrets = Annotated[tuple[SecretStr, ...], Field(min_length=1, max_length=10)]
@@ -105,6 +106,28 @@ class Coral(SourceBase):
         return Rule(self.threshold, self.withhold, self.may_reject, self.reject_threshold)
 
 
+class Coop(SourceBase):
+    """A Coop (roostorg/coop) whose callbacks come to /v1/coop/<source>/actions and /appeals."""
+
+    kind: Literal["coop"]
+    public_keys: Annotated[tuple[str, ...], Field(min_length=1, max_length=10)]
+    type_ids: tuple[str, ...] = Field((), description="Item types that are posts; none: all of them.")
+    policies: dict[str, tuple[Category, ...]] = Field(
+        {}, description="Id of a policy -> categories it is about; none: not about what a post says."
+    )
+    actions: dict[str, tuple[Category, ...]] = Field(
+        {}, description="Id of an action -> categories it is about, instead of its policies'."
+    )
+    approving: tuple[str, ...] = Field((), description="Ids of actions that say a post is fine.")
+
+    @field_validator("public_keys")
+    @classmethod
+    def _are_keys(cls, given: tuple[str, ...]) -> tuple[str, ...]:
+        for pem in given:
+            public_key(pem)
+        return given
+
+
 class Webhook(SourceBase):
     """Anything that can sign (Standard Webhooks) and post to /api/v1/posts or, as `mapping` says, any other JSON.
 
@@ -124,7 +147,7 @@ class Webhook(SourceBase):
 
 
 Source = Annotated[
-    MastodonWebhook | MastodonTimelines | Jetstream | Coral | Webhook,
+    MastodonWebhook | MastodonTimelines | Jetstream | Coral | Coop | Webhook,
     Field(discriminator="kind"),
 ]
 Sources = dict[SourceName, Source]

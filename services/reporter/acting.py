@@ -122,7 +122,7 @@ class _Look:
         async with self._store.read() as connection:
             there = standing(await self._store.acts_of(connection, self.name, self.post.post_id))
         about = subject(self.post, decision, self.spoken, self.acting._link(self.post.post_id))
-        for row in overturned(there, acts, decision):
+        for row in overturned(there, acts, decision, person=self.spoken is not None):
             await self._or_note(Act(row.act), about, last, self._take_back(row, decision))
         for act in acts:
             if act is not Act.ALONG:

@@ -108,7 +108,7 @@ def decision_of(post: Any, verdict: str | None) -> Decision:
         return Decision.FLAGGED if person else Decision.AUTOMATIC
     if post.status == Status.CLEARED and person:
         return Decision.CLEARED
-    return Decision.OPEN if person else Decision.NONE
+    return Decision.OPEN if person or post.status == Status.NEEDS_REVIEW else Decision.NONE
 
 
 def wanted(outlet: Outlet, decision: Decision) -> tuple[Act, ...]:
@@ -132,11 +132,17 @@ def standing(rows: Iterable[Any]) -> dict[tuple[Act, str], Any]:
     return {key: row for key, row in newest.items() if not row.back}
 
 
-def overturned(rows: Mapping[tuple[Act, str], Any], acts: Sequence[Act], decision: Decision) -> list[Any]:
-    """Return the entries to take back: ours that are no longer wanted, accounts before reports."""
-    if decision is Decision.OPEN:
-        return []
+def overturned(
+    rows: Mapping[tuple[Act, str], Any], acts: Sequence[Act], decision: Decision, *, person: bool
+) -> list[Any]:
+    """Return the entries to take back: ours that are no longer wanted, accounts before reports.
+
+    While a post is to be looked at again only what followed from a `person`'s word goes, once that word was taken back:
+    a report of ours comes back to us as somebody's doubt, and shall not undo itself.
+    """
     gone = [row for (act, _), row in rows.items() if act not in acts and row.state in OURS | {State.BEGUN}]
+    if decision is Decision.OPEN:
+        gone = [row for row in gone if row.correction_id is not None and not person]
     return sorted(gone, key=lambda row: (Act(row.act) not in ON_ACCOUNTS, row.id))
 
 

@@ -5,7 +5,18 @@ from datetime import timedelta
 from services.reporter.acting import Acting
 from services.reporter.acts import Edge
 from services.reporter.announced import report_completed, report_submitted
-from services.reporter.api import acts, events, labels, page, posts, reports, statements, transparency, webhooks
+from services.reporter.api import (
+    acts,
+    events,
+    labels,
+    outlets,
+    page,
+    posts,
+    reports,
+    statements,
+    transparency,
+    webhooks,
+)
 from services.reporter.avid_export import Origin
 from services.reporter.broadcast import Broadcast
 from services.reporter.coop_client import CoopClient
@@ -48,7 +59,11 @@ def build(platform: Platform) -> Service:
     handlers = Handlers(store, sinks, hold, acts_hold)
     edges = {name: edge(outlet) for name, outlet in settings.outlets.items()}
     origin_url = (platform.settings.public_url or "").rstrip("/")
-    acting = Acting(store, settings, edges, lambda post: f"{origin_url}/v1/posts/{post}" if origin_url else None)
+
+    def link(post_id: str) -> str | None:
+        return f"{origin_url}/v1/posts/{post_id}" if origin_url else None
+
+    acting = Acting(store, settings, edges, link)
     sender = Sender(store, settings)
     reviewing = Reviewing(store, settings)
     stating = Stating(store, settings)
@@ -85,6 +100,7 @@ def build(platform: Platform) -> Service:
             events.build_router(broadcast, platform.keys, settings, kept_s=platform.settings.bus.retain_for_s),
             labels.build_router(store, on=settings.labels, subscribers=settings.feed_listeners),
             acts.build_router(store, platform.keys, on=bool(settings.outlets)),
+            outlets.build_router(store, settings.outlets, link),
             webhooks.build_router(store, Hooking(store, tail, client), platform.keys),
         ],
         hears={

@@ -7,7 +7,9 @@ Sources: interfaces.md sections 3 and 8; mastodon/documentation methods/admin/{a
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+
+from shared.coop import public_key
 
 
 class Act(StrEnum):
@@ -77,6 +79,13 @@ class CoopOutlet(OutletBase):
     public_keys: tuple[str, ...] = Field(
         (), max_length=10, description="Coop's public keys (PEM); with one Coop may ask us for items."
     )
+
+    @field_validator("public_keys")
+    @classmethod
+    def _are_keys(cls, given: tuple[str, ...]) -> tuple[str, ...]:
+        for pem in given:
+            public_key(pem)
+        return given
 
 
 Outlet = Annotated[MastodonOutlet | CoopOutlet, Field(discriminator="kind")]

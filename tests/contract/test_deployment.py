@@ -200,6 +200,7 @@ def test_whatever_changes_something_asks_for_a_key(services: list[Service]) -> N
         "/v1/mastodon/{source}",  # its signature is
     }
     signed = {"/v1/coral/{source}/moderation", "/v1/coral/{source}/events", "/api/v1/posts", "/v1/webhooks/{source}"}
+    signed |= {"/v1/coop/{source}/actions", "/v1/coop/{source}/appeals", "/v1/outlets/{outlet}/items"}
     for service in services:
         for router in service.routers:
             for route in router.routes:

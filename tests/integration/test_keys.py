@@ -20,6 +20,9 @@ SIGNED = {
     ("POST", "/v1/mastodon/{source}"),
     ("POST", "/v1/coral/{source}/moderation"),
     ("POST", "/v1/coral/{source}/events"),
+    ("POST", "/v1/coop/{source}/actions"),
+    ("POST", "/v1/coop/{source}/appeals"),
+    ("POST", "/v1/outlets/{outlet}/items"),
     ("POST", "/v1/webhooks/{source}"),
     ("POST", "/api/v1/posts"),
 }

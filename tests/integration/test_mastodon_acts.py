@@ -161,6 +161,31 @@ async def test_the_model_alone_reports_where_that_is_switched_on_and_resolves_it
     assert server.open() == set()
 
 
+async def test_a_report_of_ours_that_comes_back_as_a_doubt_does_not_undo_itself(
+    store: Store, server: ModeratedServer
+) -> None:
+    reporter = connected(store, server, automatic=["report"])
+    await reporter.score(1)
+    await reporter.after(seconds=31)
+    await reporter.correct(1, Verdict.UNSURE, standing=Standing.REPORTER)
+    await reporter.status(1, Status.NEEDS_REVIEW)
+    assert await reporter.after(seconds=31) == [("report", "1", "done", False)]
+    assert server.open() == {"1"}
+
+
+async def test_a_retracted_word_takes_its_acts_back_also_while_the_post_needs_review(
+    store: Store, server: ModeratedServer
+) -> None:
+    server.reports.append(report("1", server.statuses[:1]))
+    reporter = connected(store, server, flagged=["resolve"])
+    await reporter.decide(1)
+    await reporter.after(seconds=31)
+    await reporter.status(1, Status.NEEDS_REVIEW)
+    assert len(await reporter.after(seconds=31)) == 1
+    await reporter.retract(1)
+    assert (await reporter.after(seconds=31))[1:] == [("resolve", "1", "done", True)]
+
+
 async def test_a_dry_run_writes_down_what_it_would_do_and_does_nothing(store: Store, server: ModeratedServer) -> None:
     server.reports.append(report("1", server.statuses[:1]))
     reporter = connected(store, server, flagged=["resolve", "silence"], dry_run=True)

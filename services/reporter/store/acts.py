@@ -104,6 +104,14 @@ class ActQueries:
         question = select(posts.c.external_id).where(*where, or_(decided, posts.c.deleted_at.is_not(None)))
         return set((await connection.execute(question)).scalars())
 
+    async def shown_posts(
+        self, connection: AsyncConnection, platform: str, external_ids: Sequence[str]
+    ) -> Sequence[Row[Any]]:
+        """Return those of a platform's posts that have a text and are not hidden."""
+        where = (posts.c.platform == platform, posts.c.external_id.in_(external_ids), posts.c.hidden.is_(False))
+        question = select(posts).where(*where, posts.c.text.is_not(None)).order_by(posts.c.external_id)
+        return (await connection.execute(question)).all()
+
     async def page_of_acts(
         self,
         connection: AsyncConnection,
