@@ -1,9 +1,11 @@
 """API keys with scopes. Only hashes are kept; ingest owns them and every service reads them from the broker.
 
+A person who has signed in at the console holds such a key, too: the session, which the reporter owns and which ends.
 Invariant: a key is compared by the SHA-256 of its 256 random bits, so no comparison leaks a prefix.
 """
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,8 +16,8 @@ from fastapi.security.http import HTTPAuthorizationCredentials
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from shared.bus.keys import API_KEYS
-from shared.clock import monotonic
+from shared.bus.keys import API_KEYS, SESSIONS
+from shared.clock import millis, monotonic
 from shared.errors import Problem, Unavailable
 from shared.ids import digest
 from shared.vocabulary import Scope
@@ -24,6 +26,8 @@ INGEST_ASKS = "ingest asks the classifier"
 """Name of the key that ingest makes for itself; it speaks for platforms, so no quota of a caller is on it."""
 CACHED_S = 2.0
 """How long a revoked key may still be believed."""
+UNKNOWN_S = 0.25
+"""A key that nobody knows makes a process read again, but not more often: somebody may have just signed in."""
 
 bearer = HTTPBearer(auto_error=False, description="An Ombud API key.")
 header = APIKeyHeader(name="X-API-Key", auto_error=False, description="The same key, for clients without bearer.")
@@ -31,11 +35,15 @@ header = APIKeyHeader(name="X-API-Key", auto_error=False, description="The same 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Whoever holds a key: the key's id and name, and what it may do."""
+    """Whoever holds a key: the key's id and name, and what it may do.
+
+    `until` is when a session ends, in ms since the epoch; an API key has no end of its own.
+    """
 
     id: str
     name: str
     scopes: frozenset[Scope]
+    until: int | None = None
 
     def may(self, scope: Scope) -> bool:
         """Return whether the scope, or `admin`, is among the key's."""
@@ -53,7 +61,7 @@ def hash_key(key: str) -> str:
 
 
 class KeyRing:
-    """What this process knows of the API keys; reads the broker again every two seconds."""
+    """What this process knows of API keys and sessions; reads the broker again every two seconds."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
@@ -62,26 +70,28 @@ class KeyRing:
 
     async def find(self, key: str) -> Principal | None:
         """Return who holds `key`. Raises Unavailable when the broker is down and nothing is known yet."""
-        if monotonic() - self._read_at > CACHED_S:
+        hashed = hash_key(key)
+        if monotonic() - self._read_at > (CACHED_S if hashed in self._known else UNKNOWN_S):
             await self._read()
-        return self._known.get(hash_key(key))
+        found = self._known.get(hashed)
+        return None if found is None or (found.until is not None and found.until <= millis()) else found
 
     async def _read(self) -> None:
         try:
-            rows: Any = await self._redis.hgetall(API_KEYS)
+            async with self._redis.pipeline(transaction=False) as pipe:
+                pipe.hgetall(SESSIONS)
+                pipe.hgetall(API_KEYS)
+                sessions, keys = await pipe.execute()
         except RedisError as error:
             if not self._known:
                 raise Unavailable("broker") from error
             return
         self._read_at = monotonic()
-        self._known = {name.decode(): _principal(raw) for name, raw in rows.items()}
+        self._known = {name.decode(): _principal(raw) for name, raw in (sessions | keys).items()}
 
     async def publish(self, principals: dict[str, Principal]) -> None:
         """Replace what every service reads: hash of a key -> who holds it. Only ingest calls this."""
-        rows: dict[Any, Any] = {
-            name: orjson.dumps({"id": each.id, "name": each.name, "scopes": sorted(each.scopes)})
-            for name, each in principals.items()
-        }
+        rows: dict[Any, Any] = {hashed: orjson.dumps(_row(each)) for hashed, each in principals.items()}
         async with self._redis.pipeline(transaction=True) as pipe:
             pipe.delete(API_KEYS)
             if rows:
@@ -89,13 +99,50 @@ class KeyRing:
             await pipe.execute()
         self._read_at = float("-inf")
 
+    async def session_hashes(self) -> set[str]:
+        """Return the sessions that every service believes. Raises Unavailable."""
+        try:
+            rows: Any = await self._redis.hkeys(SESSIONS)
+        except RedisError as error:
+            raise Unavailable("broker") from error
+        return {row.decode() for row in rows}
+
+    async def add_session(self, hashed: str, principal: Principal) -> None:
+        """Let a new session be believed everywhere. Raises Unavailable. Only the reporter calls this."""
+        try:
+            await self._redis.hset(SESSIONS, hashed, orjson.dumps(_row(principal)))
+        except RedisError as error:
+            raise Unavailable("broker") from error
+        self._read_at = float("-inf")
+
+    async def end_sessions(self, hashes: Sequence[str]) -> None:
+        """Let sessions be believed no more. Raises Unavailable. Only the reporter calls this."""
+        try:
+            if hashes:
+                await self._redis.hdel(SESSIONS, *hashes)
+        except RedisError as error:
+            raise Unavailable("broker") from error
+        self._read_at = float("-inf")
+
+
+def _row(principal: Principal) -> dict[str, Any]:
+    row = {"id": principal.id, "name": principal.name, "scopes": sorted(principal.scopes)}
+    return row if principal.until is None else row | {"until": principal.until}
+
 
 def _principal(raw: bytes) -> Principal:
     row = orjson.loads(raw)
-    return Principal(row["id"], row["name"], frozenset(Scope(scope) for scope in row["scopes"]))
+    return Principal(row["id"], row["name"], frozenset(Scope(scope) for scope in row["scopes"]), row.get("until"))
 
 
-class Requirement:
+class Admission:
+    """What lets a request pass or not before the first byte of its body is read."""
+
+    async def check(self, request: Request) -> Any:
+        """Raise Problem 401 or 403 if the request may not pass."""
+
+
+class Requirement(Admission):
     """The dependency that lets a request pass only with a key that has a scope."""
 
     def __init__(self, keys: KeyRing, scope: Scope) -> None:

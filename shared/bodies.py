@@ -10,7 +10,7 @@ from fastapi import Request
 from fastapi.routing import APIRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from shared.auth import Requirement
+from shared.auth import Admission
 from shared.errors import Problem, Unavailable, body_too_large, unavailable
 
 
@@ -56,7 +56,7 @@ class _Body:
     async def _admit(self, request: Request) -> None:
         route = self._scope.get("route")
         for dependency in route.dependant.dependencies if isinstance(route, APIRoute) else ():
-            if isinstance(dependency.call, Requirement):
+            if isinstance(dependency.call, Admission):
                 try:
                     await dependency.call.check(request)
                 except Unavailable:  # the framework would take any other error for a body it cannot parse

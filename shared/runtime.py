@@ -103,6 +103,7 @@ class Platform:
         self.settings = settings
         self.private = private
         self.draining = False
+        self.app: FastAPI | None = None  # set by `compose`: what runs in this process can be asked without a socket
         self.redis: Redis = connect(redis_url)
         self.publisher = Publisher(self.redis, settings.bus)
         self.artifacts = ArtifactStore(settings.artifacts)
@@ -170,6 +171,7 @@ def compose(platform: Platform, builds: Sequence[Build]) -> FastAPI:
         responses=errors.REFUSAL,
     )
     app.state.platform = platform
+    platform.app = app
     app.add_middleware(Bodies, limit=platform.settings.max_body_bytes)
     app.add_middleware(RequestContext, service=services[0].name if len(services) == 1 else "embedded")
     errors.install(app)

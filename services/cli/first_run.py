@@ -20,11 +20,13 @@ STATUSES = {"needs review": "needs_review", "flagged": "status_flagged", "cleare
 async def show_first_run(console: Console, http: httpx.AsyncClient, settings: Settings, *, sample: bool) -> None:
     """Print where everything is; in an empty installation ingest the sample posts and show what became of them."""
     url = str(http.base_url).rstrip("/")
-    link = (await http.post("/v1/invitations")).json()["url"]
+    key_link = (await http.post("/v1/invitations")).json()["url"]
+    link = (await http.post("/v1/people/invitations", json={"role": "admin"})).json()["url"]
     console.print("[bold]Ombud runs.[/] Content moderation that can be contested.")
     console.print(f"  first page       {url}/")
     console.print(f"  API              {url}/docs")
-    console.print(f"  one-time admin   {link}", soft_wrap=True)
+    console.print(f"  your account     {link}  (once: choose a name and a password)", soft_wrap=True)
+    console.print(f"  an admin API key {key_link}  (once)", soft_wrap=True)
     console.print(f"  data, log        {settings.data_dir}, {settings.data_dir / 'ombud.log'}")
     overview = await _overview(http)
     if sample and not overview["posts"]["scored"]:

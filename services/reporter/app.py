@@ -11,6 +11,7 @@ from services.reporter.api import (
     labels,
     outlets,
     page,
+    people,
     posts,
     reports,
     statements,
@@ -19,6 +20,7 @@ from services.reporter.api import (
 )
 from services.reporter.avid_export import Origin
 from services.reporter.broadcast import Broadcast
+from services.reporter.console.mounting import Console
 from services.reporter.coop_client import CoopClient
 from services.reporter.delivery import SINK_AVID
 from services.reporter.dispatching import Dispatcher
@@ -77,6 +79,7 @@ def build(platform: Platform) -> Service:
     writing = Writing(store, origin, platform.settings.public_url)
     owning = Owning(store, writing, settings.undo_removal_s)
     submitting = Submitting(store, sinks, settings.avid_daily, settings.avid_daily_of_all)
+    console = Console(platform, settings, store, broadcast)
     completed = Announcer(
         database, platform.publisher, report_table, report_completed, due=report_table.c.completed_at.is_not(None)
     )
@@ -85,6 +88,7 @@ def build(platform: Platform) -> Service:
     )
 
     async def stop() -> None:
+        await console.stop()
         await sender.stop()
         await dispatcher.stop()
         await broadcast.close()
@@ -102,6 +106,8 @@ def build(platform: Platform) -> Service:
             acts.build_router(store, platform.keys, on=bool(settings.outlets)),
             outlets.build_router(store, settings.outlets, link),
             webhooks.build_router(store, Hooking(store, tail, client), platform.keys),
+            people.build_router(console.sessions, platform.keys),
+            *console.routers,
         ],
         hears={
             "posts.scored": handlers.on_post_scored,
@@ -125,7 +131,9 @@ def build(platform: Platform) -> Service:
             *([Loop("labels", 1.0, Labeller(store, settings))] if settings.labels else []),
             *([Loop("acts on platforms", 1.0, acting)] if settings.outlets else []),
             Loop("removed reports", 600.0, owning.drop_removed),
+            *console.loops,
         ],
         start=store.open,
         stop=stop,
+        commands={"invite": console.invite},
     )

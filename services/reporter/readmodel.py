@@ -8,7 +8,15 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from shared.events import ModelPromoted, ModelTrained, PostCorrected, PostDeleted, PostScored, PostStatusChanged
+from shared.events import (
+    Carried,
+    ModelPromoted,
+    ModelTrained,
+    PostCorrected,
+    PostDeleted,
+    PostScored,
+    PostStatusChanged,
+)
 from shared.thresholds import decisive, over
 from shared.vocabulary import CATEGORIES, ModelKind, Visibility
 
@@ -47,6 +55,13 @@ def flagged_mask(scores: Mapping[str, float], thresholds: Mapping[str, float]) -
 def categories_of(mask: int | None) -> list[str]:
     """Return the categories of a mask."""
     return [category for category, bit in BITS if mask and mask & bit]
+
+
+def marked(spans: Carried | None) -> dict[str, Any] | None:
+    """Return the category and the places (begin, end in code points) of what carried a score; no word of it."""
+    if spans is None or not spans.places:
+        return None
+    return {"category": spans.category, "places": [[each.begin, each.end] for each in spans.places]}
 
 
 def newest_scores(said: Iterable[PostScored]) -> dict[str, tuple[str, PostScored]]:
@@ -95,6 +110,7 @@ def score_row(
         "flagged_mask": flagged_mask(said.scores, said.thresholds),
         "threshold": decisive(said.scores, said.thresholds),
         "scores": said.scores,
+        "marked": marked(said.spans),
         "model": said.model,
         "model_version": said.model_version,
         "scored_at": said.scored_at,

@@ -111,6 +111,15 @@ class ReporterSettings(ServiceSettings):
     undo_removal_s: float = Field(86_400.0, gt=0, description="How long a removed draft can be restored.")
     avid_decimals_as_text: bool = Field(True, description="Send fractions as text, as AVID's own example does.")
 
+    session_s: int = Field(43_200, ge=60, description="How long somebody who signed in at the console stays signed in.")
+    person_invitation_s: int = Field(86_400, ge=60, description="How long a link that makes an account works.")
+    signin_failures: int = Field(10, ge=1, description="Wrong passwords of one account within 15 minutes.")
+    signin_failures_of_address: int = Field(50, ge=1, description="Wrong passwords of one address within 15 minutes.")
+    ingest_url: str | None = Field(None, description="Where ingest answers; none: in this process.")
+    classifier_url: str | None = Field(None, description="Where the classifier answers; none: in this process.")
+    trainer_url: str | None = Field(None, description="Where the trainer answers; none: in this process.")
+    auditor_url: str | None = Field(None, description="Where the auditor answers; none: in this process.")
+
     @field_validator(
         "avid_api_url", "avid_api_key", "dsa_api_url", "dsa_api_token", "labeler_did", "labeler_key", mode="before"
     )

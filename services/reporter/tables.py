@@ -1,4 +1,4 @@
-"""What the reporter keeps: read models of posts and models, reports with evidence, deliveries, tombstones.
+"""What the reporter keeps: read models of posts and models, reports with evidence, deliveries, tombstones, people.
 
 Invariant: post text lives in reporter_posts.text, reporter_evidence.text, reporter_reports.document and
 reporter_deliveries.answer (an outsider may echo it) and nowhere else; erasing visits all four.
@@ -38,6 +38,7 @@ posts = Table(
     Column("flagged_mask", Integer),  # bit n: category n of CATEGORIES is at or over its threshold
     Column("threshold", Float),  # the one that decided `flagged`
     Column("scores", Json),
+    Column("marked", Json),  # what carried the score: category and places in the text, no word of it
     Column("model", String),
     Column("model_version", String),
     Column("scored_at", Moment),
@@ -306,3 +307,49 @@ act_work = Table(
     Column("lease_until", Moment),
 )
 """Posts about which something was decided that outlets have to follow."""
+
+people = Table(
+    "reporter_people",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("account", String(200), nullable=False, unique=True),  # what they sign in with, in small letters
+    Column("name", String(200), nullable=False),
+    Column("password", String(300)),  # argon2id; empty for those whom an identity provider knows
+    Column("subject", String(600), unique=True),  # issuer and subject of the identity provider
+    Column("role", String(16), nullable=False),
+    Column("preferences", Json, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("disabled_at", Moment),
+)
+"""Who may sign in at the console."""
+
+sessions = Table(
+    "reporter_sessions",
+    metadata,
+    Column("hash", String(64), primary_key=True),
+    Column("person_id", String(36), nullable=False, index=True),
+    Column("created_at", Moment, nullable=False),
+    Column("until", Moment, nullable=False, index=True),
+)
+"""Who is signed in; the broker holds a copy that every service believes."""
+
+invitations = Table(
+    "reporter_invitations",
+    metadata,
+    Column("hash", String(64), primary_key=True),
+    Column("role", String(16), nullable=False),
+    Column("created_by", String(64), nullable=False),
+    Column("expires_at", Moment, nullable=False),
+    Column("used_at", Moment),
+)
+
+commands = Table(
+    "reporter_commands",
+    metadata,
+    Column("person_id", String(36), primary_key=True),
+    Column("command_id", String(64), primary_key=True),
+    Column("route", String(200), nullable=False),
+    Column("answer", Json),  # where it led and facts; never a word of a post
+    Column("at", Moment, nullable=False, index=True),
+)
+"""What people did in the console, so that the same form sent twice is one act."""

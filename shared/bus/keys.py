@@ -15,6 +15,8 @@ SCRUB_TURN = "ombud:scrubs:turn"
 BROKER = "broker"
 """The broker's name among those who have to clean their files; the others are the services."""
 API_KEYS = "ombud:api_keys"
+SESSIONS = "ombud:sessions"
+"""Who is signed in at the console."""
 NOTES = "ombud:notes"
 
 
@@ -42,6 +44,11 @@ def seen_keys(stream: str, now_s: float, window_s: int) -> tuple[str, str]:
 def note_key(channel: str, proof: str) -> str:
     """Return the key of what was noted of something that came, for the next time it comes."""
     return f"{NOTES}:{channel}:{digest(proof.encode())[:40]}"
+
+
+def attempts_key(what: str) -> str:
+    """Return the key that counts how often signing in failed lately, for an account or an address."""
+    return f"ombud:signins:{digest(what.encode())[:40]}"
 
 
 def consumer_name(service: str) -> str:

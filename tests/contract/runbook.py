@@ -129,6 +129,9 @@ WHEN_OFF = {
     "ombud_reporter_labels_total": (
         '`state="made"` at `OMBUD_REPORTER_LABELS_DAILY`: more wait for tomorrow; look at what is decided so often.'
     ),
+    "ombud_reporter_signins_total": (
+        "`refused` or `limited` rising: somebody guesses passwords; the log of the gateway says from where."
+    ),
     "ombud_reporter_webhook_tries_total": (
         "`failed`: `ombud webhooks list` says which receiver and why; after the last try it is paused until `resume`."
     ),

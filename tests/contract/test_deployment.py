@@ -9,8 +9,9 @@ import yaml
 from fastapi.routing import APIRoute, APIWebSocketRoute
 
 from services.ingest.settings import IngestSettings
+from services.reporter.settings import ReporterSettings
 from services.trainer.settings import TrainerSettings
-from shared.auth import Requirement
+from shared.auth import Admission
 from shared.runtime import Service
 from shared.settings import Settings
 from shared.streams import SERVICES
@@ -47,6 +48,7 @@ def test_compose_sets_only_settings_that_exist(compose: dict[str, Any]) -> None:
     }
     known |= {f"OMBUD_INGEST_{name.upper()}" for name in IngestSettings.model_fields}
     known |= {f"OMBUD_TRAINER_{name.upper()}" for name in TrainerSettings.model_fields}
+    known |= {f"OMBUD_REPORTER_{name.upper()}" for name in ReporterSettings.model_fields}
     for name in (*SERVICES, "migrate"):
         assert set(compose[name]["environment"]) <= known, name
 
@@ -198,6 +200,8 @@ def test_whatever_changes_something_asks_for_a_key(services: list[Service]) -> N
     open_to_all = {
         "/welcome",  # its token is the key
         "/v1/mastodon/{source}",  # its signature is
+        "/signin",  # its password is
+        "/join",  # its token is
     }
     signed = {"/v1/coral/{source}/moderation", "/v1/coral/{source}/events", "/api/v1/posts", "/v1/webhooks/{source}"}
     signed |= {"/v1/coop/{source}/actions", "/v1/coop/{source}/appeals", "/v1/outlets/{outlet}/items"}
@@ -209,4 +213,4 @@ def test_whatever_changes_something_asks_for_a_key(services: list[Service]) -> N
                     continue
                 assert isinstance(route, APIRoute)
                 if route.methods - {"GET", "HEAD"} and route.path not in open_to_all | signed:
-                    assert any(isinstance(each.call, Requirement) for each in route.dependant.dependencies), route.path
+                    assert any(isinstance(each.call, Admission) for each in route.dependant.dependencies), route.path

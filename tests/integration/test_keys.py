@@ -87,6 +87,7 @@ NEEDS = {
     ("POST", "/v1/keys"): Scope.ADMIN,
     ("DELETE", "/v1/keys/{key_id}"): Scope.ADMIN,
     ("POST", "/v1/invitations"): Scope.ADMIN,
+    ("POST", "/v1/people/invitations"): Scope.ADMIN,
 }
 OWN = {
     "/v1/models/personal/{rater}",

@@ -1,10 +1,11 @@
 """What the tests of the HTTP interface ask again and again."""
 
+from functools import cache
 from typing import Any
 
 import httpx
 from fastapi import FastAPI
-from fastapi.routing import iter_route_contexts
+from fastapi.routing import APIRoute, iter_route_contexts
 from redis.asyncio import Redis
 
 from services.catalog import build_of
@@ -62,7 +63,23 @@ def composed() -> FastAPI:
 
 
 def routes(app: FastAPI) -> list[tuple[str, str]]:
-    """Return method and path of every route, also of those the documentation leaves out."""
-    return sorted(
-        (method, str(route.path)) for route in iter_route_contexts(app.routes) for method in route.methods or ()
-    )
+    """Return method and path of every route, also of those the documentation leaves out, but for the console's.
+
+    The console answers people who have signed in, with pages: tests/console tries each of its routes.
+    """
+    every = {(method, str(route.path)) for route in iter_route_contexts(app.routes) for method in route.methods or ()}
+    return sorted(every - console_routes().keys())
+
+
+@cache
+def console_routes() -> dict[tuple[str, str], APIRoute]:
+    """Return every route of the console by method and path."""
+    services = composed().state.platform.services
+    return {
+        (method, route.path): route
+        for service in services
+        for router in service.routers
+        for route in router.routes
+        if isinstance(route, APIRoute) and "console" in route.tags
+        for method in route.methods
+    }

@@ -74,6 +74,17 @@ class LocalInside:
         keys = [f"broker key {key.decode()}" for key in self._eval(KEYS_WITH, word)]
         return [*tables, *keys, *artifacts_with(self._data_dir / "artifacts", word)]
 
+    def tables(self, service: str) -> dict[str, list[Any]]:
+        """Return every row of a service's tables."""
+        file = self._data_dir / f"{service}.sqlite3"
+        return {name: sorted(query(file, f"SELECT * FROM {name}"), key=repr) for name in tables_of(file)}  # noqa: S608
+
+    def keys(self, prefix: str) -> dict[str, bytes]:
+        """Return the broker's keys with a prefix and what each holds, as the broker dumps it."""
+        with closing(redis.Redis.from_url(self._redis_url)) as client:
+            found: Any = sorted(client.keys(f"{prefix}*"))  # type: ignore[arg-type]
+            return {key.decode(): client.dump(key) for key in found}  # type: ignore[misc]
+
     def _eval(self, script: str, *arguments: str) -> list[bytes]:
         with closing(redis.Redis.from_url(self._redis_url)) as client:
             answer: Any = client.eval(script, 0, *arguments)

@@ -1,4 +1,4 @@
-"""Every query of the reporter. `Store` joins the questions about posts, models, reports and deliveries.
+"""Every query of the reporter. `Store` joins the questions about posts, models, reports, deliveries and people.
 
 Invariant: a question takes the connection it runs on, so that the caller decides what is one transaction.
 """
@@ -15,6 +15,7 @@ from services.reporter.store.erasure import ErasureQueries
 from services.reporter.store.hiding import HidingQueries
 from services.reporter.store.labels import LabelQueries
 from services.reporter.store.overview import OverviewQueries
+from services.reporter.store.people import PeopleQueries
 from services.reporter.store.posts import PostQueries
 from services.reporter.store.reports import ReportQueries
 from services.reporter.store.statements import StatementQueries
@@ -38,6 +39,7 @@ class Store(
     ActQueries,
     TransparencyQueries,
     WebhookQueries,
+    PeopleQueries,
 ):
     """The reporter's tables."""
 

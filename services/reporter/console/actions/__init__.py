@@ -1,0 +1,13 @@
+"""POST forms. A new group of actions: a file here with `build_router(parts)`, and one line in ACTIONS."""
+
+from collections.abc import Callable
+
+from fastapi import APIRouter
+
+from services.reporter.console.actions import entering, settings
+from services.reporter.console.parts import Parts
+
+ACTIONS: tuple[Callable[[Parts], APIRouter], ...] = (
+    entering.build_router,
+    settings.build_router,
+)

@@ -1,0 +1,93 @@
+"""Who asks for a page: a person who has signed in, with what they prefer. Pure."""
+
+import hashlib
+import hmac
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from services.reporter.console.roles import Role, may
+from services.reporter.console.veil import Veil
+
+THEMES = ("system", "light", "dark")
+TOKEN_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Preferences:
+    """What a person may set for themselves. `keys`: action -> key, where it is another than ours."""
+
+    language: str | None = None
+    theme: Literal["system", "light", "dark"] = "system"
+    veil: Veil = Veil.SPANS
+    keys_on: bool = True
+    keys: Mapping[str, str] = field(default_factory=dict)
+
+    def row(self) -> dict[str, Any]:
+        """Return what is kept of it."""
+        return {
+            "language": self.language,
+            "theme": self.theme,
+            "veil": self.veil.value,
+            "keys_on": self.keys_on,
+            "keys": dict(self.keys),
+        }
+
+
+def preferences(row: Mapping[str, Any]) -> Preferences:
+    """Return the preferences of a row; what an older or newer release wrote and we do not know is left out."""
+    theme = row.get("theme")
+    return Preferences(
+        row.get("language"),
+        theme if theme in THEMES else "system",
+        Veil(row["veil"]) if row.get("veil") in set(Veil) else Veil.SPANS,
+        row.get("keys_on") is not False,
+        row.get("keys") or {},
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A person who has signed in. `token` is their session, which services take as a bearer token."""
+
+    id: str
+    account: str
+    name: str
+    role: Role
+    preferences: Preferences
+    token: str = field(repr=False)
+
+    @property
+    def principal(self) -> str:
+        """Return the id under which services know this person."""
+        return f"user:{self.id}"
+
+    def may(self, *needed: Role) -> bool:
+        """Return whether this person may see what is for one of these roles."""
+        return may(self.role, needed)
+
+
+def csrf(token: str, mask: bytes) -> str:
+    """Return what proves that a form came from our page: bound to the session, masked differently on each page.
+
+    Masked, because a compressed page that repeats what was asked would else give it away bit by bit (BREACH).
+    """
+    proof = _proof(token)
+    return urlsafe_b64encode(mask + bytes(a ^ b for a, b in zip(mask, proof, strict=True))).decode()
+
+
+def csrf_holds(token: str, given: str) -> bool:
+    """Return whether a form's proof is that of this session."""
+    try:
+        raw = urlsafe_b64decode(given.encode())
+    except ValueError:
+        return False
+    mask, masked = raw[:TOKEN_BYTES], raw[TOKEN_BYTES:]
+    if len(masked) != TOKEN_BYTES:
+        return False
+    return hmac.compare_digest(bytes(a ^ b for a, b in zip(mask, masked, strict=True)), _proof(token))
+
+
+def _proof(token: str) -> bytes:
+    return hmac.digest(token.encode(), b"a form of the console", hashlib.sha256)

@@ -1,0 +1,59 @@
+"""Puts the console together: every page and every action, in one router each."""
+
+from fastapi import APIRouter
+from fastapi.routing import APIRoute
+
+from services.reporter.broadcast import Broadcast
+from services.reporter.console.actions import ACTIONS
+from services.reporter.console.assets import assets, release
+from services.reporter.console.commands import Commands
+from services.reporter.console.guard import console_route
+from services.reporter.console.pages import PAGES
+from services.reporter.console.parts import Parts
+from services.reporter.console.rendering import Pages
+from services.reporter.console.roles import Role
+from services.reporter.console.service_client import ServiceClient
+from services.reporter.console.sessions import Sessions
+from services.reporter.settings import ReporterSettings
+from services.reporter.store import Store
+from shared.runtime import Loop, Platform
+
+
+class Console:
+    """The console of this process."""
+
+    def __init__(self, platform: Platform, settings: ReporterSettings, store: Store, broadcast: Broadcast) -> None:
+        pages = Pages()
+        self.sessions = Sessions(store, platform.keys, platform.redis, settings, platform.settings)
+        self._services = ServiceClient(platform, settings)
+        parts = Parts(
+            platform=platform,
+            settings=settings,
+            store=store,
+            sessions=self.sessions,
+            pages=pages,
+            commands=Commands(store),
+            services=self._services,
+            broadcast=broadcast,
+            route=console_route(pages),
+        )
+        self.routers: list[APIRouter] = [build(parts) for build in (*PAGES, *ACTIONS)]
+        pages.there = frozenset(
+            route.path
+            for router in self.routers
+            for route in router.routes
+            if isinstance(route, APIRoute) and "GET" in (route.methods or ())
+        )
+        self.loops = [
+            Loop("sessions", 5.0, self.sessions.tidy),
+            Loop("console commands", 3600.0, self.sessions.forget_commands),
+        ]
+        assets(), release()  # read before the first page needs them
+
+    async def invite(self, role: str) -> str:
+        """Return a link that makes one account with a role. Raises ValueError for a role there is none of."""
+        return (await self.sessions.invite(Role(role), "command line"))[0]
+
+    async def stop(self) -> None:
+        """Close what the console opened."""
+        await self._services.stop()

@@ -1,0 +1,16 @@
+"""GET pages and fragments. A new page: a file here with `build_router(parts)`, and one line in PAGES."""
+
+from collections.abc import Callable
+
+from fastapi import APIRouter
+
+from services.reporter.console.pages import entering, overview, settings, static
+from services.reporter.console.parts import Parts
+
+PAGES: tuple[Callable[[Parts], APIRouter], ...] = (
+    static.build_router,
+    entering.build_router,
+    overview.build_router,
+    settings.build_router,
+)
+"""Routes that are found first come first: a path without parameters before one with."""

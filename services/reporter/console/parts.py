@@ -1,0 +1,44 @@
+"""What every page and action of the console is made with."""
+
+from dataclasses import dataclass
+
+from fastapi import APIRouter
+from fastapi.routing import APIRoute
+
+from services.reporter.broadcast import Broadcast
+from services.reporter.console.commands import Commands
+from services.reporter.console.guard import Acting, Entrance
+from services.reporter.console.rendering import Pages
+from services.reporter.console.roles import Role
+from services.reporter.console.service_client import ServiceClient
+from services.reporter.console.sessions import Sessions
+from services.reporter.settings import ReporterSettings
+from services.reporter.store import Store
+from shared.runtime import Platform
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Tables, people, templates, commands, the way to other services, the feed."""
+
+    platform: Platform
+    settings: ReporterSettings
+    store: Store
+    sessions: Sessions
+    pages: Pages
+    commands: Commands
+    services: ServiceClient
+    broadcast: Broadcast
+    route: type[APIRoute]
+
+    def router(self) -> APIRouter:
+        """Return an empty router of the console; its routes are not part of the API's documentation."""
+        return APIRouter(tags=["console"], route_class=self.route, include_in_schema=False)
+
+    def entrance(self, *roles: Role) -> Entrance:
+        """Return the dependency of a GET: a Member with one of these roles; none: whoever has signed in."""
+        return Entrance(self.sessions, *roles)
+
+    def acting(self, *roles: Role) -> Acting:
+        """Return the dependency of a POST: a Command of somebody with one of these roles."""
+        return Acting(self.sessions, *roles)

@@ -1,0 +1,112 @@
+"""Questions about people, who is signed in, invitations, and what was done under which command id.
+
+Invariant: of a session, an invitation or a password only what cannot be turned back is kept.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, delete, func, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.reporter.tables import commands, invitations, people, sessions
+from shared.db import insert_first, upsert
+
+ACTIVE = people.c.disabled_at.is_(None)
+
+
+class PeopleQueries:
+    """People of the console and their sessions."""
+
+    async def person_of_account(self, connection: AsyncConnection, account: str) -> Row[Any] | None:
+        """Return who signs in under an account, also if that is not allowed any more."""
+        return (await connection.execute(select(people).where(people.c.account == account))).first()
+
+    async def person_of_subject(self, connection: AsyncConnection, subject: str) -> Row[Any] | None:
+        """Return whom an identity provider knows under a subject."""
+        return (await connection.execute(select(people).where(people.c.subject == subject))).first()
+
+    async def add_person(self, connection: AsyncConnection, row: Mapping[str, Any]) -> bool:
+        """Add a person; return False if the account is taken."""
+        taken = select(func.count()).select_from(people).where(people.c.account == row["account"])
+        if (await connection.execute(taken)).scalar_one():
+            return False
+        return await insert_first(connection, people, row)
+
+    async def list_people(self, connection: AsyncConnection) -> Sequence[Row[Any]]:
+        """Return everybody by name."""
+        return (await connection.execute(select(people).order_by(people.c.name, people.c.id))).all()
+
+    async def change_person(self, connection: AsyncConnection, person_id: str, values: Mapping[str, Any]) -> bool:
+        """Set columns of a person; return whether there is one."""
+        changed = await connection.execute(update(people).where(people.c.id == person_id).values(**values))
+        return bool(changed.rowcount)
+
+    async def add_session(self, connection: AsyncConnection, row: Mapping[str, Any]) -> None:
+        """Remember that somebody has signed in."""
+        await upsert(connection, sessions, [row])
+
+    async def session(self, connection: AsyncConnection, hashed: str, now: datetime) -> Any:
+        """Return who is signed in under a session that has not ended, with their preferences."""
+        columns = (sessions.c.until, people.c.id, people.c.account, people.c.name, people.c.role, people.c.preferences)
+        question = select(*columns).join(people, people.c.id == sessions.c.person_id)
+        question = question.where(sessions.c.hash == hashed, sessions.c.until > now, ACTIVE)
+        return (await connection.execute(question)).first()
+
+    async def all_sessions(self, connection: AsyncConnection, now: datetime) -> Sequence[Any]:
+        """Return every session that has not ended: its hash and end, and who it is."""
+        columns = (sessions.c.hash, sessions.c.until, people.c.id, people.c.name, people.c.role)
+        question = select(*columns).join(people, people.c.id == sessions.c.person_id)
+        return (await connection.execute(question.where(sessions.c.until > now, ACTIVE))).all()
+
+    async def sessions_of(self, connection: AsyncConnection, person_id: str) -> list[str]:
+        """Return the hashes of a person's sessions."""
+        rows = await connection.execute(select(sessions.c.hash).where(sessions.c.person_id == person_id))
+        return [row.hash for row in rows]
+
+    async def drop_sessions(self, connection: AsyncConnection, hashes: Sequence[str]) -> None:
+        """Forget sessions."""
+        if hashes:
+            await connection.execute(delete(sessions).where(sessions.c.hash.in_(hashes)))
+
+    async def ended_sessions(self, connection: AsyncConnection, now: datetime) -> list[str]:
+        """Return sessions that are over."""
+        return [row.hash for row in await connection.execute(select(sessions.c.hash).where(sessions.c.until <= now))]
+
+    async def invite(self, connection: AsyncConnection, row: Mapping[str, Any]) -> None:
+        """Remember an invitation."""
+        await upsert(connection, invitations, [row])
+
+    async def invitation(self, connection: AsyncConnection, hashed: str, now: datetime) -> Row[Any] | None:
+        """Return an invitation that is still good."""
+        good = (invitations.c.hash == hashed, invitations.c.used_at.is_(None), invitations.c.expires_at > now)
+        return (await connection.execute(select(invitations).where(*good))).first()
+
+    async def use_invitation(self, connection: AsyncConnection, hashed: str, now: datetime) -> bool:
+        """Burn an invitation; of several callers at once exactly one gets True."""
+        good = (invitations.c.hash == hashed, invitations.c.used_at.is_(None), invitations.c.expires_at > now)
+        return bool((await connection.execute(update(invitations).where(*good).values(used_at=now))).rowcount)
+
+    async def begin_command(self, connection: AsyncConnection, row: Mapping[str, Any]) -> bool:
+        """Take a command id; return False if it was taken before."""
+        return await insert_first(connection, commands, row)
+
+    async def command(self, connection: AsyncConnection, person_id: str, command_id: str) -> Row[Any] | None:
+        """Return what is known of a command."""
+        where = (commands.c.person_id == person_id, commands.c.command_id == command_id)
+        return (await connection.execute(select(commands).where(*where))).first()
+
+    async def answer_command(self, connection: AsyncConnection, person_id: str, command_id: str, answer: Any) -> None:
+        """Keep the answer of a command."""
+        where = (commands.c.person_id == person_id, commands.c.command_id == command_id)
+        await connection.execute(update(commands).where(*where).values(answer=answer))
+
+    async def forget_command(self, connection: AsyncConnection, person_id: str, command_id: str) -> None:
+        """Let a command that could not be done be tried again."""
+        where = (commands.c.person_id == person_id, commands.c.command_id == command_id)
+        await connection.execute(delete(commands).where(*where))
+
+    async def drop_commands(self, connection: AsyncConnection, before: datetime) -> None:
+        """Forget commands of long ago."""
+        await connection.execute(delete(commands).where(commands.c.at < before))
