@@ -31,9 +31,10 @@ Json = JSON().with_variant(postgresql.JSONB(), "postgresql")
 WRONG_STATEMENT = re.compile(r"no such|near |table .* has no column|too many|ambiguous|duplicate column")
 """What SQLite says of a statement that no retry can mend."""
 
+Item = TypeVar("Item")
 Found = TypeVar("Found")
-Work = Callable[[AsyncConnection], Awaitable[Any]]
-"""What is done in a transaction."""
+Work = Callable[[AsyncConnection, Sequence[Item]], Awaitable[Sequence[Found]]]
+"""What is done in a transaction for some items at once: one result for each, in their order."""
 
 Stored = Row[Any]
 """A row of a table, for those who read one without asking SQL themselves."""
@@ -122,7 +123,7 @@ class Database:
         self.metadata = metadata
         self.engine = make_engine(url)
         self._turn: asyncio.Lock | None = asyncio.Lock() if url.startswith("sqlite") else None
-        self._waiting: list[tuple[Work, asyncio.Future[Any]]] = []
+        self._waiting: list[tuple[Work[Any, Any], Any, asyncio.Future[Any]]] = []
         self._rounds: asyncio.Task[None] | None = None
 
     @property
@@ -157,18 +158,19 @@ class Database:
         finally:
             self._turn.release()
 
-    async def together(self, work: Callable[[AsyncConnection], Awaitable[Found]]) -> Found:
-        """Return what `work` finds in a transaction; on SQLite it shares one with all that waits at the same time.
+    async def together(self, work: Work[Item, Found], item: Item) -> Found:
+        """Return what `work` finds for an item; on SQLite everything that waits at the same time is done at once.
 
-        Each commit of SQLite waits for the disk, and only one runs: sixteen callers who each write a row pay for one.
-        Work that fails, fails alone: the others are done again, so what it does besides writing has to bear repetition.
-        Raises as `begin`.
+        Each commit of SQLite waits for the disk, and each statement for a thread: sixteen callers who each write a row
+        pay for one transaction, and the same work gets all its items in one call. Work that fails, fails alone: the
+        others are done again, so what it does besides writing has to bear repetition. Raises as `begin`.
         """
         if self._turn is None:
             async with self.begin() as connection:
-                return await work(connection)
+                (found,) = await work(connection, [item])
+                return found
         answer: asyncio.Future[Found] = asyncio.get_running_loop().create_future()
-        self._waiting.append((work, answer))
+        self._waiting.append((work, item, answer))
         if self._rounds is None or self._rounds.done():
             self._rounds = asyncio.create_task(self._go_round())
         return await answer
@@ -180,20 +182,24 @@ class Database:
                 for each in some:
                     await self._done([each])
 
-    async def _done(self, some: Sequence[tuple[Work, asyncio.Future[Any]]]) -> bool:
+    async def _done(self, some: Sequence[tuple[Work[Any, Any], Any, asyncio.Future[Any]]]) -> bool:
         """Do some work in one transaction and answer; return False, without an answer, if several could not be done."""
+        kinds: dict[Work[Any, Any], list[tuple[Any, asyncio.Future[Any]]]] = {}
+        for work, item, answer in some:
+            kinds.setdefault(work, []).append((item, answer))
         try:
             async with self.begin() as connection:
-                found = [await work(connection) for work, _ in some]
+                found = [await work(connection, [item for item, _ in asked]) for work, asked in kinds.items()]
         except Exception as error:
             alone = len(some) == 1 or isinstance(error, Unavailable)  # a database that is away is away for each of them
-            for _, answer in some if alone else ():
+            for *_, answer in some if alone else ():
                 if not answer.done():
                     answer.set_exception(error)
             return alone
-        for (_, answer), each in zip(some, found, strict=True):
-            if not answer.done():  # who does not wait any more does not want to know
-                answer.set_result(each)
+        for asked, answers in zip(kinds.values(), found, strict=True):
+            for (_, answer), each in zip(asked, answers, strict=True):
+                if not answer.done():  # who does not wait any more does not want to know
+                    answer.set_result(each)
         return True
 
     @asynccontextmanager
@@ -252,9 +258,16 @@ async def append(connection: AsyncConnection, table: Table, rows: Rows) -> None:
 
 async def insert_first(connection: AsyncConnection, table: Table, row: Mapping[str, Any]) -> bool:
     """Insert one row; return whether nobody was faster. Of several callers at once exactly one gets True."""
+    return bool(await insert_those_first(connection, table, [row]))
+
+
+async def insert_those_first(connection: AsyncConnection, table: Table, rows: Rows) -> set[tuple[Any, ...]]:
+    """Insert rows; return the primary keys of those nobody inserted before."""
+    if not rows:
+        return set()
     made = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(table)
-    statement = made.values(dict(row)).on_conflict_do_nothing()
-    return (await connection.execute(statement.returning(*table.primary_key))).first() is not None
+    statement = made.on_conflict_do_nothing().returning(*table.primary_key)
+    return {tuple(row) for row in await connection.execute(statement, [dict(row) for row in rows])}
 
 
 async def upsert(
@@ -323,9 +336,19 @@ def _insertion(
 
 
 async def _write(connection: AsyncConnection, insertion: _Insertion, rows: Rows) -> None:
-    parameters = insertion.parameters
-    values = [tuple(to(row[name]) if to is not None else row[name] for name, to in parameters) for row in rows]
-    await connection.exec_driver_sql(insertion.sql, values)
+    columns = [_column([row[name] for row in rows], to) for name, to in insertion.parameters]
+    await connection.exec_driver_sql(insertion.sql, list(zip(*columns, strict=True)))
+
+
+def _column(values: list[Any], to: Callable[[Any], Any] | None) -> list[Any]:
+    """Return a column as the driver takes it; the very same object, often a moment, is turned into its form once."""
+    if to is None:
+        return values
+    known: dict[int, Any] = {}
+    for value in values:
+        if id(value) not in known:  # they all live as long as this call
+            known[id(value)] = to(value)
+    return [known[id(value)] for value in values]
 
 
 def chunks(values: Sequence[Any], width: int = 1) -> list[Sequence[Any]]:

@@ -14,6 +14,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validato
 
 from shared.clock import utcnow
 from shared.ids import stable_id
+from shared.trusted import trusted
 from shared.vocabulary import (
     DeletionCause,
     DeliveryState,
@@ -449,7 +450,8 @@ def said(
     """
     envelope, kind = _envelope(type(data))
     identity = stable_id(cause, kind, n)
-    return envelope.model_construct(
+    return trusted(
+        envelope,
         specversion="1.0",
         id=identity,
         source=f"ombud/{by}",

@@ -1,7 +1,7 @@
 """The model that scores right now. Swapping is one assignment: a batch under way ends with the model it began with."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,6 +62,11 @@ class Loaded:
     def explain(self, text: str, category: str) -> Explanation | None:
         """Return what carried the score of a category; None if the model does not know it."""
         return self.model.explain(text, category) if category in self.model.categories else None
+
+    def explain_many(self, wanted: Mapping[int, tuple[str, str]]) -> dict[int, Explanation]:
+        """Return by name what carried the scores of texts and categories; of those the model does not know, nothing."""
+        known = {name: each for name, each in wanted.items() if each[1] in self.model.categories}
+        return dict(zip(known, self.model.explain_many(list(known.values())), strict=True)) if known else {}
 
 
 class LiveModel:

@@ -14,6 +14,7 @@ from shared.events import Carried, ModelPromoted, Ngram, Post, PostScored, Span
 from shared.ids import digest, stable_id
 from shared.model.explain import Explanation
 from shared.thresholds import OVERALL, decisive, over
+from shared.trusted import trusted
 from shared.vocabulary import CATEGORIES, ScoreSource
 
 UNKNOWN = dict.fromkeys(CATEGORIES)
@@ -42,7 +43,8 @@ def post_row(post: Post, now: datetime) -> dict[str, Any]:
 
 def post_of(row: Mapping[str, Any]) -> Post:
     """Return the post a row holds."""
-    return Post.model_construct(
+    return trusted(
+        Post,
         post_id=row["post_id"],
         platform=row["platform"],
         external_id=row["external_id"],
@@ -115,15 +117,15 @@ def carried(text: str, category: str, explanation: Explanation) -> Carried:
     """Return what carried the score of a category, as it is said."""
     place = utf16(text)
     places = tuple(
-        Span.model_construct(begin=begin, end=end, utf16_begin=place(begin), utf16_end=place(end))
+        trusted(Span, begin=begin, end=end, utf16_begin=place(begin), utf16_end=place(end))
         for begin, end in carriers(explanation.words)
     )
     ngrams = tuple(
-        Ngram.model_construct(token=token, weight=round(weight, 3))
+        trusted(Ngram, token=token, weight=round(weight, 3))
         for token, weight in explanation.ngrams(NGRAMS)
         if weight > 0
     )
-    return Carried.model_construct(category=category, places=places, ngrams=ngrams)
+    return trusted(Carried, category=category, places=places, ngrams=ngrams)
 
 
 def scored(
@@ -136,7 +138,8 @@ def scored(
 ) -> PostScored:
     """Return what is said about a stored score: its thresholds, and people's words in it if there are any."""
     score = corrected.score if corrected else score_from_row(row)
-    return PostScored.model_construct(
+    return trusted(
+        PostScored,
         post=post,
         scores=score.scores,
         overall=score.overall,

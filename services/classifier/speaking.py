@@ -101,5 +101,4 @@ class Speaking:
 
 
 def _explained(loaded: Loaded, wanted: Mapping[int, tuple[str, str]]) -> dict[int, Carried]:
-    found = {at: loaded.explain(text, category) for at, (text, category) in wanted.items()}
-    return {at: carried(*wanted[at], explanation) for at, explanation in found.items() if explanation is not None}
+    return {at: carried(*wanted[at], explanation) for at, explanation in loaded.explain_many(wanted).items()}

@@ -13,7 +13,7 @@ from fastapi import Request
 from prometheus_client import Counter
 from redis.exceptions import RedisError
 
-from services.ingest.posts import PostIn, ingested
+from services.ingest.posts import PostIn, all_ingested
 from services.ingest.settings import IngestSettings
 from shared import ids
 from shared.bus.erasures import author_subject
@@ -92,11 +92,9 @@ class Door:
 
     def events_of(self, posts: Sequence[PostIn], trail: Trail = UNTRACED) -> list[Event[Any]]:
         """Return the event of each post as it would be admitted; every way in passes here."""
-        salt = self._salt()
-        return [
-            ingested(post, salt=salt, correlation_id=trail.correlation_id, traceparent=trail.traceparent)
-            for post in posts
-        ]
+        return all_ingested(
+            posts, salt=self._salt(), correlation_id=trail.correlation_id, traceparent=trail.traceparent
+        )
 
     async def take(self, posts: Sequence[PostIn], trail: Trail = UNTRACED) -> list[bool]:
         """Admit posts and return which were new. Raises Problem 429 or 503 with Retry-After."""

@@ -11,7 +11,7 @@ from shared import ids
 from shared.errors import Problem, faults
 from shared.events import Event, Post, PostIngested, said
 from shared.ids import NO_NUL
-from shared.language import language_of
+from shared.language import languages_of
 
 Moment = Annotated[AwareDatetime, Field(ge=datetime(1970, 1, 1, tzinfo=UTC), lt=datetime(9999, 1, 1, tzinfo=UTC))]
 """A moment that stays one in UTC; an earlier one would make a negative revision, which no store takes for new."""
@@ -81,25 +81,40 @@ def ingested(
 
     Its language is the one the platform names, else the one the text is in, else None.
     """
+    (event,) = all_ingested([post], salt=salt, correlation_id=correlation_id, traceparent=traceparent)
+    return event
+
+
+def all_ingested(
+    posts: Sequence[PostIn], *, salt: str, correlation_id: str | None = None, traceparent: str | None = None
+) -> list[Event[PostIngested]]:
+    """Return what `ingested` says of each post; the languages of many are told together."""
+    languages = languages_of([(post.text, post.language) for post in posts])
+    return [
+        said(
+            _accepted(post, language, salt),
+            by="ingest",
+            cause=f"{ids.post_id(post.platform, post.external_id)}|{ids.revision_of(post.edited_at)}",
+            correlation_id=correlation_id,
+            traceparent=traceparent,
+        )
+        for post, language in zip(posts, languages, strict=True)
+    ]
+
+
+def _accepted(post: PostIn, language: str | None, salt: str) -> PostIngested:
     post_id = ids.post_id(post.platform, post.external_id)
-    revision = ids.revision_of(post.edited_at)
     accepted = Post(
         post_id=post_id,
         platform=post.platform,
         external_id=post.external_id,
         text=post.text.replace("\x00", "\ufffd"),  # PostgreSQL stores no NUL
-        revision=revision,
-        language=language_of(post.text, post.language),
+        revision=ids.revision_of(post.edited_at),
+        language=language,
         author=ids.pseudonym(salt, post.platform, post.author) if post.author else None,
         url=post.url,
         reply_to=ids.post_id(post.platform, post.reply_to) if post.reply_to else None,
         created_at=post.created_at,
         edited_at=post.edited_at,
     )
-    return said(
-        PostIngested(post=accepted),
-        by="ingest",
-        cause=f"{post_id}|{revision}",
-        correlation_id=correlation_id,
-        traceparent=traceparent,
-    )
+    return PostIngested(post=accepted)

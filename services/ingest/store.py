@@ -1,20 +1,32 @@
 """Every question ingest asks its tables."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement, Row, delete, or_, select, update
+from sqlalchemy import ColumnElement, Row, bindparam, delete, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.ingest.tables import api_keys, coral_events, cursors, invitations, requests, secrets
 from shared.auth import Principal
-from shared.db import Database, insert_first, insert_new
+from shared.db import Database, insert_first, insert_new, insert_those_first
 from shared.vocabulary import Scope
 
 SALT = "pseudonym_salt"
+
+_one = (
+    requests.c.principal == bindparam("p"),
+    requests.c.key == bindparam("k"),
+    requests.c.received_at == bindparam("at"),
+)
+VOID = delete(requests).where(*_one)
+ANSWERED = (
+    update(requests)
+    .where(*_one, requests.c.status.is_(None))
+    .values(status=bindparam("said"), body=bindparam("answer"))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +36,28 @@ class Asked:
     principal: str
     key: str
     fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """A request that begins now: a row received before `expired` is as good as none, see `Store.begin_request`."""
+
+    asked: Asked
+    now: datetime
+    expired: datetime
+    abandoned: datetime
+
+    @property
+    def name(self) -> tuple[str, str]:
+        """Return the key of its row."""
+        return self.asked.principal, self.asked.key
+
+    def is_free(self, known: Row[Any] | None) -> bool:
+        """Return whether the row of its key stands no more in its way."""
+        if known is None or known.received_at < self.expired:
+            return True
+        same = known.fingerprint == self.asked.fingerprint
+        return same and known.status is None and known.received_at < self.abandoned
 
 
 class Store:
@@ -127,24 +161,12 @@ class Store:
         A row received before `expired` is as good as none; so is one of the same request that nobody answered and
         that was received before `abandoned`. Of several callers at once exactly one gets None.
         """
-        same = _same(asked)
-        unanswered = requests.c.status.is_(None) & (requests.c.fingerprint == asked.fingerprint)
-        void = or_(requests.c.received_at < expired, unanswered & (requests.c.received_at < abandoned))
-        row = {"principal": asked.principal, "key": asked.key, "fingerprint": asked.fingerprint, "received_at": now}
-
-        async def begun(connection: AsyncConnection) -> Row[Any] | None:
-            await connection.execute(delete(requests).where(same, void))
-            if await insert_first(connection, requests, row):
-                return None
-            return (await connection.execute(select(requests).where(same))).one()
-
-        return await self._database.together(begun)
+        return await self._database.together(_begun, Beginning(asked, now, expired, abandoned))
 
     async def answer_request(self, asked: Asked, received_at: datetime, status: int, body: bytes) -> None:
         """Keep the answer of a request that is still the caller's."""
-        mine = update(requests).where(_same(asked), requests.c.received_at == received_at, requests.c.status.is_(None))
-        answered = mine.values(status=status, body=body)
-        await self._database.together(lambda connection: connection.execute(answered))
+        mine = {"p": asked.principal, "k": asked.key, "at": received_at, "said": status, "answer": body}
+        await self._database.together(_answered, mine)
 
     async def forget_request(self, asked: Asked, received_at: datetime) -> None:
         """Forget a request that was not answered for good, so that it can be sent again at once."""
@@ -175,6 +197,40 @@ class Store:
         old = coral_events.c.received_at < before
         async with self._database.begin() as connection:
             return (await connection.execute(delete(coral_events).where(old))).rowcount
+
+
+async def _begun(connection: AsyncConnection, beginnings: Sequence[Beginning]) -> list[Row[Any] | None]:
+    """Return for each request what is known of it, None if it is the caller's from now on; the first of a key wins."""
+    known = await _known(connection, {each.name for each in beginnings})
+    mine: dict[tuple[str, str], Beginning] = {}
+    for each in beginnings:
+        if each.is_free(known.get(each.name)):
+            mine.setdefault(each.name, each)
+    void = [{"p": row.principal, "k": row.key, "at": row.received_at} for name, row in known.items() if name in mine]
+    if void:
+        await connection.execute(VOID, void)
+    rows = [
+        {"principal": name[0], "key": name[1], "fingerprint": each.asked.fingerprint, "received_at": each.now}
+        for name, each in sorted(mine.items())
+    ]
+    # of several processes that insert the same key one gets it back
+    won = await insert_those_first(connection, requests, rows)
+    ours = {id(each) for name, each in mine.items() if name in won}
+    known = await _known(connection, {each.name for each in beginnings if id(each) not in ours})
+    return [None if id(each) in ours else known[each.name] for each in beginnings]
+
+
+async def _known(connection: AsyncConnection, names: Collection[tuple[str, str]]) -> dict[tuple[str, str], Row[Any]]:
+    if not names:
+        return {}
+    which = tuple_(requests.c.principal, requests.c.key).in_(sorted(names))
+    return {(row.principal, row.key): row for row in await connection.execute(select(requests).where(which))}
+
+
+async def _answered(connection: AsyncConnection, answers: Sequence[Mapping[str, Any]]) -> Sequence[None]:
+    """Keep answers of requests that are still their callers'."""
+    await connection.execute(ANSWERED, list(answers))
+    return [None] * len(answers)
 
 
 def _same(asked: Asked) -> ColumnElement[bool]:

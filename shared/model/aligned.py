@@ -8,10 +8,18 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from shared.model.text import COMPOSED, DISGUISED, ENTITY, RUN, SPACED, STEPS, UNICODE_STEPS
+from shared.model.text import COMPOSED, DISGUISED, ENTITY, RUN, SPACED, STEPS, UNICODE_STEPS, WHITE
 
 Place = tuple[int, int]
 """Begin and end in the raw text, in code points."""
+
+DISGUISES = re.compile(r"[013457@$]")
+"""Without one of these no word is disguised."""
+OTHER_WHITE = re.compile(r"\s{2,}|[^\S ]")
+"""White space that is not one space already: most of what WHITE finds is."""
+
+UNMOVED: list[Place] = [(at, at + 1) for at in range(2_048)]
+"""The places of a text nothing has changed yet, for as many signs as nearly every post has."""
 
 KEEPS_PLACES = (RUN, DISGUISED)
 """Steps whose result has a sign for each of the first signs they found."""
@@ -27,7 +35,7 @@ class Aligned:
 
 def align(raw: str) -> Aligned:
     """Return the normalised form of a raw text and where its signs came from."""
-    now = Aligned(raw, [(at, at + 1) for at in range(len(raw))])
+    now = Aligned(raw, [*UNMOVED[: len(raw)], *((at, at + 1) for at in range(len(UNMOVED), len(raw)))])
     if "&" in raw:
         now = _changed(now, ENTITY, html.unescape)
     if not now.text.isascii():
@@ -35,7 +43,8 @@ def align(raw: str) -> Aligned:
             now = _changed(now, pattern, change)
     now = _lower(now)
     for pattern, change in STEPS:
-        now = _changed(now, pattern, change)
+        if pattern is not DISGUISED or DISGUISES.search(now.text):
+            now = _changed(now, OTHER_WHITE if pattern is WHITE else pattern, change)
     begin = len(now.text) - len(now.text.lstrip(" "))
     end = len(now.text.rstrip(" "))
     return Aligned(now.text[begin:end], now.places[begin:end])

@@ -1,14 +1,16 @@
 """Why a linear model says what it says: what each word and each token of a text adds to the logit. Pure."""
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from shared.model.aligned import align
-from shared.model.text import tokens_in, tokens_of_word, words
+from shared.model.text import token_of_word, tokens_in, words
 
 LEAST_WEIGHT, LEAST_SHARE = 0.2, 0.7
 """A word carried a score from this weight on the logit, and this share of the heaviest word's: learning.md section 6;
@@ -31,12 +33,15 @@ class Explanation:
     """What carries a score: words in order, the intercept, and on request the tokens.
 
     `added` (tokens,) is what each token adds to the logit, `buckets` (tokens,) its column, both in the order of
-    shared.model.text.tokens over the normalised `text`.
+    shared.model.text.tokens over the normalised `text`. `places` is where the words stand in that text, `starts` which
+    token is each word's first.
     """
 
     words: tuple[Word, ...]
     intercept: float
     text: str = field(repr=False)
+    places: Sequence[Span] = field(repr=False)
+    starts: Sequence[int] = field(repr=False)
     added: NDArray[np.float64] = field(repr=False)
     buckets: NDArray[np.int32] = field(repr=False)
 
@@ -50,26 +55,25 @@ class Explanation:
 
         Tokens that share a bucket are one to the model: they stand under the name of the first.
         """
-        _, first, which = np.unique(self.buckets, return_index=True, return_inverse=True)
-        total = np.bincount(which, weights=self.added)
+        if not len(self.buckets) or most < 1:
+            return ()
+        # bucket and position in one number: sorting numbers takes a tenth of what sorting positions by them does
+        found = np.sort(self.buckets.astype(np.int64) << 32 | np.arange(len(self.buckets)))
+        begins = np.flatnonzero(np.diff(found >> 32, prepend=-1))
+        positions = found & 0xFFFFFFFF
+        first, total = positions[begins], np.add.reduceat(self.added[positions], begins)
+        if len(total) > most:
+            strong = np.flatnonzero(total >= np.partition(total, -most)[-most])
+            first, total = first[strong], total[strong]
         order = np.lexsort((first, -total))[:most]
-        names = self._names(first[order])
-        return tuple((names[at], value) for at, value in zip(first[order].tolist(), total[order].tolist(), strict=True))
+        places, values = first[order].tolist(), total[order].tolist()
+        return tuple((self._name(at), value) for at, value in zip(places, values, strict=True))
 
-    def _names(self, wanted: NDArray[np.int64]) -> dict[int, str]:
-        """Return position -> token; only the words that hold a wanted one are taken apart."""
-        found: dict[int, str] = {}
-        left = sorted(wanted.tolist(), reverse=True)
-        before, at = "", 0
-        for begin, end in words(self.text):
-            word, count = self.text[begin:end], tokens_in(end - begin)
-            if left and left[-1] < at + count:
-                names = tokens_of_word(word, before)
-                while left and left[-1] < at + count:
-                    position = left.pop()
-                    found[position] = names[position - at]
-            before, at = word, at + count
-        return found
+    def _name(self, position: int) -> str:
+        """Return the token at a position; only the word that holds it is taken apart."""
+        at = bisect_right(self.starts, position) - 1
+        (begin, end), before = self.places[at], self.places[at - 1] if at else (0, 0)
+        return token_of_word(self.text[begin:end], self.text[slice(*before)], position - self.starts[at])
 
 
 def explained(raw: str, buckets: NDArray[np.int32], weights: NDArray[np.float32], intercept: float) -> Explanation:
@@ -77,11 +81,11 @@ def explained(raw: str, buckets: NDArray[np.int32], weights: NDArray[np.float32]
     now = align(raw)
     added = weights.astype(np.float64) / np.sqrt(max(len(weights), 1))
     spans = list(words(now.text))
-    starts = np.cumsum([0, *(tokens_in(end - begin) for begin, end in spans)])[:-1]
+    starts = list(accumulate((tokens_in(end - begin) for begin, end in spans[:-1]), initial=0))
     sums = np.add.reduceat(added, starts).tolist() if spans else []
     places = [(now.places[begin][0], now.places[end - 1][1]) for begin, end in spans]
-    found = tuple(Word(*place, value) for place, value in zip(places, sums, strict=True))
-    return Explanation(found, intercept, now.text, added, buckets)
+    found = tuple(Word(begin, end, value) for (begin, end), value in zip(places, sums, strict=True))
+    return Explanation(found, intercept, now.text, spans, starts, added, buckets)
 
 
 def carriers(words: Sequence[tuple[int, int, float]]) -> list[Span]:

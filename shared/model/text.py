@@ -8,6 +8,7 @@ import html
 import re
 import unicodedata
 from collections.abc import Callable, Iterator
+from functools import cache
 
 NORMALISER = "1"
 LONGEST_WORD = 64
@@ -122,6 +123,20 @@ def tokens_of_word(word: str, before: str) -> list[str]:
     return [f"={word}", *pieces, f"+{before} {word}"]
 
 
+def token_of_word(word: str, before: str, at: int) -> str:
+    """Return the one of `tokens_of_word` that stands at a place of their list."""
+    if at == 0:
+        return f"={word}"
+    framed, left = f" {word} ", at - 1
+    for begin in range(len(framed) - 1):
+        pieces = min(LONGEST_PIECE, len(framed) - begin) - SHORTEST_PIECE + 1
+        if left < pieces:
+            return framed[begin : begin + SHORTEST_PIECE + left]
+        left -= pieces
+    return f"+{before} {word}"
+
+
+@cache  # at most LONGEST_WORD of them
 def tokens_in(length: int) -> int:
     """Return how many tokens a word of so many code points has: itself, the pair, and its pieces."""
     framed = length + 2

@@ -24,11 +24,12 @@ POSTS = 200
 CORRECTIONS, CALLERS = 64, 16
 LIMITS = {
     "SQL statements per batch, classifier": 16,
-    "SQL statements per batch, trainer": 8,
-    "SQL statements per batch, auditor": 12,
-    "SQL statements per batch, reporter": 16,
+    "SQL statements per batch, trainer": 6,
+    "SQL statements per batch, auditor": 10,
+    "SQL statements per batch, reporter": 8,
     "Redis writes per post (XADD)": 3.2,
-    "SQL commits per correction with a key, 16 callers": 1.0,
+    "SQL commits per correction with a key, 16 callers": 0.5,
+    "SQL statements per correction with a key, 16 callers": 1.0,
     "bytes of one post on posts.ingested, mean": 700,
     "bytes of one post on posts.scored, mean": 1_500,
 }
@@ -62,8 +63,9 @@ async def measure(folder: Path, console: Console) -> list[str]:
             values["Redis writes per post (XADD)"] = (commands["cmdstat_xadd"] - before["cmdstat_xadd"]) / POSTS
             for stream in ("posts.ingested", "posts.scored"):
                 values[f"bytes of one post on {stream}, mean"] = _bytes(broker, stream)
-            commits, rate = await _corrected(http, platform)
+            commits, statements, rate = await _corrected(http, platform)
             values["SQL commits per correction with a key, 16 callers"] = commits
+            values["SQL statements per correction with a key, 16 callers"] = statements
             console.print(f"corrections with a key from {CALLERS} callers: {rate:,.0f}/s, learned from meanwhile")
     finally:
         broker.stop()
@@ -77,11 +79,13 @@ async def measure(folder: Path, console: Console) -> list[str]:
     return faults
 
 
-async def _corrected(http: httpx.AsyncClient, platform: Platform) -> tuple[float, float]:
-    """Return the commits of ingest per correction, and corrections per second, from callers that send at once."""
+async def _corrected(http: httpx.AsyncClient, platform: Platform) -> tuple[float, float, float]:
+    """Return commits and statements of ingest per correction, and corrections per second, from callers at once."""
     (ingest,) = (each for each in platform.services if each.name == "ingest")
     commits: Counter[str] = Counter()
     event.listen(ingest.database.engine.sync_engine, "commit", lambda _: commits.update(["commit"]))
+    statements = Statements(ingest)
+    event.listen(ingest.database.engine.sync_engine, "before_cursor_execute", statements)
     turn = asyncio.Semaphore(CALLERS)
 
     async def one(number: int) -> None:
@@ -93,7 +97,8 @@ async def _corrected(http: httpx.AsyncClient, platform: Platform) -> tuple[float
 
     begun = time.perf_counter()
     await asyncio.gather(*map(one, range(CORRECTIONS)))
-    return commits["commit"] / CORRECTIONS, CORRECTIONS / (time.perf_counter() - begun)
+    seconds = time.perf_counter() - begun
+    return commits["commit"] / CORRECTIONS, statements.count / CORRECTIONS, CORRECTIONS / seconds
 
 
 async def _rescored(http: httpx.AsyncClient) -> bool:

@@ -5,7 +5,6 @@ changes, folded by `from_log`, ends in the same marks.
 """
 
 from collections.abc import Iterable, Mapping
-from copy import copy
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -22,10 +21,11 @@ from services.auditor.status.posts import (
     Judgement,
     Opinions,
     decide,
+    opinion_of,
     status_of_score,
     with_judgement,
 )
-from services.auditor.status.record import NEVER, Change, Kind, Millis, StatusRecord
+from services.auditor.status.record import NEVER, Change, Kind, Millis, StatusRecord, copied
 from services.auditor.status.record import Judgement as Verdict
 from shared.ids import stable_id
 from shared.vocabulary import Status
@@ -193,8 +193,8 @@ def hear(before: PostRecord, said: Judgement, policy: Policy) -> Moved:
     marks = after.marks
     created = millis(said.judged_at)
     if not marks.locked and (marks.created_at is None or created < marks.created_at):
-        marks = copy(marks)
-        marks.id, marks.created_at = after.post_id, created
+        marks = copied(marks, after.post_id)
+        marks.created_at = created
         after = replace(after, marks=marks)
     after, step = _moved(after, said, policy)
     return after, [*steps, step] if step is not None else steps
@@ -223,7 +223,7 @@ def _opened(record: PostRecord, said: Judgement, policy: Policy, steps: list[Ste
     """Open a lock by a person's word; what was said meanwhile counts at once, and the age begins anew."""
     if not record.marks.locked:
         return record, steps
-    marks = copy(record.marks)
+    marks = copied(record.marks, record.marks.id)
     opened = unlock(marks)
     marks.opened_at = millis(said.judged_at)
     after, step = _moved(replace(record, marks=marks), said, policy, opened)
@@ -234,7 +234,7 @@ def _moved(
     record: PostRecord, said: Judgement, policy: Policy, changes: Iterable[Change] = ()
 ) -> tuple[PostRecord, Step | None]:
     """Let the opinions of a record decide now, by the rules of the status history."""
-    held, marks = record.held, copy(record.marks)
+    held, marks = record.held, copied(record.marks, record.marks.id)
     now, last = millis(said.judged_at), marks.last_judged_at
     status, rule = decide(held, raters=policy.raters, share=policy.share)
     flagging = rule == MODEL and status is Status.FLAGGED and marks.status != Status.FLAGGED and not marks.locked
@@ -291,18 +291,44 @@ def hear_all(
 ) -> tuple[list[PostRecord], list[Step]]:
     """Return the records that became others through the judgements, taken in order, and every step they made.
 
-    A post that is not among `records` starts from an empty one.
+    A post that is not among `records` starts from an empty one. Most posts are new, and a model judged them at the same
+    moment: those of one status are decided once.
     """
     after: dict[str, PostRecord] = {}
     steps: list[Step] = []
+    first: dict[Any, Moved] = {}
     for said in judgements:
         post_id = said.post_id
-        before = after.get(post_id) or records.get(post_id) or PostRecord(post_id)
-        record, made = hear(before, said, policy)
+        before = after.get(post_id) or records.get(post_id)
+        if before is None and said.rule == MODEL and said.status is not None and not said.retracts:
+            record, made = _first_heard(said, policy, first)
+        else:
+            before = before or PostRecord(post_id)
+            record, made = hear(before, said, policy)
         if record is not before:
             after[post_id] = record
         steps += made
     return list(after.values()), steps
+
+
+def _first_heard(said: Judgement, policy: Policy, known: dict[Any, Moved]) -> Moved:
+    """Return what `hear` says of a model's judgement on a new post; `known` are those of the same batch."""
+    kind = (said.status, said.judged_at, said.revision, said.edited_at, said.model_version, said.round_id, said.actor)
+    found = known.get(kind)
+    if found is None:
+        found = known[kind] = hear(PostRecord(said.post_id), said, policy)
+        return found
+    like, steps = found
+    record = PostRecord(
+        said.post_id,
+        Opinions(opinion_of(said)),
+        copied(like.marks, said.post_id),
+        like.sequence,
+        like.first_status,
+        like.first_changed_at,
+        like.changed_at,
+    )
+    return record, [replace(step, post_id=said.post_id, cause_id=said.cause_id) for step in steps]
 
 
 def replayed(post_id: str, received: Iterable[tuple[Judgement, str]]) -> Moved:

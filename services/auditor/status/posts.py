@@ -189,8 +189,14 @@ def with_judgement(held: Opinions, said: Judgement) -> Opinions:
 def _with_score(held: Opinions, said: Judgement) -> Opinions:
     if said.status is None:
         return held
-    model = Opinion(said.status, said.judged_at, said.id, said.revision, said.edited_at, said.model_version)
+    model = opinion_of(said)
     return held if held.model is not None and model.rank <= held.model.rank else replace(held, model=model)
+
+
+def opinion_of(said: Judgement) -> Opinion:
+    """Return what a model's judgement with a status holds of the post."""
+    status = said.status or Status.NEEDS_REVIEW
+    return Opinion(status, said.judged_at, said.id, said.revision, said.edited_at, said.model_version)
 
 
 def _with_rating(held: Opinions, said: Judgement, rater: str) -> Opinions:

@@ -5,7 +5,7 @@ them is ever folded into another. Names of Community Notes' columns are in servi
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 
 Millis = float
@@ -85,6 +85,17 @@ class StatusRecord:
     def locked(self) -> bool:
         """Return whether either half of the lock is set."""
         return self.locked_status is not None or self.locked_at is not None
+
+
+_FIELDS = tuple(each.name for each in fields(StatusRecord))
+
+
+def copied(record: StatusRecord, id: int | str) -> StatusRecord:
+    """Return the same record of another subject, or of the same one; in a third of what `copy` takes."""
+    made = StatusRecord(id)
+    for name in _FIELDS[1:]:
+        setattr(made, name, getattr(record, name))
+    return made
 
 
 class Kind(StrEnum):

@@ -17,6 +17,7 @@ from services.auditor.status.live import (
     due_at,
     from_log,
     hear,
+    hear_all,
     hold_until,
     marks_of,
     policy_of,
@@ -263,6 +264,22 @@ def test_judgements_as_stored_fold_to_the_same_record_field_by_field(heard: list
         assert replayed(post, received) == (record, steps)
         kept = record_of(jsonable(row_of(record, policy)))
         assert row_of(kept, policy) == row_of(record, policy)
+
+
+NEW = st.builds(
+    score, st.sampled_from(Status), st.sampled_from([0, 0, 10]), st.sampled_from([0, 5]), st.sampled_from("pqrst")
+)
+
+
+@given(heard=st.lists(st.one_of(NEW, ANY), max_size=14, unique_by=lambda each: each.cause_id), policy=POLICIES)
+def test_a_batch_is_heard_as_one_judgement_after_the_other(heard: list[Judgement], policy: Policy) -> None:
+    records, steps = hear_all({}, heard, policy)
+    alone = all_told(policy, heard)
+    for record in records:
+        found = [step for step in steps if step.post_id == record.post_id]
+        assert (record, found) == alone.pop(record.post_id)
+    assert all(not made for _, made in alone.values())
+    assert len({id(record.marks) for record in records}) == len(records)
 
 
 @given(heard=HEARD, policy=POLICIES, parts=st.integers(1, 3))

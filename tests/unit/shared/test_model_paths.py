@@ -170,3 +170,19 @@ def test_a_word_is_found_again_in_the_raw_text(text: str, word: str, found: str)
     at = aligned.text.index(word)
     begin, end = aligned.places[at][0], aligned.places[at + len(word) - 1][1]
     assert text[begin:end] == found
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.one_of(st.text(max_size=200), TRICKY))
+def test_a_token_has_the_name_it_has_in_the_list(text: str) -> None:
+    explanation = model().explain(text, "insult")
+    names = tokens(normalise(text))
+    assert [explanation._name(at) for at in range(len(names))] == names
+
+
+def test_texts_are_explained_together_as_each_is_alone() -> None:
+    texts = [row.text for row in rows("post")][:40] + PLACES
+    for category in model().categories[:2]:
+        for text, found in zip(texts, model().explain_many([(text, category) for text in texts]), strict=True):
+            alone = model().explain(text, category)
+            assert (found.words, found.ngrams(5)) == (alone.words, alone.ngrams(5))

@@ -1,6 +1,7 @@
 """Writers of one SQLite file: they take turns, and what waits at the same time shares a commit."""
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -24,9 +25,9 @@ async def made(folder: Path) -> tuple[Database, list[None]]:
     return database, commits
 
 
-async def keep(connection: AsyncConnection, number: int) -> int:
-    await append(connection, numbers, [{"number": number}])
-    return number
+async def keep(connection: AsyncConnection, some: Sequence[int]) -> list[int]:
+    await append(connection, numbers, [{"number": number} for number in some])
+    return [-number for number in some]
 
 
 async def stored(database: Database) -> list[int]:
@@ -36,19 +37,34 @@ async def stored(database: Database) -> list[int]:
 
 async def test_what_waits_at_the_same_time_shares_a_commit(tmp_path: Path) -> None:
     database, commits = await made(tmp_path)
-    found = await asyncio.gather(*(database.together(lambda at, n=n: keep(at, n)) for n in range(50)))
-    assert found == list(range(50))
+    statements: list[str] = []
+    event.listen(database.engine.sync_engine, "before_cursor_execute", lambda *said: statements.append(said[2]))
+    found = await asyncio.gather(*(database.together(keep, n) for n in range(50)))
+    assert found == [-n for n in range(50)]
     assert await stored(database) == list(range(50))
+    assert len(commits) <= 2
+    assert sum(said.startswith("INSERT") for said in statements) <= 2, "one statement for all who wait"
+    await database.close()
+
+
+async def test_different_work_shares_a_commit_and_each_gets_its_own_answer(tmp_path: Path) -> None:
+    database, commits = await made(tmp_path)
+
+    async def tenfold(connection: AsyncConnection, some: Sequence[int]) -> list[int]:
+        return [10 * number for number in await keep(connection, some)]
+
+    asked = (database.together(work, n) for n, work in enumerate((keep, tenfold, keep, tenfold)))
+    assert await asyncio.gather(*asked) == [0, -10, -2, -30]
     assert len(commits) <= 2
     await database.close()
 
 
 async def test_work_that_fails_fails_alone(tmp_path: Path) -> None:
     database, _ = await made(tmp_path)
-    await database.together(lambda at: keep(at, 7))
-    asked = (database.together(lambda at, n=n: keep(at, n)) for n in (6, 7, 8))
+    await database.together(keep, 7)
+    asked = (database.together(keep, n) for n in (6, 7, 8))
     found = await asyncio.gather(*asked, return_exceptions=True)
-    assert (found[0], found[2]) == (6, 8)
+    assert (found[0], found[2]) == (-6, -8)
     assert isinstance(found[1], IntegrityError)
     assert await stored(database) == [6, 7, 8]
     await database.close()
@@ -57,11 +73,11 @@ async def test_work_that_fails_fails_alone(tmp_path: Path) -> None:
 async def test_who_gives_up_waiting_takes_no_other_along(tmp_path: Path) -> None:
     database, _ = await made(tmp_path)
     async with database.begin():  # nobody else may write meanwhile
-        impatient = asyncio.create_task(database.together(lambda at: keep(at, 1)))
-        patient = asyncio.create_task(database.together(lambda at: keep(at, 2)))
+        impatient = asyncio.create_task(database.together(keep, 1))
+        patient = asyncio.create_task(database.together(keep, 2))
         await asyncio.sleep(0)
         impatient.cancel()
-    assert await patient == 2
+    assert await patient == -2
     with pytest.raises(asyncio.CancelledError):
         await impatient
     await database.close()
@@ -72,7 +88,7 @@ async def test_many_writers_of_one_process_take_turns(tmp_path: Path) -> None:
 
     async def one(number: int) -> None:
         async with database.begin() as connection:
-            await keep(connection, number)
+            await keep(connection, [number])
 
     await asyncio.gather(*map(one, range(60)))  # ten connections would ask again and again, and some give up
     assert await stored(database) == list(range(60))

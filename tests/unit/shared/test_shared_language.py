@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as some
 
 from services.ingest.posts import PostIn, ingested
-from shared.language import KNOWN, detect, language_of, load, named
+from shared.language import KNOWN, MANY, detect, detect_many, language_of, languages_of, load, named
 from tests.support.data import real
 
 DUTCH = [
@@ -92,6 +92,9 @@ def test_a_long_post_is_looked_at_twice_and_no_further() -> None:
     assert detect("😀" * 500 + "maar daar ben ik het eigenlijk helemaal niet mee eens") is None
 
 
+MIXED = [*DUTCH, *ENGLISH, *OTHERS.values(), "ok", "", "2026 !!!", "Добар дан, како сте данас?", "half a pair \ud800"]
+
+
 @given(some.text(some.characters(codec=None), max_size=600) | some.binary().map(lambda raw: raw.decode("latin-1")))
 @example("\x00" * 5000)
 @example("a" * 100_000)
@@ -136,6 +139,17 @@ def test_the_platform_knows_better_than_the_text_unless_it_says_nothing(
     assert language_of(text, tag) == language
     event = ingested(PostIn(external_id="1", text=text, language=tag), salt="s")
     assert event.data.post.language == language
+
+
+@given(some.lists(some.text(some.characters(codec=None), max_size=200) | some.sampled_from(MIXED), max_size=40))
+def test_many_texts_at_once_are_told_as_each_is_alone(texts: list[str]) -> None:
+    assert detect_many(texts) == [detect(text) for text in texts]
+
+
+def test_many_texts_keep_the_languages_their_platforms_name() -> None:
+    posts = [(text, tag) for text in MIXED for tag in (None, "und", "fr")] * 3
+    assert len(posts) > MANY
+    assert languages_of(posts) == [language_of(*post) for post in posts]
 
 
 def test_the_model_holds_arrays_and_no_pickle() -> None:
