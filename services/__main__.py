@@ -73,12 +73,19 @@ def up(
 
 
 @app.command()
-def run(names: Annotated[list[str], typer.Argument(metavar="SERVICE...", help=", ".join(SERVICES))]) -> None:
+def run(
+    names: Annotated[list[str], typer.Argument(metavar="SERVICE...", help=", ".join(SERVICES))],
+    rebuild: Annotated[
+        bool, typer.Option(help="Make the reporter's read models anew from the streams, say what was done, and end.")
+    ] = False,
+) -> None:
     """Run one service (or several in one process) against the broker at OMBUD_REDIS_URL."""
     unknown = sorted(set(names) - set(SERVICES))
     if unknown:
         raise typer.BadParameter(f"no such service: {', '.join(unknown)}; there are {', '.join(SERVICES)}")
-    serve.run_loop(serve.run_services(Settings(), names))
+    if rebuild and names != ["reporter"]:
+        raise typer.BadParameter("only the reporter has read models to rebuild")
+    serve.run_loop(serve.rebuild(Settings(), names[0]) if rebuild else serve.run_services(Settings(), names))
 
 
 @app.command()

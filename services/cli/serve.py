@@ -178,6 +178,37 @@ async def migrate(settings: Settings, names: Sequence[str]) -> None:
         console.print(f"{name}: tables are at head")
 
 
+async def rebuild(settings: Settings, name: str) -> None:
+    """Make the read models of a service anew from the streams, and say what was done."""
+    url = _broker(settings)
+    configure_logging("WARNING", settings.log_format)
+    platform = Platform(settings, url)
+    service = build_of(name)(platform)
+    try:
+        await upgrade(name, service.database)
+        with console.status("Reading the streams ...") as shown:
+            done = await service.commands["rebuild"](
+                lambda so_far: shown.update(f"{sum(so_far.events.values()):,} events replayed ...")
+            )
+    finally:
+        await service.database.close()
+        await platform.redis.aclose()
+    for stream, count in done.events.items():
+        console.print(f"replayed {count:>9,} events of {stream}", highlight=False)
+    console.print(f"made anew: {', '.join(f'{count:,} {what}' for what, count in done.anew.items())}", highlight=False)
+    console.print(f"kept as they were, older than the streams: {done.kept:,} posts", highlight=False)
+
+
+def _broker(settings: Settings) -> str:
+    """Return where the broker is: the given one, or that of the Ombud that runs on this data folder."""
+    if settings.redis_url is not None:
+        return settings.redis_url.get_secret_value()
+    running = read_running(settings.data_dir)
+    if running is None:
+        raise typer.BadParameter("set OMBUD_REDIS_URL, or start Ombud first: the streams are read from its broker")
+    return running.redis_url
+
+
 async def invite(settings: Settings) -> None:
     """Print a one-time admin link, made in ingest's own database: whoever has the machine needs no key."""
     configure_logging(settings.log_level, settings.log_format)

@@ -30,6 +30,7 @@ from services.reporter.labelling import Labeller
 from services.reporter.mastodon_client import MastodonClient
 from services.reporter.outlets import MastodonOutlet, Outlet
 from services.reporter.owning import Owning
+from services.reporter.rebuilding import Rebuilding
 from services.reporter.reviewing import Reviewing
 from services.reporter.sending import Sender
 from services.reporter.settings import ReporterSettings
@@ -135,5 +136,5 @@ def build(platform: Platform) -> Service:
         ],
         start=store.open,
         stop=stop,
-        commands={"invite": console.invite},
+        commands={"invite": console.invite, "rebuild": Rebuilding(store, tail)},
     )

@@ -17,6 +17,7 @@ from services.reporter.store.labels import LabelQueries
 from services.reporter.store.overview import OverviewQueries
 from services.reporter.store.people import PeopleQueries
 from services.reporter.store.posts import PostQueries
+from services.reporter.store.rebuild import RebuildQueries
 from services.reporter.store.reports import ReportQueries
 from services.reporter.store.statements import StatementQueries
 from services.reporter.store.transparency import TransparencyQueries
@@ -37,6 +38,7 @@ class Store(
     StatementQueries,
     LabelQueries,
     ActQueries,
+    RebuildQueries,
     TransparencyQueries,
     WebhookQueries,
     PeopleQueries,
