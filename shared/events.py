@@ -183,7 +183,9 @@ class PostCorrected(Payload):
 
     `spoke_about` names the categories the person judged; every other category stays unknown. With `weak` the expected
     ones are inferred from a decision that may have had another reason. `sampled` says that the post was drawn by chance
-    and not shown because of its score: only such words tell how good a model is.
+    and not shown because of its score: only such words tell how good a model is. `version` counts the words of
+    reviewers on the post, this one among them; taking one back is a word, too. Until `hold_until` the person may still
+    take this one back, and nothing that leaves the house or teaches a model follows from it.
     """
 
     correction_id: str
@@ -201,6 +203,8 @@ class PostCorrected(Payload):
     retracts: str | None = None
     weak: bool | None = None
     sampled: bool | None = None
+    version: int | None = None
+    hold_until: AwareDatetime | None = None
     corrected_at: AwareDatetime
 
     def subject(self) -> str | None:

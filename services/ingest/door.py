@@ -82,6 +82,26 @@ class Door:
             raise refusal
         return await self._append(events)
 
+    async def speak(self, word: Callable[[int], Event[Any]], subject: str, seen: int | None) -> tuple[bool, int]:
+        """Append the next word on a subject and return whether it was new and which version stands.
+
+        `word(version)` makes it. Raises Problem 409 if there is a word that who speaks has not `seen` (None: whoever
+        does not say what they saw is next in any case), 429 or 503 with Retry-After.
+        """
+        publisher = self._platform.publisher
+        while True:
+            event = word(1 + (await publisher.version(subject) if seen is None else seen))
+            stream = stream_of(event).name
+            if refusal := self.refusal(stream):
+                raise refusal
+            fresh, stands = await publisher.publish_next(event, subject, event.data.version)
+            if fresh is not None:
+                ADMITTED.labels(stream, "yes" if fresh else "no").inc()
+                return fresh, stands
+            if seen is not None:
+                detail = "Somebody has judged this post since you looked."
+                raise Problem(409, "stale_version", detail, field="seen_version", version=stands)
+
     async def _append(self, events: Sequence[Event[Any]]) -> list[bool]:
         stream = stream_of(events[0]).name
         fresh = await self._platform.publisher.publish_once(events)

@@ -1,6 +1,6 @@
 """What people may say about a score, and the event it becomes. Pure."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
@@ -29,7 +29,9 @@ class FeedbackIn(BaseModel):
 
     `spoke_about` lists the categories the person judged, or is "all" after a full review; when absent these are
     the expected and the actual ones. Categories nobody spoke about stay unknown. `sampled` says that the post was drawn
-    by chance, not because of its score.
+    by chance, not because of its score. `seen_version` is the number of words on the post that the person has seen, as
+    this route answers it: if there is another one by now, nothing is accepted. For `hold_s` seconds the person may take
+    the word back before a model learns it or anybody outside hears of it.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -46,12 +48,16 @@ class FeedbackIn(BaseModel):
     batch_id: Annotated[str, Field(max_length=128, pattern=NO_NUL)] | None = None
     retracts: Name | None = None
     sampled: bool | None = None
+    seen_version: Annotated[int, Field(ge=0, le=2**31 - 2)] | None = None
+    hold_s: Annotated[int, Field(ge=0, le=300)] | None = None
     timestamp: Moment | None = None
 
     @model_validator(mode="after")
     def _about_something(self) -> Self:
         if not (self.post_id or self.text or self.retracts):
             raise ValueError("give post_id, text or retracts")
+        if self.seen_version is not None and not self.post_id:
+            raise ValueError("seen_version is about a post: give its post_id")
         named = [*self.expected_categories, *self.actual_categories]
         named += self.spoke_about if isinstance(self.spoke_about, list) else []
         unknown = sorted(set(named) - set(CATEGORIES))
@@ -129,8 +135,10 @@ def spoken(feedback: FeedbackIn) -> tuple[str, ...]:
     return tuple(category for category in CATEGORIES if category in named)
 
 
-def corrected(feedback: FeedbackIn, *, correction_id: str, reviewer: str, now: datetime) -> PostCorrected:
-    """Return what was said about a score."""
+def corrected(
+    feedback: FeedbackIn, *, correction_id: str, reviewer: str, now: datetime, version: int | None = None
+) -> PostCorrected:
+    """Return what was said about a score; `version` counts the words on its post."""
     return PostCorrected(
         correction_id=correction_id,
         post_id=feedback.post_id,
@@ -146,6 +154,8 @@ def corrected(feedback: FeedbackIn, *, correction_id: str, reviewer: str, now: d
         batch_id=feedback.batch_id,
         retracts=feedback.retracts,
         sampled=feedback.sampled,
+        version=version,
+        hold_until=now + timedelta(seconds=feedback.hold_s) if feedback.hold_s else None,
         corrected_at=aware(feedback.timestamp, now),
     )
 

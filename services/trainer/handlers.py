@@ -163,5 +163,6 @@ def correction_row(corrected: PostCorrected, erased: Mapping[str, datetime]) -> 
         "retracts": corrected.retracts,
         "weak": corrected.weak,
         "sampled": corrected.sampled,
+        "hold_until": corrected.hold_until,
         "corrected_at": corrected.corrected_at,
     }

@@ -51,11 +51,13 @@ corrections = Table(
     Column("retracts", String),
     Column("weak", Boolean),
     Column("sampled", Boolean),
+    Column("hold_until", Moment),
     Column("corrected_at", Moment, nullable=False),
     Column("first_run_id", String(36)),
     Column("learned_by", String),
 )
-"""`first_run_id`: the first run whose snapshot held it; `learned_by`: the first model that learned from it."""
+"""`hold_until`: until then nothing learns from it; `first_run_id`: the first run whose snapshot held it;
+`learned_by`: the first model that learned from it."""
 Index("ix_trainer_corrections_post_id", corrections.c.post_id)
 Index("ix_trainer_corrections_retracts", corrections.c.retracts)
 Index("ix_trainer_corrections_first_run_id", corrections.c.first_run_id)

@@ -51,6 +51,11 @@ def attempts_key(what: str) -> str:
     return f"ombud:signins:{digest(what.encode())[:40]}"
 
 
+def version_key(subject: str) -> str:
+    """Return the key that counts what was said of something, so that nobody speaks over a word they have not seen."""
+    return f"ombud:version:{digest(subject.encode())[:40]}"
+
+
 def consumer_name(service: str) -> str:
     """Return this process's name in a consumer group: `<service>-<host>-<pid>`."""
     return f"{service}-{socket.gethostname()}-{os.getpid()}"

@@ -12,7 +12,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.exceptions import RedisError
 
-from shared.bus.keys import ERASURES, dead_key, seen_keys
+from shared.bus.keys import ERASURES, dead_key, seen_keys, version_key
 from shared.bus.metrics import DEAD
 from shared.bus.scripts import script
 from shared.clock import millis
@@ -23,6 +23,7 @@ from shared.streams import stream_of
 
 CHUNK = 500
 """Events of one pipeline or script call."""
+VERSIONS_KEPT_S = 30 * 86_400
 
 
 def connect(url: str) -> Redis:
@@ -45,6 +46,7 @@ class Publisher:
         self._redis = redis
         self._settings = settings
         self._admit = script(redis, "admit")
+        self._advance = script(redis, "advance")
         self._withdraw = script(redis, "withdraw")
 
     async def publish_many(self, events: Iterable[Event[Any]], *, atomic: bool = False) -> int:
@@ -91,6 +93,32 @@ class Publisher:
                 raise Unavailable("broker") from error
             await asyncio.sleep(0)
         return fresh
+
+    async def version(self, subject: str) -> int:
+        """Return the version of the last event that `publish_next` appended about a subject; 0 if none is remembered.
+
+        Raises Unavailable when the broker cannot be reached.
+        """
+        try:
+            return int(await self._redis.get(version_key(subject)) or 0)
+        except RedisError as error:
+            raise Unavailable("broker") from error
+
+    async def publish_next(self, event: Event[Any], subject: str, version: int) -> tuple[bool | None, int]:
+        """Append an event that carries a version, unless that version of its subject, or a later one, is there.
+
+        Return whether it was new (None: somebody was faster, nothing was appended) and the version that stands.
+        Versions are remembered for a month; who has seen a higher one than is remembered is believed.
+        Raises Unavailable when the broker cannot be reached.
+        """
+        stream, window = stream_of(event).name, self._settings.dedup_window_s
+        keys = [stream, *seen_keys(stream, millis() / 1000, window), version_key(subject)]
+        argv: list[bytes | int] = [self._settings.fuse, 2 * window, UUID(event.id).bytes, event.wire()]
+        try:
+            answer, stands = await self._advance(keys=keys, args=[*argv, version, VERSIONS_KEPT_S])
+        except RedisError as error:
+            raise Unavailable("broker") from error
+        return None if answer < 0 else bool(answer), int(stands)
 
     async def bury(self, event: Event[Any], group: str, reason: str, error: str) -> None:
         """Keep an event among a group's dead letters, for work that the group does after its handler has answered.

@@ -11,7 +11,7 @@ GOLDEN = Path(__file__).parents[1] / "golden"
 FURTHER = {
     "ModelPromoted": ("layered",),
     "ModelTrained": ("staged", "personal", "population"),
-    "PostCorrected": ("weak", "sampled"),
+    "PostCorrected": ("weak", "sampled", "versioned"),
     "PostDeleted": ("hidden",),
     "PostRated": ("named", "withdrawn", "audited"),
     "PostScored": ("fallback", "corrected"),

@@ -1,10 +1,11 @@
 """Runs in steps, lives of models and receipts, alike on SQLite and PostgreSQL."""
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
 from services.trainer.handlers import Handlers
 from services.trainer.housekeeping import Cleaning, Promoting
@@ -15,7 +16,7 @@ from services.trainer.settings import TrainerSettings
 from services.trainer.steps import Progress, StepStatus
 from services.trainer.store import Store
 from services.trainer.store.ratings import RatingStore
-from services.trainer.tables import stages
+from services.trainer.tables import corrections, stages
 from services.trainer.training import events_of
 from shared.artifacts import ArtifactStore
 from shared.clock import utcnow
@@ -247,6 +248,24 @@ async def test_what_was_taken_back_waits_for_nobody(store: Store) -> None:
     await made(store, "a")
     await hearing(store).on_post_corrected([retracted("one")])
     assert await store.count_waiting() == 1
+
+
+async def test_what_its_person_may_still_take_back_teaches_nothing_yet(store: Store) -> None:
+    await learned_from(store, "one", "held")
+    await made(store, "a", "one")
+    await hold(store, "held", utcnow() + timedelta(hours=1))
+    assert (await store.outlook()).waiting == 0
+    assert await store.count_waiting() == 0
+    _, seen = await store.snapshot(await claimed(store))
+    assert [each.correction_id for each in seen] == [named("one")]
+    await hold(store, "held", utcnow() - timedelta(seconds=1))
+    assert await store.count_waiting() == 1
+
+
+async def hold(store: Store, name: str, until: datetime) -> None:
+    values = {"hold_until": until, "first_run_id": None}
+    async with store._database.begin() as connection:
+        await connection.execute(update(corrections).where(corrections.c.correction_id == named(name)).values(values))
 
 
 async def test_a_shadow_is_promoted_when_its_time_is_over_unless_somebody_refused_it(store: Store) -> None:

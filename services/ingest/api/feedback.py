@@ -13,16 +13,22 @@ from services.ingest.feedback import FeedbackIn, LineIn, RatingIn, corrected, fr
 from shared.auth import Principal, require
 from shared.clock import utcnow
 from shared.errors import Problem
+from shared.events import Event, PostCorrected
 from shared.ids import digest, stable_id
 from shared.runtime import Platform
 from shared.vocabulary import Scope
 
 
 class Heard(BaseModel):
-    """The answer to a correction or rating."""
+    """The answer to a correction or rating.
+
+    `version` counts the words on the post of a correction, also those that were taken back; it is what `seen_version`
+    wants to hear from whoever speaks next.
+    """
 
     id: str
     duplicate: bool
+    version: int | None = None
 
 
 class Withdrawn(BaseModel):
@@ -49,9 +55,16 @@ def build_router(platform: Platform, door: Door, route: type[APIRoute]) -> APIRo
             raise Problem(413, "text_too_long", f"The text may have {most} bytes.", field="text")
         now = utcnow()
         correction_id = stable_id("correction", principal.id, _seed(feedback, key, feedback.timestamp or now))
-        data = corrected(feedback, correction_id=correction_id, reviewer=principal.id, now=now)
-        (fresh,) = await door.admit([spoken(data, correction_id, Trail.of(request))])
-        return Heard(id=correction_id, duplicate=not fresh)
+
+        def word(version: int | None) -> Event[PostCorrected]:
+            data = corrected(feedback, correction_id=correction_id, reviewer=principal.id, now=now, version=version)
+            return spoken(data, correction_id, Trail.of(request))
+
+        if feedback.post_id is None:
+            (fresh,) = await door.admit([word(None)])
+            return Heard(id=correction_id, duplicate=not fresh)
+        new, version = await door.speak(word, feedback.post_id, feedback.seen_version)
+        return Heard(id=correction_id, duplicate=not new, version=version)
 
     async def admit_rating(
         rating: RatingIn, request: Request, principal: Principal, key: str | None, audit: str | None = None

@@ -11,6 +11,7 @@ from services.trainer.feedback import Alike, Position
 from services.trainer.labels import Correction
 from services.trainer.tables import corrections, post_topics, posts, tombstones
 from shared.bus.erasures import is_author
+from shared.clock import utcnow
 from shared.db import Database, chunks, insert_new, upsert
 from shared.vocabulary import FeedbackType, Verdict
 
@@ -125,6 +126,11 @@ def taken_back() -> ColumnElement[bool]:
 def standing() -> tuple[ColumnElement[bool], ...]:
     """Return what holds of a correction that says something and was not taken back."""
     return corrections.c.verdict != Verdict.UNSURE.value, corrections.c.retracts.is_(None), not_(taken_back())
+
+
+def settled() -> ColumnElement[bool]:
+    """Return what holds of a correction that its person had the time to take back."""
+    return or_(corrections.c.hold_until.is_(None), corrections.c.hold_until <= utcnow())
 
 
 def known() -> Select[Any]:

@@ -30,7 +30,7 @@ from services.trainer.runs import (
     version_of,
 )
 from services.trainer.steps import Line, Progress, Step, StepStatus, again_from, heard, planned, stopped, taken_up
-from services.trainer.store.learning import correction_of, known, material, standing, taken_back
+from services.trainer.store.learning import correction_of, known, material, settled, standing, taken_back
 from services.trainer.store.models import in_force, learn, lineage, promote, tell
 from services.trainer.store.registry import describe_model
 from services.trainer.tables import corrections, lessons, models, posts, runs, steps
@@ -51,7 +51,7 @@ class Runs:
     async def outlook(self) -> Outlook:
         """Return what decides whether a run is due."""
         question = select(runs.c.run_id, runs.c.state, runs.c.attempt, runs.c.heartbeat_at, runs.c.kind)
-        unseen = corrections.c.first_run_id.is_(None), corrections.c.verdict != Verdict.UNSURE.value
+        unseen = corrections.c.first_run_id.is_(None), corrections.c.verdict != Verdict.UNSURE.value, settled()
         new = corrections.c.retracts.is_(None), not_(taken_back())
         count = select(func.count()).select_from(corrections).where(*unseen)
         last = select(func.max(runs.c.requested_at)).where(runs.c.kind == RunKind.REFIT.value)
@@ -159,7 +159,8 @@ class Runs:
 
     async def snapshot(self, claim: Claim) -> tuple[Champion | None, tuple[Correction, ...]]:
         """Return the champion and every correction with what is known of its post; mark them as seen by this run."""
-        seen = update(corrections).where(corrections.c.first_run_id.is_(None)).values(first_run_id=claim.run_id)
+        fresh = corrections.c.first_run_id.is_(None), settled()
+        seen = update(corrections).where(*fresh).values(first_run_id=claim.run_id)
         async with self._database.begin() as connection:
             await connection.execute(seen)
             rows = await connection.execute(material())
@@ -366,7 +367,7 @@ async def _unlearned(connection: AsyncConnection) -> Any:
     if present is not None and present.layer != Layer.ROLLBACK.value:
         seen = seen.where(lessons.c.version.in_(await lineage(connection)))
     text = func.coalesce(corrections.c.text, posts.c.text)
-    question = known().where(*standing(), text.is_not(None), not_(seen.exists()))
+    question = known().where(*standing(), settled(), text.is_not(None), not_(seen.exists()))
     return question.order_by(corrections.c.corrected_at, corrections.c.correction_id)
 
 
