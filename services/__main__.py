@@ -12,6 +12,7 @@ from rich.table import Table
 from services.cli import serve, streams
 from services.cli.analyze import analyze
 from services.cli.audits import app as audits
+from services.cli.backup import backup, restore
 from services.cli.connection import client, with_redis
 from services.cli.erase import erase as erase_text
 from services.cli.evaluate import app as evaluate
@@ -41,6 +42,8 @@ app.command()(topics)
 app.command()(drift)
 app.command()(merge)
 app.command()(tune)
+app.command()(backup)
+app.command()(restore)
 app.add_typer(evaluate, name="evaluate")
 app.command()(train)
 app.add_typer(runs, name="runs")
