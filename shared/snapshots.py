@@ -58,7 +58,7 @@ class Snapshot:
             about = await self._redis.config_get("dir", "dbfilename", "save")
         except ResponseError as error:
             raise NoSnapshot("the broker does not say where its files are") from error
-        written = Path(about["dir"]) / about["dbfilename"]
+        written = Path(str(about["dir"])) / str(about["dbfilename"])
         try:
             await asyncio.to_thread(shutil.copyfile, written, dump)
         except OSError as error:
