@@ -1,7 +1,7 @@
 """From a report to the document AVID gets, and back to less of it when a post is deleted. Pure.
 
 Invariant: the same report and evidence give the same bytes; numbers stay numbers except in the body that is sent; no
-aggregate is made up, so evidence alone is an issue or an advisory.
+aggregate is made up, so evidence alone is an issue or an advisory; what a model predicted is never a person's word.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -12,7 +12,16 @@ from typing import Any
 import orjson
 
 from services.reporter import avid
-from services.reporter.report import AuditCategory, Evidence, Judgement, Report, UnequalFor
+from services.reporter.report import (
+    LEVEL,
+    AuditCategory,
+    Evidence,
+    Judgement,
+    Measurement,
+    Report,
+    UnequalFor,
+    decisive,
+)
 from shared.masking import mask
 
 SEP_OF = {
@@ -29,6 +38,8 @@ FAILURE = {
     AuditCategory.ADVERSARIAL: "can be evaded by rewording posts",
     AuditCategory.OTHER: "behaves in a way a person objects to",
 }
+TOXIC_FROM = 2.0
+"""Ratings from here on mean toxic, as in audits."""
 RATING = {Judgement.TOXIC: "toxic", Judgement.NOT_TOXIC: "not toxic", Judgement.UNSURE: "unsure"}
 
 
@@ -70,10 +81,12 @@ def build(
         ),
         problemtype=avid.ProblemType(
             classof=avid.ClassOf.THIRD_PARTY,
-            type=avid.report_type(len(evidence)),
+            type=avid.report_type(
+                len(evidence), measured=bool(report.measurements), decisive=decisive(report.measurements)
+            ),
             description=avid.LangValue(value=sentence),
         ),
-        metrics=[_evidence_entry(evidence)],
+        metrics=[_evidence_entry(evidence), *_predictions(evidence), *map(_numbers, report.measurements)],
         references=[avid.Reference(type="source", label=origin.reference_label, url=origin.reference_url)],
         description=avid.LangValue(value=_description(report, evidence, names)),
         impact=avid.Impact(
@@ -96,6 +109,52 @@ def _evidence_entry(evidence: Sequence[Evidence]) -> avid.Metric:
         detection_method=avid.DetectionMethod(type=avid.Method.THRESHOLD, name=_threshold(evidence)),
         results=avid.EvidenceResults(
             scale="0-1", total=len(evidence), rows=[_row(item) for item in evidence[: avid.SHOWN_ROWS]]
+        ),
+    )
+
+
+def _predictions(evidence: Sequence[Evidence]) -> list[avid.Metric]:
+    """Return an entry of its own for what an audit's model of the author predicted, if it did."""
+    told = [item for item in evidence if item.predicted is not None]
+    if not told:
+        return []
+    name = f"{_threshold(evidence)}; predicted toxic if the predicted rating >= {TOXIC_FROM:g} on 0-4"
+    return [
+        avid.Metric(
+            name="Evidence comments, model predictions",
+            detection_method=avid.DetectionMethod(type=avid.Method.THRESHOLD, name=name),
+            results=avid.EvidenceResults(
+                scale="0-1", total=len(told), rows=[_predicted(item) for item in told[: avid.SHOWN_ROWS]]
+            ),
+        )
+    ]
+
+
+def _predicted(item: Evidence) -> avid.EvidenceRow:
+    rating = item.predicted or 0.0
+    more = {
+        "comment": None,  # it stands with the person's own judgement
+        "auditor_rating": "toxic" if rating >= TOXIC_FROM else "not toxic",
+        "source": "model prediction",
+        "note": f"predicted rating {rating:.2f} on 0-4",
+    }
+    return _row(item).model_copy(update=more)
+
+
+def _numbers(measurement: Measurement) -> avid.Metric:
+    rows = measurement.rows
+    return avid.Metric(
+        name=mask(measurement.name).strip() or "Measurement",
+        detection_method=avid.DetectionMethod(
+            type=avid.Method.TEST, name=mask(measurement.test).strip() or "test not named"
+        ),
+        results=avid.AggregateResults(
+            feature=[mask(row.feature).strip() or "all" for row in rows],
+            n=[row.n for row in rows],
+            stat=[row.stat for row in rows],
+            ci95_low=[row.ci95_low for row in rows],
+            ci95_high=[row.ci95_high for row in rows],
+            pvalue=[row.pvalue for row in rows],
         ),
     )
 
@@ -136,6 +195,15 @@ def _description(report: Report, evidence: Sequence[Evidence], names: Sequence[s
         f"{len(evidence) - disputed - agreed}.",
         "Limits: the posts were picked by hand and are no sample, so no rate follows from them.",
     ]
+    if any(item.predicted is not None for item in evidence):
+        parts.append("Model predictions are those of a model learnt from the person's ratings and no human label.")
+    if report.measurements:
+        tests = "; ".join(f"{mask(each.name)} ({mask(each.test)})" for each in report.measurements)
+        found = "at least one passes" if decisive(report.measurements) else "none passes"
+        parts.append(
+            f"Measured: {tests}. Of the p-values, {found} with the false discovery rate held at {LEVEL:g} "
+            "(Benjamini-Hochberg, over all of this report)."
+        )
     if len(evidence) > avid.SHOWN_ROWS:
         parts.append(f"The first {avid.SHOWN_ROWS} posts are shown here; the report's own export holds all of them.")
     parts.append("Content warning: the evidence may quote offensive language. Personal names and links are masked.")

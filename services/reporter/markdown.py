@@ -11,7 +11,7 @@ from datetime import datetime
 
 from services.reporter.avid import SHOWN_ROWS
 from services.reporter.avid_export import RATING, sep_codes
-from services.reporter.report import Evidence, Report
+from services.reporter.report import Evidence, Measurement, Report
 from shared.masking import mask
 
 SIGNS = re.compile(r"([\\`*_{}\[\]()#+\-.!|~:>=])")
@@ -45,11 +45,29 @@ def to_markdown(
         "Content warning: the evidence may quote offensive language. Personal names and links are masked.",
         "",
     ]
+    for measurement in report.measurements:
+        lines[-4:-4] = [*_measured(measurement), ""]
     for number, item in enumerate(evidence, 1):
         lines += [*_item(number, item), ""]
     if len(evidence) > SHOWN_ROWS:
         lines += [f"The AVID document shows the first {SHOWN_ROWS} of these.", ""]
     return "\n".join(lines)
+
+
+def _measured(measurement: Measurement) -> list[str]:
+    return [
+        f"## {plain(mask(measurement.name))}",
+        "",
+        f"Test: {plain(mask(measurement.test))}",
+        "",
+        "| of | posts | value | 95 % interval | p |",
+        "| --- | --- | --- | --- | --- |",
+        *(
+            f"| {plain(mask(row.feature))} | {row.n} | {row.stat:.4g} | {row.ci95_low:.4g} to {row.ci95_high:.4g} "
+            f"| {row.pvalue:.3g} |"
+            for row in measurement.rows
+        ),
+    ]
 
 
 def _item(number: int, item: Evidence) -> list[str]:
@@ -64,4 +82,6 @@ def _item(number: int, item: Evidence) -> list[str]:
         f"- System: {item.overall:.3f}, {decision} at {item.threshold:g} ({version})",
         f"- Author of this report: {RATING[item.judgement] if item.judgement else 'no judgement yet'}",
     ]
+    if item.predicted is not None:
+        lines.append(f"- Their model predicted: {item.predicted:.2f} on 0-4 (a model, no judgement of theirs)")
     return [*lines, f"- Note: {plain(mask(item.note))}"] if item.note else lines

@@ -80,6 +80,8 @@ class Evidence:
     judgement: Judgement | None = None
     note: str | None = None
     deleted: bool = False
+    predicted: float | None = None
+    """What an audit's model of the author predicted they would rate it, 0-4; never a judgement of theirs."""
 
     @property
     def disputed(self) -> bool | None:
@@ -87,6 +89,40 @@ class Evidence:
         if self.judgement in (None, Judgement.UNSURE):
             return None
         return self.flagged != (self.judgement is Judgement.TOXIC)
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One number of a measurement: what it is of, how many posts it is from, its 95 % interval and p-value."""
+
+    feature: str
+    n: int
+    stat: float
+    ci95_low: float
+    ci95_high: float
+    pvalue: float
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """Numbers of one kind, and the test that was made of each."""
+
+    name: str
+    test: str
+    rows: tuple[Measured, ...]
+
+
+LEVEL = 0.05
+"""Share of false discoveries among what a report calls found."""
+
+
+def decisive(measurements: Sequence[Measurement]) -> bool:
+    """Return whether any number passes its test, with the false discoveries among all of them controlled.
+
+    Benjamini and Hochberg 1995: the kth smallest of m p-values passes at level * k / m.
+    """
+    values = sorted(row.pvalue for each in measurements for row in each.rows)
+    return any(value <= LEVEL * k / len(values) for k, value in enumerate(values, 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +136,7 @@ class Report:
     summary: str
     unequal_for: UnequalFor | None = None
     sep: tuple[str, ...] = ()
+    measurements: tuple[Measurement, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +221,11 @@ def to_report(row: Any) -> Report:
     """Return the report of a row."""
     unequal = UnequalFor(row.unequal_for) if row.unequal_for else None
     category = AuditCategory(row.audit_category)
-    return Report(row.id, row.title, row.error_type, category, row.summary, unequal, tuple(row.sep))
+    measured = tuple(
+        Measurement(each["name"], each["test"], tuple(Measured(**row) for row in each["rows"]))
+        for each in row.measurements or ()
+    )
+    return Report(row.id, row.title, row.error_type, category, row.summary, unequal, tuple(row.sep), measured)
 
 
 def to_evidence(row: Any) -> Evidence:
@@ -200,4 +241,5 @@ def to_evidence(row: Any) -> Evidence:
         Judgement(row.judgement) if row.judgement else None,
         row.note,
         row.deleted,
+        row.predicted,
     )

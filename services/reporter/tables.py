@@ -115,6 +115,7 @@ reports = Table(
     Column("audit_category", String, nullable=False),
     Column("unequal_for", String),
     Column("sep", Json, nullable=False),
+    Column("measurements", Json),  # numbers with their tests; hold no text of a post
     Column("summary", Text, nullable=False),
     Column("state", String, nullable=False),
     Column("version", Integer, nullable=False),
@@ -166,6 +167,7 @@ evidence = Table(
     Column("model", String, nullable=False),
     Column("model_version", String, nullable=False),
     Column("judgement", String),
+    Column("predicted", Float),  # by an audit's model of the author, 0-4
     Column("note", Text),
     Column("deleted", Boolean, nullable=False, server_default=false()),
 )

@@ -7,6 +7,7 @@ closes, so that a frozen document never quotes a post that was deleted before.
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 from uuid import uuid4
 
@@ -29,6 +30,8 @@ from shared.clock import utcnow
 from shared.errors import Problem, not_found
 from shared.ids import digest
 
+NONE: Mapping[str, float] = MappingProxyType({})
+
 
 class Writing:
     """The commands on reports. `origin` says what stands in a document about this installation."""
@@ -45,13 +48,14 @@ class Writing:
         post_ids: Sequence[str],
         judgements: Mapping[str, Judgement],
         notes: Mapping[str, str],
+        predictions: Mapping[str, float] = NONE,
     ) -> str:
         """Make a draft with evidence copied from posts; return its id. Refuses posts without a score with 422."""
         report_id, now = str(uuid4()), utcnow()
         async with self._store.begin() as connection:
             await self._store.pass_gate(connection)
             rows = await self._copy(connection, report_id, post_ids)
-            _judge(rows, judgements, notes)
+            _judge(rows, judgements, notes, predictions)
             row = {
                 "id": report_id,
                 "state": ReportState.DRAFT.value,
@@ -75,6 +79,7 @@ class Writing:
         post_ids: Sequence[str] | None,
         judgements: Mapping[str, Judgement],
         notes: Mapping[str, str],
+        predictions: Mapping[str, float] = NONE,
     ) -> None:
         """Change a draft. Refuses with 409 if it is not at `version`, or complete."""
         async with self._store.begin() as connection:
@@ -89,9 +94,14 @@ class Writing:
                 for position, row in enumerate(rows.values()):
                     row["position"] = position
                 await self._store.drop_evidence(connection, report_id, [each for each in known if each not in rows])
-            _judge(rows, judgements, notes)
+            _judge(rows, judgements, notes, predictions)
             await self._store.put_evidence(connection, list(rows.values()))
-            given = {"post_ids": post_ids is not None, "judgements": judgements, "notes": notes}
+            given = {
+                "post_ids": post_ids is not None,
+                "judgements": judgements,
+                "notes": notes,
+                "predictions": predictions,
+            }
             fields = [*sorted(values), *(name for name, there in given.items() if there)]
             await self._store.add_step(connection, report_id, version + 1, Step.CHANGED, author.id, now, fields)
 
@@ -207,19 +217,32 @@ def _evidence_row(report_id: str, position: int, post: Stored) -> dict[str, Any]
         "model": post.model,
         "model_version": post.model_version,
         "judgement": None,
+        "predicted": None,
         "note": None,
         "deleted": False,
     }
 
 
-def _judge(rows: Mapping[str, dict[str, Any]], judgements: Mapping[str, Judgement], notes: Mapping[str, str]) -> None:
-    for field, given in (("judgements", judgements), ("notes", notes)):
+def _judge(
+    rows: Mapping[str, dict[str, Any]],
+    judgements: Mapping[str, Judgement],
+    notes: Mapping[str, str],
+    predictions: Mapping[str, float],
+) -> None:
+    spoken: tuple[tuple[str, Mapping[str, Any]], ...] = (
+        ("judgements", judgements),
+        ("notes", notes),
+        ("predictions", predictions),
+    )
+    for field, given in spoken:
         if set(given) - set(rows):
             raise Problem(422, "not_in_evidence", "This speaks about a post that is not in the evidence.", field=field)
     for post_id, judgement in judgements.items():
         rows[post_id]["judgement"] = judgement.value
     for post_id, note in notes.items():
         rows[post_id]["note"] = note or None
+    for post_id, predicted in predictions.items():
+        rows[post_id]["predicted"] = predicted
 
 
 def _fault(number: int, post: Stored | None) -> Missing | None:

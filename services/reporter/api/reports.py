@@ -51,7 +51,7 @@ from shared.vocabulary import Scope
 
 ReportId = Annotated[str, Path(pattern=r"^[0-9a-f-]{36}$", description="Id of a report.")]
 Link = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{20,64}$", description="The secret end of a shared link.")]
-OWN_CATEGORIES = {"title", "error_type", "audit_category", "summary", "unequal_for", "sep"}
+OWN_CATEGORIES = {"title", "error_type", "audit_category", "summary", "unequal_for", "sep", "measurements"}
 OF_A_NEW_ONE = OWN_CATEGORIES | {"audit_id", "scaffold"}
 QUIET = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
 
@@ -65,7 +65,9 @@ def build_router(store: Store, writing: Writing, owning: Owning, submitting: Sub
     async def begin_report(body: NewReport, author: Author) -> ReportView:
         """Make a draft; its evidence is copied from the posts as they stand now."""
         values = body.model_dump(mode="json", include=OF_A_NEW_ONE)
-        report_id = await writing.begin(_person(author), values, body.post_ids, body.judgements, body.notes)
+        report_id = await writing.begin(
+            _person(author), values, body.post_ids, body.judgements, body.notes, body.predictions
+        )
         return await _view(store, report_id, _person(author))
 
     @router.get("/v1/reports", summary="List your reports")
@@ -123,7 +125,14 @@ def build_router(store: Store, writing: Writing, owning: Owning, submitting: Sub
         given = body.model_dump(mode="json", include=OWN_CATEGORIES & body.model_fields_set)
         values = {name: value for name, value in given.items() if value is not None or name == "unequal_for"}
         await writing.change(
-            report_id, body.version, _person(author), values, body.post_ids, body.judgements, body.notes
+            report_id,
+            body.version,
+            _person(author),
+            values,
+            body.post_ids,
+            body.judgements,
+            body.notes,
+            body.predictions,
         )
         return await _view(store, report_id, _person(author))
 
@@ -250,12 +259,13 @@ async def _view(store: Store, report_id: str, person: Person) -> ReportView:
         row, evidence, now = await _load(store, connection, report_id, person)
         sent = (await store.deliveries_of(connection, [report_id])).get(report_id, [])
     lacks = missing(to_report(row), evidence) if row.state == ReportState.DRAFT else []
-    made = {"missing", "evidence", "deliveries", "follow_up", "shared"}
+    made = {"missing", "evidence", "deliveries", "follow_up", "shared", "measurements"}
     return ReportView(
         missing=[MissingView(field=each.field, reason=each.reason, detail=each.detail) for each in lacks],
         follow_up=follow_up_view(follow_up(evidence, now)),
         evidence=[evidence_view(each, now.get(each.post_id)) for each in evidence],
         deliveries=[delivery_view(each) for each in sent],
         shared=row.link_hash is not None,
+        measurements=row.measurements or [],
         **{name: getattr(row, name) for name in ReportView.model_fields if name not in made},
     )

@@ -1,9 +1,9 @@
 """What goes in and out over HTTP. Invariant: a request with an unknown field is refused."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from services.reporter.avid import SEP_OF_CODE
 from services.reporter.readmodel import categories_of
@@ -51,8 +51,44 @@ Notes = Annotated[dict[PostId, Note], Field(max_length=MOST_EVIDENCE)]
 Codes = Annotated[list[Code], Field(max_length=10)]
 
 
+Rating = Annotated[float, Field(ge=0, le=4, allow_inf_nan=False)]
+Predictions = Annotated[dict[PostId, Rating], Field(max_length=MOST_EVIDENCE)]
+Words = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), AfterValidator(_printable)
+]
+Number = Annotated[float, Field(allow_inf_nan=False)]
+
+
 class _Request(BaseModel):
     model_config = ConfigDict(extra="forbid")
+
+
+class MeasuredIn(_Request):
+    """One number: what it is of, from how many posts, its 95 % interval and the p-value of its test."""
+
+    feature: Words
+    n: int = Field(ge=1, le=2**31 - 1)
+    stat: Number
+    ci95_low: Number
+    ci95_high: Number
+    pvalue: Annotated[float, Field(ge=0, le=1)]
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.ci95_low > self.ci95_high:
+            raise ValueError("ci95_low must not be above ci95_high")
+        return self
+
+
+class MeasurementIn(_Request):
+    """Numbers of one kind, for example an audit's figures by category, and the name of the test made of each."""
+
+    name: Words
+    test: Words
+    rows: Annotated[list[MeasuredIn], Field(min_length=1, max_length=100)]
+
+
+Measurements = Annotated[list[MeasurementIn], Field(max_length=20)]
 
 
 class NewReport(_Request):
@@ -67,6 +103,10 @@ class NewReport(_Request):
     post_ids: PostIds = Field([], description="Scored posts to copy as evidence, in this order.")
     judgements: Judgements = Field({}, description="Your own judgement per post id.")
     notes: Notes = {}
+    predictions: Predictions = Field(
+        {}, description="What an audit's model of you predicted per post id, 0-4; stands apart from your judgement."
+    )
+    measurements: Measurements = Field([], description="Numbers with tests, which make it a measurement or detection.")
     audit_id: Origin | None = Field(None, description="The audit this was begun from.")
     scaffold: Origin | None = Field(None, description="The scaffold this was begun from.")
 
@@ -84,6 +124,8 @@ class ReportChange(_Request):
     post_ids: PostIds | None = None
     judgements: Judgements = {}
     notes: Notes = {}
+    predictions: Predictions = {}
+    measurements: Measurements | None = None
 
 
 class Completion(_Request):
@@ -124,6 +166,7 @@ class EvidenceView(BaseModel):
     model: str
     model_version: str
     judgement: Judgement | None
+    predicted: float | None
     note: str | None
     deleted: bool
     now: StandingView | None = None
@@ -221,6 +264,7 @@ class ReportView(BaseModel):
     summary: str
     unequal_for: UnequalFor | None
     sep: list[str]
+    measurements: list[MeasurementIn]
     state: ReportState
     version: int
     created_by: str

@@ -15,7 +15,16 @@ from pydantic import ValidationError
 from services.reporter import avid, avid_export
 from services.reporter.avid_export import Origin, build, redact, submission, to_bytes, to_document
 from services.reporter.markdown import to_markdown
-from services.reporter.report import AuditCategory, Evidence, Judgement, Report, UnequalFor, missing
+from services.reporter.report import (
+    AuditCategory,
+    Evidence,
+    Judgement,
+    Measured,
+    Measurement,
+    Report,
+    UnequalFor,
+    missing,
+)
 
 ORIGIN = Origin("Makers", "Runners", "The report", "https://ombud.example/v1/reports/1")
 DAY = date(2026, 3, 1)
@@ -31,6 +40,19 @@ reports = st.builds(
     summary=words,
     unequal_for=st.none() | st.sampled_from(UnequalFor),
     sep=st.lists(st.sampled_from(sorted(avid.SEP_OF_CODE)), max_size=3).map(tuple),
+    measurements=st.lists(
+        st.builds(
+            Measurement,
+            name=words,
+            test=words,
+            rows=st.lists(
+                st.builds(Measured, words, st.integers(1, 10**6), shares, shares, shares, shares),
+                min_size=1,
+                max_size=4,
+            ).map(tuple),
+        ),
+        max_size=2,
+    ).map(tuple),
 )
 pieces = st.builds(
     Evidence,
@@ -44,6 +66,7 @@ pieces = st.builds(
     judgement=st.none() | st.sampled_from(Judgement),
     note=st.none() | words,
     deleted=st.booleans(),
+    predicted=st.none() | st.floats(0, 4),
 )
 evidences = st.lists(pieces, min_size=1, max_size=30, unique_by=lambda item: item.post_id)
 SCHEMA = Draft202012Validator(avid.AvidReport.model_json_schema())
@@ -250,6 +273,69 @@ def test_numbers_need_a_test_and_parallel_lists() -> None:
         avid.AvidReport.model_validate_json(to_bytes(changed(made, "problemtype.type", "Detection")))
 
 
+def measured(*pvalues: float, n: int = 40) -> tuple[Measurement, ...]:
+    """Return one measurement with so many numbers."""
+    rows = tuple(Measured(f"topic {k}", n, 0.2, 0.1, 0.3, p) for k, p in enumerate(pvalues))
+    return (Measurement("Disagreement by topic", "exact McNemar", rows),)
+
+
+@pytest.mark.parametrize(
+    ("count", "pvalues", "kind"),
+    [
+        (1, (), "Issue"),
+        (5, (), "Advisory"),
+        (1, (0.04, 0.9), "Measurement"),
+        (5, (0.2,), "Measurement"),
+        (1, (0.02, 0.9), "Detection"),
+        (1, (0.03, 0.04, 0.9), "Measurement"),
+        (1, (0.03, 0.04, 0.05), "Detection"),
+    ],
+)
+def test_numbers_make_a_measurement_and_one_that_passes_its_test_among_all_a_detection(
+    count: int, pvalues: tuple[float, ...], kind: str
+) -> None:
+    given = measured(*pvalues) if pvalues else ()
+    made = document(*(piece(str(n)) for n in range(count)), measurements=given)
+    assert made["problemtype"]["type"] == kind
+    avid.AvidReport.model_validate_json(to_bytes(made))
+    SCHEMA.validate(made)
+
+
+def test_numbers_are_one_entry_with_parallel_lists_beside_the_evidence() -> None:
+    made = document(piece(), measurements=measured(0.001, 0.5))
+    evidence, numbers = made["metrics"]
+    assert evidence["name"] == "Evidence comments"
+    assert numbers["detection_method"] == {"type": "Significance Test", "name": "exact McNemar"}
+    assert numbers["results"] == {
+        "feature": ["topic 0", "topic 1"],
+        "n": [40, 40],
+        "stat": [0.2, 0.2],
+        "ci95_low": [0.1, 0.1],
+        "ci95_high": [0.3, 0.3],
+        "pvalue": [0.001, 0.5],
+    }
+    assert "at least one passes" in made["description"]["value"]
+    text = to_markdown(report(measurements=measured(0.001)), [piece()], state="draft", version=1, completed_at=None)
+    assert "| topic 0 | 40 | 0.2 | 0.1 to 0.3 | 0.001 |" in text
+
+
+def test_what_a_model_predicted_stands_in_an_entry_of_its_own_and_never_as_a_person_s_word() -> None:
+    pieces = [piece("a", predicted=3.2), piece("b", predicted=1.9, judgement=Judgement.TOXIC), piece("c")]
+    said, predicted = document(*pieces)["metrics"]
+    assert [(row["id"], row["auditor_rating"], row["source"]) for row in said["results"]["rows"]] == [
+        ("a", "not toxic", "human label"),
+        ("b", "toxic", "human label"),
+        ("c", "not toxic", "human label"),
+    ]
+    assert [(row["id"], row["auditor_rating"], row["source"]) for row in predicted["results"]["rows"]] == [
+        ("a", "toxic", "model prediction"),
+        ("b", "not toxic", "model prediction"),
+    ]
+    assert [row["comment"] for row in predicted["results"]["rows"]] == [None, None]
+    assert predicted["results"]["rows"][0]["note"] == "predicted rating 3.20 on 0-4"
+    assert len(document(piece())["metrics"]) == 1
+
+
 def test_a_report_without_evidence_has_no_document() -> None:
     with pytest.raises(ValidationError):
         build(report(), [], origin=ORIGIN, reported=DAY)
@@ -276,7 +362,9 @@ def test_avidtools_takes_our_documents(number: int) -> None:
     assert {each.value for each in enums.ArtifactTypeEnum} == {each.value for each in avid.ArtifactType}
     classes = {each.value for each in enums.ClassEnum}
     assert classes | {"Third-party Report"} == {each.value for each in avid.ClassOf}
-    made = document(*(piece(str(n)) for n in range(5 * number + 1)))
+    made = document(
+        *(piece(str(n), predicted=1.0) for n in range(5 * number + 1)), measurements=measured(0.01) if number else ()
+    )
     if "Third-party Report" not in classes:
         made = changed(made, "problemtype.classof", "Undefined")
     theirs(**orjson.loads(submission(made, decimals_as_text=bool(number))))

@@ -27,6 +27,9 @@ AS_WRITER = {"Authorization": "Bearer writer"}
 AS_READER = {"X-API-Key": "reader"}
 ROUTES = routes(composed())
 
+NUMBER = {"feature": "insult", "n": 40, "stat": 0.2, "ci95_low": 0.1, "ci95_high": 0.3, "pvalue": 0.001}
+MEASUREMENT: dict[str, Any] = {"name": "Gap", "test": "exact McNemar", "rows": [NUMBER]}
+
 
 @dataclass
 class Desk:
@@ -109,6 +112,19 @@ async def test_a_draft_keeps_the_score_the_post_had(desk: Desk, say: Say) -> Non
         ({"title": "a\x00b"}, "title", "value_error"),
         ({"titel": "x"}, "titel", "extra_forbidden"),
         ({"title": "x" * 201}, "title", "string_too_long"),
+        ({"post_ids": ["a"], "predictions": {"b": 1}}, "predictions", "not_in_evidence"),
+        ({"post_ids": ["a"], "predictions": {"a": 4.1}}, "predictions.a", "less_than_equal"),
+        ({"measurements": [MEASUREMENT | {"rows": []}]}, "measurements.0.rows", "too_short"),
+        (
+            {"measurements": [{**MEASUREMENT, "rows": [NUMBER | {"ci95_low": 1}]}]},
+            "measurements.0.rows.0",
+            "value_error",
+        ),
+        (
+            {"measurements": [{**MEASUREMENT, "rows": [NUMBER | {"n": 0}]}]},
+            "measurements.0.rows.0.n",
+            "greater_than_equal",
+        ),
     ],
 )
 async def test_a_draft_with_a_fault_is_refused_by_field(
@@ -132,6 +148,29 @@ async def test_a_change_merges_judgements_and_replaces_the_list_of_posts(desk: D
     assert [(each["post_id"], each["judgement"]) for each in changed["evidence"]] == [("b", "unsure"), ("a", None)]
     fewer = await desk.ask("PATCH", path, version=2, post_ids=["b"])
     assert [(each["post_id"], each["judgement"]) for each in fewer["evidence"]] == [("b", "unsure")]
+
+
+async def test_numbers_and_predictions_stay_with_a_report_and_stand_in_its_document(desk: Desk) -> None:
+    made = await desk.draft("a", "b", measurements=[MEASUREMENT], predictions={"a": 3})
+    path = f"/v1/reports/{made['id']}"
+    assert made["measurements"] == [MEASUREMENT]
+    assert [each["predicted"] for each in made["evidence"]] == [3, None]
+    assert made["evidence"][0]["judgement"] is not None
+    changed = await desk.ask("PATCH", path, version=1, predictions={"b": 0.5}, post_ids=["b", "a"])
+    assert [each["predicted"] for each in changed["evidence"]] == [0.5, 3]
+    assert changed["measurements"] == [MEASUREMENT]
+    document = (await desk.get(f"{path}/avid.json")).json()
+    assert document["problemtype"]["type"] == "Detection"
+    assert [each["name"] for each in document["metrics"]] == [
+        "Evidence comments",
+        "Evidence comments, model predictions",
+        "Gap",
+    ]
+    without = await desk.ask("PATCH", path, version=2, measurements=[])
+    assert without["measurements"] == []
+    steps = (await desk.get(f"{path}/history")).json()["steps"]
+    assert [each["fields"] for each in steps][1:] == [["post_ids", "predictions"], ["measurements"]]
+    assert (await desk.get(f"{path}/avid.json")).json()["problemtype"]["type"] == "Issue"
 
 
 async def test_a_stale_version_changes_nothing(desk: Desk) -> None:
