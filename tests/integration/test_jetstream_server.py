@@ -89,6 +89,17 @@ async def test_atproto_comes_back_after_1012_and_drops_the_repetition() -> None:
         assert [each.seq for each in listener.heard] == [1, 2]
 
 
+async def test_what_happens_while_a_replay_is_sent_is_sent_after_it() -> None:
+    async with jetstream() as server:
+        server.commit(did(1), "create", "3k1", "one")
+        server.pause_s = 0.2  # after the piece, so that the second post happens before the server looks up
+        async with Listener(server, cursor=1) as listener:
+            await eventually(lambda: listener.heard)
+            await spoken(server, lambda: server.commit(did(1), "create", "3k2", "two"))
+            await eventually(lambda: len(listener.heard) == 2)
+            assert [each.seq for each in listener.heard] == [1, 2]
+
+
 async def test_atproto_stops_for_good_after_1000() -> None:
     async with jetstream() as server, Listener(server) as listener:
         await eventually(lambda: server.listeners == 1)

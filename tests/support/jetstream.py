@@ -246,8 +246,9 @@ class Jetstream:
         assert connection.request is not None
         parts = urlsplit(connection.request.path)
         asked = Asked(parts.path, parse_qs(parts.query), None)
+        begin = self._start(asked)  # before anybody sees that it listens: what happens from then on is sent
         self._open.add(connection)
-        sending = asyncio.create_task(self._send(connection, asked))
+        sending = asyncio.create_task(self._send(connection, asked, *begin))
         try:
             async for _ in connection:
                 if asked.wire == V2:  # push only: whoever speaks is shown the door
@@ -259,19 +260,17 @@ class Jetstream:
             await asyncio.gather(sending, return_exceptions=True)
             self._open.discard(connection)
 
-    async def _send(self, connection: ServerConnection, asked: Asked) -> None:
-        place, notice = self._start(asked)
+    async def _send(self, connection: ServerConnection, asked: Asked, place: int, notice: str | None) -> None:
         if notice is not None and asked.wire == V2:
             await connection.send(note("info", name=notice, message="on purpose"))
         while True:
-            for piece in range(place, len(self.log), PIECE):
-                some = self.log[piece : piece + PIECE]
-                for said in some:
+            while piece := self.log[place : place + PIECE]:
+                for said in piece:
                     if asked.wants(said):
                         await connection.send(said.frame(asked.wire))
                         self.sent += 1
                 await asyncio.sleep(self.pause_s)
-                place = piece + len(some)  # what was said meanwhile comes next
+                place += len(piece)  # what happened in the meantime comes next
             async with self._more:
                 await self._more.wait_for(lambda place=place: len(self.log) > place)  # type: ignore[misc]
 
