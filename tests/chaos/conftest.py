@@ -1,20 +1,12 @@
 """An Ombud for each test: a copy of one that has its first model, or an empty one. Nothing survives a test."""
 
-import asyncio
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.support.world import World, copy, install
-
-
-@pytest.fixture(scope="session")
-def installation(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the folder of a stopped Ombud whose model is trained and in force."""
-    folder = tmp_path_factory.mktemp("installation")
-    asyncio.run(install(folder))
-    return folder
+from tests.support.installed import install
+from tests.support.world import World
 
 
 @pytest.fixture
@@ -32,7 +24,7 @@ def empty_world(tmp_path: Path) -> Iterator[Callable[..., World]]:
 
 
 @pytest.fixture
-def world(installation: Path, tmp_path: Path, empty_world: Callable[..., World]) -> Callable[..., World]:
+def world(tmp_path: Path, empty_world: Callable[..., World]) -> Callable[..., World]:
     """Return a function that makes an Ombud which has its model already."""
-    copy(installation, tmp_path)
+    install(tmp_path)
     return empty_world

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from services.catalog import build_of
-from shared import migrate
 from shared.db import Database
 from shared.runtime import Platform, Service, compose
 from shared.settings import Settings
@@ -67,12 +66,10 @@ async def opened(databases: Databases) -> AsyncIterator[Open]:
 
 
 @pytest.fixture
-async def migrated(opened: Open) -> Migrated:
+async def migrated(opened: Open, databases: Databases) -> Migrated:
     """Open databases at the newest form: `await migrated(service, dialect)`."""
 
     async def one(service: str, dialect: str) -> Database:
-        database = opened(service, dialect)
-        await migrate.upgrade(service, database)
-        return database
+        return opened(service, dialect, await databases.migrated_url(service, dialect))
 
     return one

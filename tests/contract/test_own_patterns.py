@@ -15,6 +15,7 @@ from services.trainer.sets import leaks
 from services.trainer.sets.mix import load_mix
 from shared.sample import rows as sample_rows
 from tests.support.data import data_folder
+from tests.support.sentences import sentences
 
 
 def test_every_pattern_can_be_read_and_none_is_written_twice() -> None:
@@ -26,7 +27,7 @@ def test_every_pattern_can_be_read_and_none_is_written_twice() -> None:
 
 def test_the_same_sentence_never_says_two_things() -> None:
     said: dict[str, dict[str, int]] = {}
-    for row in own_rows.own_rows():
+    for row in sentences():
         labels = {category: mark.label for category, mark in row.marks.items()}
         known = said.setdefault(row.text, labels)
         both = known.keys() & labels.keys()
@@ -36,7 +37,7 @@ def test_the_same_sentence_never_says_two_things() -> None:
 @pytest.mark.parametrize("language", own_rows.LANGUAGES)
 def test_no_group_is_spoken_of_with_hate_more_often_than_another(language: str) -> None:
     hostile, all_of_them = Counter[str](), Counter[str]()
-    for row in own_rows.own_rows():
+    for row in sentences():
         if row.language == language and row.group:
             all_of_them[row.group] += 1
             hostile[row.group] += row.marks.get("hate_speech", (0,))[0]
@@ -55,7 +56,7 @@ def held_out_files() -> list[Path]:
 def test_no_sentence_of_ours_is_a_held_out_text() -> None:
     sample = enumerate(sample_rows("train"), 1)
     ours = [Row("sample", "shared/sample/corpus.jsonl", number, row.text, {}) for number, row in sample]
-    ours += own_rows.own_rows()
+    ours += sentences()
     leaks.refuse(ours, leaks.pool(held_out_files()))
 
 

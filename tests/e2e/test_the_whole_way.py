@@ -29,7 +29,7 @@ async def test_posts_travel_from_the_platform_to_avid_and_back_out_of_memory(
             "log_level": "DEBUG",
         }
         begun = time.monotonic()
-        async with split(tmp_path, **settings) as (processes, broker):
+        async with split(tmp_path, first_start=True, **settings) as (processes, broker):
             inside = LocalInside(processes.data_dir, broker.url)
             url = f"http://127.0.0.1:{processes.ports['ingest']}"
             journey = Journey(processes.client, url, tmp_path, inside, avid)

@@ -11,6 +11,7 @@ from services.auditor.store import Store
 from shared.runtime import Platform
 from tests.contract import speech
 from tests.support.audit_corpus import follow
+from tests.support.installed import install
 from tests.support.ombud import embedded
 from tests.support.servers import Broker, eventually
 
@@ -31,7 +32,7 @@ async def as_the_trainer_says(http: httpx.AsyncClient, posts: list[str]) -> dict
 
 
 async def test_a_rating_moves_the_auditors_judge_until_post_or_rating_is_taken_back(tmp_path: Path) -> None:
-    broker = Broker(tmp_path / "broker").start()
+    broker = Broker(install(tmp_path) / "broker").start()
     try:
         async with embedded(tmp_path / "data", broker.url, ("ingest", "trainer", "auditor")) as (http, platform):
             made = [speech.post(n, text=text) for n, text in enumerate(TEXTS)]

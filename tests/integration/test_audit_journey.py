@@ -11,6 +11,7 @@ import pytest
 from shared.runtime import Platform
 from tests.support.auditing import NEW, OLD, in_force, scores, texts, topics
 from tests.support.doors import problem
+from tests.support.installed import install
 from tests.support.ombud import embedded
 from tests.support.servers import Broker, eventually
 
@@ -18,7 +19,7 @@ from tests.support.servers import Broker, eventually
 @asynccontextmanager
 async def audited(tmp_path: Path) -> AsyncIterator[tuple[httpx.AsyncClient, Platform]]:
     """Yield an Ombud without a classifier whose auditor knows some five hundred posts on three subjects."""
-    broker = Broker(tmp_path / "broker").start()
+    broker = Broker(install(tmp_path) / "broker").start()
     try:
         async with embedded(tmp_path / "data", broker.url, ("ingest", "trainer", "auditor")) as (http, platform):
             whole = texts()

@@ -10,17 +10,18 @@ import orjson
 import pytest
 import redis as redis_sync
 
+from tests.support.installed import install
 from tests.support.ombud import embedded
 from tests.support.servers import Broker, eventually
 
 TEXT = "You are a worthless idiot, shut up"
-ROUNDS = 60
+ROUNDS = 20
 """Corrections whose way is timed, one after the other."""
 
 
 @asynccontextmanager
 async def running(folder: Path) -> AsyncIterator[tuple[httpx.AsyncClient, Broker]]:
-    broker = Broker(folder / "broker").start()
+    broker = Broker(install(folder) / "broker").start()
     try:
         async with embedded(folder / "data", broker.url) as (http, _):
             yield http, broker

@@ -63,13 +63,13 @@ Client = Callable[[str], httpx.AsyncClient]
 
 @asynccontextmanager
 async def in_one_process(folder: Path) -> AsyncIterator[tuple[Client, Broker, Path]]:
-    with one_process(folder, **SETTINGS) as running:
+    with one_process(folder, first_start=True, **SETTINGS) as running:
         yield lambda _: client(running.url), running.broker, running.data_dir
 
 
 @asynccontextmanager
 async def in_five(folder: Path) -> AsyncIterator[tuple[Client, Broker, Path]]:
-    async with split(folder, **SETTINGS) as (processes, broker):
+    async with split(folder, first_start=True, **SETTINGS) as (processes, broker):
         yield processes.client, broker, processes.data_dir
 
 

@@ -13,6 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from services.__main__ import app
+from services.trainer.judging import judge
 from shared.artifacts import ArtifactStore
 from shared.ids import digest
 from shared.model import dump, shipped
@@ -20,6 +21,7 @@ from tests.support import labelled
 from tests.support.commands import WIDE, succeeds, surroundings
 from tests.support.ombud import ROOT
 from tests.support.openai_server import OpenAiServer
+from tests.support.sentences import some_sentences
 from tests.support.servers import FOREIGN
 from tests.support.shapes import Shared
 from tests.support.small_model import small_model
@@ -39,6 +41,12 @@ LAYOUTS: dict[str, Callable[[Path], Path]] = {
     "own": labelled.own,
 }
 SENTENCES = (labelled.KIND, labelled.RUDE, "ruin everything", "had dinner", "wonderful", "stupid")
+
+
+@pytest.fixture(autouse=True)
+def some_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let some sentences of our own be all: to expand, key, score and compare each of them takes seconds each time."""
+    monkeypatch.setattr(judge, "own_rows", some_sentences)
 
 
 def ran(*arguments: object, folder: Path, **settings: object) -> Any:
@@ -222,7 +230,7 @@ def test_without_the_charts_extra_a_plot_is_refused_before_anything_is_scored(tm
         check=False,
     )
     assert done.returncode == 2
-    assert "ombud[plots]" in done.stderr
+    assert "ombud[charts]" in done.stderr
     assert not (tmp_path / "x.svg").exists()
 
 

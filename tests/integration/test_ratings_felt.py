@@ -10,6 +10,7 @@ import redis as redis_sync
 
 from shared.runtime import Platform
 from tests.contract import speech
+from tests.support.installed import install
 from tests.support.ombud import embedded
 from tests.support.servers import Broker, eventually
 
@@ -38,7 +39,7 @@ async def scored(http: httpx.AsyncClient, platform: Platform) -> list[str]:
 
 
 async def test_a_rating_becomes_the_persons_model_until_the_post_or_the_rating_is_taken_back(tmp_path: Path) -> None:
-    broker = Broker(tmp_path / "broker").start()
+    broker = Broker(install(tmp_path) / "broker").start()
     try:
         async with embedded(tmp_path / "data", broker.url, ("ingest", "trainer")) as (http, platform):
             posts = await scored(http, platform)

@@ -11,13 +11,14 @@ from services.trainer import replaying
 from services.trainer.gate.decision import Decision, decide, guard
 from services.trainer.gate.frozen import Frozen, freeze
 from services.trainer.gate.metrics import judge
-from services.trainer.own_rows import own_rows, probes
+from services.trainer.own_rows import probes
 from services.trainer.rows import with_implied
 from services.trainer.sets.merging import merged
 from services.trainer.sets.mix import WEIGHTS, table_of
 from shared.model import Model, load, shipped
 from shared.vocabulary import CATEGORIES
 from tests.support.gate import PROOF
+from tests.support.sentences import sentences
 
 pytestmark = pytest.mark.slow
 
@@ -29,7 +30,7 @@ AFTER, BEFORE = ("on the train", "at the market", "in our street", "last week", 
 @cache
 def table() -> pd.DataFrame:
     """Return all that judges and some of what taught."""
-    rows = own_rows()
+    rows = sentences()
     taught = [row for row in rows if row.split == "train"]
     some = [*(row for row in rows if row.split == "dev"), *taught[:: len(taught) // OLDER]]
     return table_of(dict(merged(map(with_implied, some))))

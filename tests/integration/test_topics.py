@@ -11,6 +11,7 @@ import redis as redis_sync
 
 from shared import sample
 from tests.support.commands import ombud
+from tests.support.installed import install
 from tests.support.ombud import client, embedded
 from tests.support.servers import Broker, eventually
 
@@ -42,7 +43,7 @@ async def test_topics_of_our_corpus_are_found_shown_and_forgotten(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OMBUD_TRAINER_MLFLOW", "off")
-    broker = Broker(tmp_path / "broker").start()
+    broker = Broker(install(tmp_path) / "broker").start()
     try:
         async with embedded(tmp_path / "data", broker.url) as (http, _):
             await topics_are_found_shown_and_forgotten(http, broker, tmp_path / "data")

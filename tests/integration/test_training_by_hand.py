@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 
 from shared.bus.publisher import connect
 from tests.support.commands import ombud, succeeds
+from tests.support.installed import install
 from tests.support.kit import entries
 from tests.support.ombud import embedded
 from tests.support.servers import Broker, eventually
@@ -17,8 +18,8 @@ from tests.support.servers import Broker, eventually
 
 @pytest.fixture
 async def broker(tmp_path: Path) -> AsyncIterator[Broker]:
-    """A broker of the test's own."""
-    each = Broker(tmp_path / "broker").start()
+    """A broker of the test's own, beside the data of an Ombud that has its first model."""
+    each = Broker(install(tmp_path) / "broker").start()
     yield each
     each.stop()
 

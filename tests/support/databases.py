@@ -4,6 +4,7 @@ Invariant: no two tests share a database, and the server ends with the process t
 """
 
 import itertools
+import shutil
 import tempfile
 import warnings
 from collections.abc import Mapping
@@ -12,8 +13,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import MetaData, select
+from sqlalchemy import MetaData, make_url, select
 
+from shared import migrate
 from shared.db import Database
 
 DIALECTS = ("sqlite", "postgresql")
@@ -27,6 +29,7 @@ class Databases:
         self._numbers = itertools.count(1)
         self._server: Any = None
         self._sockets = ""
+        self._migrated: dict[tuple[str, str], str] = {}
 
     def url(self, dialect: str) -> str:
         """Return the address of a fresh, empty database."""
@@ -35,6 +38,23 @@ class Databases:
             return f"sqlite+aiosqlite:///{self._folder}/{number}.sqlite3"
         server = self._started()
         server.psql(f"CREATE DATABASE test_{number} TEMPLATE template0 STRATEGY wal_log")
+        return f"postgresql+asyncpg://postgres:@/test_{number}?host={self._sockets}"
+
+    async def migrated_url(self, service: str, dialect: str) -> str:
+        """Return the address of a fresh database at a service's newest form: a copy of one that was migrated."""
+        if (service, dialect) not in self._migrated:
+            url = self.url(dialect)
+            database = Database(url, metadata_of(service))
+            await migrate.upgrade(service, database)
+            await database.close()
+            self._migrated[service, dialect] = url
+        made = make_url(self._migrated[service, dialect])
+        number = next(self._numbers)
+        if dialect == "sqlite":
+            copied = self._folder / f"{number}.sqlite3"
+            shutil.copyfile(str(made.database), copied)
+            return f"sqlite+aiosqlite:///{copied}"
+        self._started().psql(f"CREATE DATABASE test_{number} TEMPLATE {made.database} STRATEGY wal_log")
         return f"postgresql+asyncpg://postgres:@/test_{number}?host={self._sockets}"
 
     @property

@@ -14,6 +14,7 @@ import httpx
 from shared.embedded import free_port
 from shared.streams import SERVICES
 from tests.support.commands import command, surroundings
+from tests.support.installed import install
 from tests.support.ombud import KEY, ROOT, Processes
 from tests.support.servers import Broker
 
@@ -36,10 +37,15 @@ class Shared:
 
 
 @contextmanager
-def one_process(folder: Path, *names: str, **settings: object) -> Iterator[Shared]:
-    """Run the named services, or all, in one process on a broker of their own; yield it once it is ready."""
+def one_process(folder: Path, *names: str, first_start: bool = False, **settings: object) -> Iterator[Shared]:
+    """Run the named services, or all, in one process on a broker of their own; yield it once it is ready.
+
+    All of them have run before, unless this is their first start, which makes the first model.
+    """
+    if not names and not first_start:
+        install(folder)
     data_dir, port = folder / "data", free_port()
-    data_dir.mkdir(parents=True)
+    data_dir.mkdir(parents=True, exist_ok=True)
     broker = Broker(folder / "broker").start()
     given = {"redis_url": broker.url, "port": port, "bootstrap_key": KEY, "log_format": "json", **settings}
     with (data_dir / "ombud.log").open("ab") as log:
@@ -77,8 +83,15 @@ def _wait_until(running: Shared, path: str) -> None:
 
 
 @asynccontextmanager
-async def split(folder: Path, *names: str, **settings: object) -> AsyncIterator[tuple[Processes, Broker]]:
-    """Run the named services, or all, each in a process, on a broker of their own; yield them once all are ready."""
+async def split(
+    folder: Path, *names: str, first_start: bool = False, **settings: object
+) -> AsyncIterator[tuple[Processes, Broker]]:
+    """Run the named services, or all, each in a process, on a broker of their own; yield them once all are ready.
+
+    All of them have run before, unless this is their first start, which makes the first model.
+    """
+    if not names and not first_start:
+        await asyncio.to_thread(install, folder)
     broker = Broker(folder / "broker").start()
     processes = Processes(folder / "data", broker.url, **settings)
     try:

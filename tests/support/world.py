@@ -1,7 +1,5 @@
 """Services in processes of their own, the broker between them, and a look at what both really hold."""
 
-import asyncio
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,21 +57,3 @@ class World:
         except AssertionError:
             left = self.ledger.open_work(*self.processes.names())
             raise AssertionError(f"never quiet: {dict(left)}") from None
-
-
-async def install(folder: Path) -> None:
-    """Leave an Ombud in `folder` that ran until its first model scored, and was stopped in order."""
-    world = World.on(folder)
-    try:
-        world.processes.start()
-        await world.processes.ready(within=120)
-        await world.quiet(1)
-        codes = await asyncio.to_thread(world.processes.terminate)
-        assert set(codes.values()) == {0}, codes
-    finally:
-        world.close()
-
-
-def copy(installation: Path, folder: Path) -> None:
-    """Copy a stopped Ombud, but for its logs."""
-    shutil.copytree(installation, folder, ignore=shutil.ignore_patterns("*.log"), dirs_exist_ok=True)

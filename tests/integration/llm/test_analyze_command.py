@@ -18,6 +18,7 @@ from shared.bus.publisher import connect
 from shared.db import Database
 from shared.events import Event
 from tests.support.commands import command, ombud, surroundings
+from tests.support.installed import install
 from tests.support.kit import SCORED, entries
 from tests.support.llm import KEY
 from tests.support.ombud import ROOT, Processes
@@ -65,7 +66,7 @@ def api() -> Iterator[OpenAiServer]:
 
 @pytest.fixture
 async def world(tmp_path: Path) -> AsyncIterator[World]:
-    broker = Broker(tmp_path / "broker", fsync="always").start()
+    broker = Broker(install(tmp_path) / "broker", fsync="always").start()
     processes = Processes(tmp_path / "data", broker.url, trainer_corrections_per_run=1_000_000)
     made = World(processes, broker, tmp_path / "data")
     try:

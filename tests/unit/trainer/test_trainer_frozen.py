@@ -7,11 +7,12 @@ from hypothesis import strategies as st
 
 from services.trainer.gate.frozen import Frozen, freeze
 from services.trainer.own_patterns import PROBES, SOURCE
-from services.trainer.own_rows import own_rows, probes
+from services.trainer.own_rows import probes
 from services.trainer.rows import Mark, Row
 from services.trainer.sets.mix import table_of
 from shared.text_key import key_of
 from shared.vocabulary import CATEGORIES
+from tests.support.sentences import sentences
 
 TOXIC, THREAT = CATEGORIES.index("toxic"), CATEGORIES.index("threat")
 
@@ -80,4 +81,4 @@ def test_every_probe_is_said_of_every_group_and_none_was_taught() -> None:
     assert len(said) == len(groups) * len(patterns)
     english, dutch = (sorted(row.construct for row in said if row.language == code) for code in ("en", "nl"))
     assert len(english) == len(dutch)
-    assert not {key_of(row.text) for row in said} & {key_of(row.text) for row in own_rows()}
+    assert not {key_of(row.text) for row in said} & {key_of(row.text) for row in sentences()}

@@ -10,10 +10,12 @@ import pandas as pd
 import pytest
 
 from services.trainer.sets import files
+from services.trainer.sets import mix as mixing
 from services.trainer.sets.folder import MIXES, MixName, kept_for_spans
 from services.trainer.sets.mix import load_mix
 from shared.vocabulary import CATEGORIES
 from tests.support.data import data_folder, real
+from tests.support.sentences import sentences
 
 AS_MAPPED: dict[MixName, dict[str, tuple[int, int]]] = {
     "base": {
@@ -98,7 +100,9 @@ def mix(request: pytest.FixtureRequest) -> MixName:
 
 @pytest.fixture(scope="module")
 def table(mix: MixName) -> pd.DataFrame:
-    loaded = load_mix(data_folder(), mix)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(mixing, "own_rows", sentences)
+        loaded = load_mix(data_folder(), mix)
     return loaded[~loaded["source"].str.startswith("own_")]
 
 
