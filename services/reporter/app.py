@@ -1,5 +1,6 @@
 """Wiring of the reporter."""
 
+import asyncio
 from datetime import timedelta
 
 from services.reporter.acting import Acting
@@ -32,6 +33,7 @@ from services.reporter.outlets import MastodonOutlet, Outlet
 from services.reporter.owning import Owning
 from services.reporter.rebuilding import Rebuilding
 from services.reporter.reviewing import Reviewing
+from services.reporter.sealing import Seal, key_of
 from services.reporter.sending import Sender
 from services.reporter.settings import ReporterSettings
 from services.reporter.stating import Stating
@@ -75,7 +77,9 @@ def build(platform: Platform) -> Service:
         tail, listeners=settings.feed_listeners, room=settings.feed_room, draining=lambda: platform.draining
     )
     client = WebhookClient(private=settings.webhook_private_networks, timeout_s=settings.webhook_timeout_s)
-    dispatcher = Dispatcher(store, tail, client, settings)
+    seal = Seal()
+    dispatcher = Dispatcher(store, tail, client, settings, seal=seal)
+    hooking = Hooking(store, tail, client, seal)
     origin = Origin(settings.developer, settings.deployer, "Ombud, the audited software", settings.project_url)
     writing = Writing(store, origin, platform.settings.public_url)
     owning = Owning(store, writing, settings.undo_removal_s)
@@ -87,6 +91,12 @@ def build(platform: Platform) -> Service:
     submitted = Announcer(
         database, platform.publisher, deliveries, report_submitted, due=deliveries.c.finished_at.is_not(None)
     )
+
+    async def start() -> None:
+        await store.open()
+        alone = platform.settings.database_url is None
+        seal.use(await asyncio.to_thread(key_of, settings.webhook_key, platform.settings.data_dir, alone=alone))
+        await hooking.seal()
 
     async def stop() -> None:
         await console.stop()
@@ -106,7 +116,7 @@ def build(platform: Platform) -> Service:
             labels.build_router(store, on=settings.labels, subscribers=settings.feed_listeners),
             acts.build_router(store, platform.keys, on=bool(settings.outlets)),
             outlets.build_router(store, settings.outlets, link),
-            webhooks.build_router(store, Hooking(store, tail, client), platform.keys),
+            webhooks.build_router(store, hooking, platform.keys),
             people.build_router(console.sessions, platform.keys),
             *console.routers,
         ],
@@ -134,7 +144,7 @@ def build(platform: Platform) -> Service:
             Loop("removed reports", 600.0, owning.drop_removed),
             *console.loops,
         ],
-        start=store.open,
+        start=start,
         stop=stop,
         commands={"invite": console.invite, "rebuild": Rebuilding(store, tail)},
     )

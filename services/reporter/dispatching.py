@@ -16,6 +16,7 @@ import structlog
 from prometheus_client import Counter
 
 from services.reporter.feed import outgoing
+from services.reporter.sealing import Seal, WrongKey
 from services.reporter.settings import ReporterSettings
 from services.reporter.store import Store, Stored
 from services.reporter.tail import Read, Tail
@@ -29,6 +30,7 @@ AT_ONCE = 200
 """Entries of one stream taken at a time, and events of a line looked at together."""
 MARKED_AT_ONCE = 20
 """Delivered events noted in one transaction; as many may be posted a second time after a kill."""
+OPEN = Seal()
 GRACE_S = 5.0
 """How much longer than its timeout a try may take before its process counts as gone."""
 CLEAN_EVERY = timedelta(minutes=5)
@@ -46,7 +48,9 @@ class Dispatcher:
         client: WebhookClient,
         settings: ReporterSettings,
         clock: Callable[[], datetime] = utcnow,
+        seal: Seal = OPEN,
     ) -> None:
+        self._seal = seal
         self._store = store
         self._tail = tail
         self._client = client
@@ -152,9 +156,12 @@ class Dispatcher:
 
     async def _post_one(self, webhook: Stored, row: Stored) -> Posted:
         now = self._clock()
-        secrets_ = [webhook.secret]
-        if webhook.old_secret is not None and webhook.old_until > now:
-            secrets_.append(webhook.old_secret)
+        try:
+            secrets_ = [self._seal.open(webhook.secret)]
+            if webhook.old_secret is not None and webhook.old_until > now:
+                secrets_.append(self._seal.open(webhook.old_secret))
+        except WrongKey:
+            return Posted(why="the secret was sealed with another key: rotate it")
         body = orjson.dumps(with_text(row.body, row.text, row.author) if webhook.text else row.body)
         return await self._client.post(webhook.url, body, headers(row.event_id, body, secrets_, now), now)
 
@@ -179,6 +186,8 @@ class Dispatcher:
             noted |= {"state": DispatchState.DEAD.value, "finished_at": now}
         await self._store.mark(connection, webhook.id, [row.event_id], noted)
         values: dict[str, Any] = {"attempts": attempt, "reason": verdict.stop or posted.reason, "updated_at": now}
+        if verdict.dead:
+            values["attempts"] = 0
         if verdict.stop:
             values |= {"state": WebhookState.PAUSED.value, "attempts": 0}
         else:

@@ -12,6 +12,7 @@ from uuid import uuid4
 import orjson
 
 from services.reporter.feed import STREAMS, seen_until
+from services.reporter.sealing import Seal, WrongKey
 from services.reporter.store import Store, Stored
 from services.reporter.tail import Tail
 from services.reporter.webhook_client import WebhookClient
@@ -19,6 +20,7 @@ from services.reporter.webhooks import SECRET_BYTES, Posted, WebhookState, as_se
 from shared.clock import utcnow
 from shared.errors import Problem, not_found
 
+OPEN = Seal()
 ROTATION = timedelta(days=1)
 """How long both secrets sign after a new one was made."""
 TESTED = "ombud.WebhookTested.v1"
@@ -27,7 +29,8 @@ TESTED = "ombud.WebhookTested.v1"
 class Hooking:
     """Webhooks as their owners see them."""
 
-    def __init__(self, store: Store, tail: Tail, client: WebhookClient) -> None:
+    def __init__(self, store: Store, tail: Tail, client: WebhookClient, seal: Seal = OPEN) -> None:
+        self._seal = seal
         self._store = store
         self._tail = tail
         self._client = client
@@ -43,7 +46,7 @@ class Hooking:
             "streams": list(streams),
             "text": text,
             "state": WebhookState.ACTIVE.value,
-            "secret": secret,
+            "secret": self._seal.close(secret),
             "seen": seen_until(await self._tail.now(), STREAMS),
             "turn": 0,
             "attempts": 0,
@@ -68,7 +71,7 @@ class Hooking:
             if added := set(values.get("streams", ())) - set(row.streams):
                 more |= {"seen": row.seen | {name: fresh[name] for name in added}, "turn": row.turn + 1}
             if secret is not None:
-                more |= {"secret": secret, "old_secret": row.secret, "old_until": now + ROTATION}
+                more |= {"secret": self._seal.close(secret), "old_secret": row.secret, "old_until": now + ROTATION}
             if paused:
                 more |= {"state": WebhookState.PAUSED.value, "reason": "paused by hand"}
             elif paused is False:
@@ -105,7 +108,22 @@ class Hooking:
             "data": {"webhook_id": webhook_id, "asked_by": by},
         }
         body = orjson.dumps(event)
-        return await self._client.post(row.url, body, headers(event_id, body, [row.secret], now), now)
+        try:
+            secret = self._seal.open(row.secret)
+        except WrongKey:
+            raise Problem(409, "wrong_key", "The secret was sealed with another key: rotate it.") from None
+        return await self._client.post(row.url, body, headers(event_id, body, [secret], now), now)
+
+    async def seal(self) -> None:
+        """Seal secrets that were stored before there was a key."""
+        if not self._seal.closes:
+            return
+        async with self._store.begin() as connection:
+            for row in await self._store.webhooks(connection):
+                kept = {name: getattr(row, name) for name in ("secret", "old_secret") if getattr(row, name)}
+                sealed = {name: self._seal.close(value) for name, value in kept.items()}
+                if sealed != kept:
+                    await self._store.change_webhook(connection, row.id, sealed)
 
     @staticmethod
     def _known(row: Stored | None) -> Stored:

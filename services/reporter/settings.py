@@ -55,6 +55,11 @@ class ReporterSettings(ServiceSettings):
     webhook_private_networks: bool = Field(
         False, description="Post to webhooks in private networks and on this machine, too; else only to public ones."
     )
+    webhook_key: SecretStr | None = Field(
+        None,
+        min_length=16,
+        description="Seals secrets of webhooks; none: the one in <data_dir>/reporter.key, which is made with SQLite.",
+    )
     webhook_timeout_s: float = Field(10.0, gt=0, le=60, description="Longest time one post to a webhook may take.")
     webhook_pauses_s: tuple[float, ...] = Field(
         (5.0, 300.0, 1800.0, 7200.0, 18_000.0, 36_000.0, 50_400.0),

@@ -20,6 +20,8 @@ SECRET_BYTES = 32
 JITTER = 0.2
 """A pause is up to this share longer, so that those who failed together do not come back together."""
 GONE = 410
+REFUSED = frozenset({400, 406, 409, 411, 413, 414, 415, 422})
+"""Answers that are about this very event: the receiver is there, and will not take it whenever it comes."""
 
 
 class WebhookState(StrEnum):
@@ -58,7 +60,10 @@ class Posted:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What follows from a failed try: a pause before the next one, or its end (`dead`), and why the line stops."""
+    """What follows from a failed try: a pause before the next one, or its end (`dead`), and why the line stops.
+
+    Without `stop` the line goes on behind an event that is dead.
+    """
 
     pause_s: float | None
     dead: bool
@@ -69,6 +74,8 @@ def failed(posted: Posted, *, attempt: int, pauses_s: Sequence[float], jitter: f
     """Return what follows from failed try number `attempt` (1 is the first). `jitter` is in 0..1."""
     if posted.status == GONE:
         return Verdict(None, False, "the receiver answered 410: it is gone for good")
+    if attempt > len(pauses_s) and posted.status in REFUSED:
+        return Verdict(0.0, True, None)
     if attempt > len(pauses_s):
         return Verdict(None, True, f"{posted.reason} at try {attempt}; the event is a dead letter")
     pause = pauses_s[attempt - 1] * (1 + JITTER * jitter)

@@ -1,16 +1,21 @@
 """Outgoing webhooks: signatures, order, hours of patience in no time, dead letters, pauses, and where nobody posts."""
 
+import stat
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 from redis.asyncio import Redis
-from standardwebhooks import Webhook
+from standardwebhooks import Webhook, WebhookVerificationError
 
 from services.reporter.dispatching import Dispatcher
 from services.reporter.hooking import Hooking
+from services.reporter.sealing import Seal, key_of
 from services.reporter.settings import ReporterSettings
 from services.reporter.tail import Tail
 from services.reporter.webhook_client import WebhookClient
@@ -48,6 +53,7 @@ class Sending:
     hooking: Hooking
     dispatcher: Dispatcher
     clock: Clock
+    seal: Seal
 
     async def say(self, *events: Event[Any]) -> None:
         """Append events to their streams."""
@@ -84,8 +90,9 @@ async def sending(reporter: Reporter, broker: PrivateBroker) -> AsyncIterator[Se
     await redis.flushall()
     client = WebhookClient(private=True, timeout_s=5)
     tail = Tail(redis)
-    dispatcher = Dispatcher(reporter.store, tail, client, ReporterSettings(), clock)
-    yield Sending(reporter, redis, Hooking(reporter.store, tail, client), dispatcher, clock)
+    seal = Seal()
+    dispatcher = Dispatcher(reporter.store, tail, client, ReporterSettings(), clock, seal)
+    yield Sending(reporter, redis, Hooking(reporter.store, tail, client, seal), dispatcher, clock, seal)
     await dispatcher.stop()
     await redis.aclose()
 
@@ -155,6 +162,65 @@ async def test_the_last_try_makes_a_dead_letter_and_a_pause_with_the_reason_unti
     await sending.round()
     assert [document["id"] for document in receiver.taken] == [event.id for event in said]
     assert await sending.hooking.redrive(webhook_id) == 0
+
+
+async def test_an_event_that_the_receiver_refuses_to_the_last_try_is_a_dead_letter_and_the_line_goes_on(
+    sending: Sending, receiver: Receiver, say: Say
+) -> None:
+    said = [say.scored(f"p{n}") for n in range(3)]
+    receiver.answer = lambda number, document: (422 if document["id"] == said[1].id else 200, {})
+    webhook_id, _ = await sending.make(receiver)
+    await sending.say(*said)
+    for _ in range(60):
+        await sending.round()
+        sending.clock.pass_(hours=1)
+    assert [document["id"] for document in receiver.taken] == [said[0].id, said[2].id]
+    assert await sending.states(webhook_id) == ["dead"]  # what was delivered is forgotten by then
+    row = await sending.webhook(webhook_id)
+    assert (row.state, row.attempts, row.reason) == (WebhookState.ACTIVE, 0, None)
+    receiver.answer = lambda number, document: (200, {})
+    assert await sending.hooking.redrive(webhook_id) == 1
+    await sending.round()
+    assert receiver.taken[-1]["id"] == said[1].id
+
+
+async def test_secrets_are_sealed_in_the_table_and_those_from_before_at_the_next_start(
+    sending: Sending, receiver: Receiver, say: Say, tmp_path: Path
+) -> None:
+    before, plain = await sending.make(receiver)
+    assert (await sending.webhook(before)).secret == plain
+    folder = tmp_path / "new"
+    key = key_of(None, folder, alone=True)
+    assert key is not None and key_of(None, folder, alone=True) == key
+    assert stat.S_IMODE((folder / "reporter.key").stat().st_mode) == 0o600
+    assert [each.name for each in folder.iterdir()] == ["reporter.key"]
+    sending.seal.use(key)
+    await sending.hooking.seal()
+    after, secret = await sending.make(receiver)
+    kept = [(await sending.webhook(each)).secret for each in (before, after)]
+    assert plain not in str(kept) and secret not in str(kept) and all(each.startswith("sealed:") for each in kept)
+    await sending.say(say.scored("p"))
+    await sending.round()
+    assert sorted(_signer(each, [plain, secret]) for each in receiver.got) == [0, 1]
+    sending.seal.use("another key of sixteen")
+    await sending.say(say.scored("q"))
+    await sending.round()
+    assert (await sending.webhook(after)).reason == "the secret was sealed with another key: rotate it"
+
+
+def _signer(got: tuple[dict[str, str], bytes], secrets: list[str]) -> int:
+    """Return which of the secrets signed a request."""
+    for number, secret in enumerate(secrets):
+        with suppress(WebhookVerificationError):
+            Webhook(secret).verify(got[1], got[0])
+            return number
+    raise AssertionError("nobody signed it")
+
+
+def test_processes_that_share_a_database_make_no_key_each(tmp_path: Path) -> None:
+    assert key_of(None, tmp_path, alone=False) is None
+    assert key_of(SecretStr("a key for all of them"), tmp_path, alone=False) == "a key for all of them"
+    assert list(tmp_path.iterdir()) == []
 
 
 async def test_410_stops_a_webhook_at_once_and_retry_after_is_waited_for(
