@@ -174,6 +174,13 @@ def routes(services: list[Service]) -> list[tuple[str, str, str]]:
     ]
 
 
+def test_the_gateway_looks_up_every_service_when_it_asks() -> None:
+    # a name without variables is looked up once at start: nginx ends if it is unknown, and other places call it otherwise
+    text = (ROOT / "deploy" / "gateway" / "nginx.conf").read_text("utf-8")
+    asked = re.findall(r"proxy_pass\s+(\S+);", text)
+    assert asked and all(re.match(r"http://\S+\$domain:\$port(/\$page)?$", each) for each in asked)
+
+
 def test_the_gateway_asks_the_service_that_answers(services: list[Service]) -> None:
     found = routes(services)
     assert len(found) > 20
