@@ -175,7 +175,7 @@ def routes(services: list[Service]) -> list[tuple[str, str, str]]:
 
 
 def test_the_gateway_looks_up_every_service_when_it_asks() -> None:
-    # a name without variables is looked up once at start: nginx ends if it is unknown, and other places call it otherwise
+    # a name without variables is looked up once, at start: nginx ends if it is unknown, and elsewhere it is another
     text = (ROOT / "deploy" / "gateway" / "nginx.conf").read_text("utf-8")
     asked = re.findall(r"proxy_pass\s+(\S+);", text)
     assert asked and all(re.match(r"http://\S+\$domain:\$port(/\$page)?$", each) for each in asked)
