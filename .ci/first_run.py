@@ -59,7 +59,7 @@ def stop(process: subprocess.Popen[str]) -> None:
 
 def page(printed: str) -> str:
     """Return the first page."""
-    found = re.search(r"first page\s+(http\S+)", printed)
+    found = re.search(r"open numbers\s+(http\S+)", printed)
     if not found:
         sys.exit("no address was printed")
     with urllib.request.urlopen(found[1], timeout=10) as answer:

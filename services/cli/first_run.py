@@ -23,7 +23,8 @@ async def show_first_run(console: Console, http: httpx.AsyncClient, settings: Se
     key_link = (await http.post("/v1/invitations")).json()["url"]
     link = (await http.post("/v1/people/invitations", json={"role": "admin"})).json()["url"]
     console.print("[bold]Ombud runs.[/] Content moderation that can be contested.")
-    console.print(f"  first page       {url}/")
+    console.print(f"  console          {url}/")
+    console.print(f"  open numbers     {url}/overview")
     console.print(f"  API              {url}/docs")
     console.print(f"  your account     {link}  (once: choose a name and a password)", soft_wrap=True)
     console.print(f"  an admin API key {key_link}  (once)", soft_wrap=True)

@@ -88,6 +88,10 @@ class Broadcast:
         self._starting = asyncio.Lock()
         self._at = OLDEST
 
+    async def now(self) -> Position:
+        """Return the position that everything said from now on comes after. Raises Unavailable."""
+        return await self._tail.now()
+
     async def page(self, filters: Filters, after: Position, limit: int) -> tuple[Said, bool]:
         """Return up to `limit` events after a position, and whether there may be more right away."""
         until, found = await self._tail.now(), list[Item]()

@@ -50,7 +50,16 @@ PAGES = [
     Case("/signin", None),
     Case("/join", None, lambda _: "/join?token=no-such-link"),
     Case("/static/{digest}/{name}", None, lambda _: "/static/x/console.css", html=False),
+    Case("/", None, html=False),
     Case("/analysis", (Role.VIEWER,)),
+    Case("/analysis/numbers", (Role.VIEWER,), html=False),
+    Case("/charts/{key}.svg", (Role.VIEWER,), lambda _: "/charts/toxicity.svg", html=False),
+    Case("/charts/{key}.vl.json", (Role.VIEWER,), lambda _: "/charts/toxicity.vl.json", html=False),
+    Case("/charts/{key}.csv", (Role.VIEWER,), lambda _: "/charts/toxicity.csv", html=False),
+    Case("/events", (Role.VIEWER,), html=False),
+    Case("/live", (Role.REVIEWER,)),
+    Case("/live/rows", (Role.REVIEWER,), html=False),
+    Case("/try", (Role.REVIEWER,)),
     Case("/settings", ()),
 ]
 
@@ -59,10 +68,11 @@ FORMS: dict[str, tuple[Role, ...] | None] = {
     "/join": None,
     "/signout": (),
     "/settings": (),
+    "/try/score": (Role.REVIEWER,),
 }
 """POST route -> the roles that may send it."""
 
-STATUS = {"/join": 410}
+STATUS = {"/join": 410, "/events": 406, "/": 303}
 """What is not 200 where the page is opened as above."""
 
 SHOWN = [case for case in PAGES if case.html]

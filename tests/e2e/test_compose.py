@@ -57,7 +57,7 @@ async def test_posts_travel_the_whole_way_through_the_containers(
 async def front_door(url: str) -> None:
     """The gateway shows the first page, and its refusals are the services' own."""
     async with httpx.AsyncClient(base_url=url) as anybody:
-        page = await anybody.get("/")
+        page = await anybody.get("/overview")
         assert page.status_code == 200 and "Ombud" in page.text
         refused = await anybody.post("/v1/posts", json={"external_id": "1", "text": "a"})
         assert (refused.status_code, refused.json()["reason"]) == (401, "no_key")

@@ -124,7 +124,7 @@ AUDITED = {
     "/v1/scaffolds/{name}",
 }
 PUBLIC = {
-    "/",
+    "/overview",
     "/welcome",
     "/docs",
     "/docs/oauth2-redirect",

@@ -21,7 +21,7 @@ async def test_up_shows_the_sample_stops_orderly_and_finds_its_data_again(tmp_pa
     async with up(data, tmp_path / "first.txt") as (process, url):
         said = (tmp_path / "first.txt").read_text()
         assert f"{len(SAMPLE)} posts scored" in said
-        assert str(len(SAMPLE)) in page(f"{url}/")
+        assert str(len(SAMPLE)) in page(f"{url}/overview")
         assert "swagger" in page(f"{url}/docs")
         brokers = processes_on(data)
         assert brokers and all(re.search("valkey|redis", words) for words in brokers)

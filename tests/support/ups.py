@@ -48,7 +48,7 @@ async def up(data: Path, output: Path, *words: str) -> AsyncIterator[tuple[subpr
     def ready() -> str | None:
         assert process.poll() is None, output.read_text()
         text = output.read_text()
-        found = re.search(r"first page\s+(http://\S+)/", text)
+        found = re.search(r"console\s+(http://\S+)/", text)
         return found[1] if found and "Ctrl-C" in text else None
 
     try:

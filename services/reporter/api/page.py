@@ -1,4 +1,4 @@
-"""HTTP: the first page for people and the same numbers as JSON.
+"""HTTP: a page of numbers that asks nobody to sign in, and the same numbers as JSON.
 
 Invariant: the page runs no script and loads nothing; it shows post text and titles only where the operator said so,
 because it asks for no key.
@@ -36,7 +36,7 @@ def build_router(store: Store, keys: KeyRing, *, show_posts: bool) -> APIRouter:
     style = files("services.reporter").joinpath("templates", "page.css").read_text("utf-8")
     headers = _headers(style)
 
-    @router.get("/", response_class=HTMLResponse, summary="The first page")
+    @router.get("/overview", response_class=HTMLResponse, summary="The first page")
     async def first_page(
         live: Annotated[bool, Query(description="Reload every five seconds.")] = True,
     ) -> HTMLResponse:

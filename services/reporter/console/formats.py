@@ -62,3 +62,14 @@ def span(seconds: float, language: str) -> str:
         if seconds >= size:
             return f"{number(int(seconds // size), language)} {unit}"
     return f"{number(max(0, round(seconds)), language)} {units[-1]}"
+
+
+def signed(value: float, language: str, decimals: int = 0) -> str:
+    """Return a difference with its sign: +0.4 or \u22120.4."""
+    plain = number(value, language, decimals)
+    return plain if plain.startswith(MINUS) or value <= 0 else f"+{plain}"
+
+
+def isoday(value: str, language: str) -> str:
+    """Return a day given as 2026-09-30."""
+    return day(date.fromisoformat(value), language)

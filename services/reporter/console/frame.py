@@ -40,6 +40,7 @@ class Frame:
     csrf: str
     command_id: str
     path: str
+    there: frozenset[str]
     navigation: Sequence[Entry]
     position: str = ""
     waiting: int | None = None

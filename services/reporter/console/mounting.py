@@ -4,8 +4,10 @@ from fastapi import APIRouter
 from fastapi.routing import APIRoute
 
 from services.reporter.broadcast import Broadcast
+from services.reporter.console import feed
 from services.reporter.console.actions import ACTIONS
 from services.reporter.console.assets import assets, release
+from services.reporter.console.chart_worker import ChartWorker
 from services.reporter.console.commands import Commands
 from services.reporter.console.guard import console_route
 from services.reporter.console.pages import PAGES
@@ -25,6 +27,7 @@ class Console:
     def __init__(self, platform: Platform, settings: ReporterSettings, store: Store, broadcast: Broadcast) -> None:
         pages = Pages()
         self.sessions = Sessions(store, platform.keys, platform.redis, settings, platform.settings)
+        self._charts = ChartWorker()
         self._services = ServiceClient(platform, settings)
         parts = Parts(
             platform=platform,
@@ -35,9 +38,10 @@ class Console:
             commands=Commands(store),
             services=self._services,
             broadcast=broadcast,
+            charts=self._charts,
             route=console_route(pages),
         )
-        self.routers: list[APIRouter] = [build(parts) for build in (*PAGES, *ACTIONS)]
+        self.routers: list[APIRouter] = [build(parts) for build in (*PAGES, *ACTIONS, feed.build_router)]
         pages.there = frozenset(
             route.path
             for router in self.routers
@@ -57,3 +61,4 @@ class Console:
     async def stop(self) -> None:
         """Close what the console opened."""
         await self._services.stop()
+        await self._charts.stop()

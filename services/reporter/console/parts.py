@@ -6,15 +6,20 @@ from fastapi import APIRouter
 from fastapi.routing import APIRoute
 
 from services.reporter.broadcast import Broadcast
+from services.reporter.console.chart_worker import ChartWorker
 from services.reporter.console.commands import Commands
 from services.reporter.console.guard import Acting, Entrance
 from services.reporter.console.rendering import Pages
 from services.reporter.console.roles import Role
 from services.reporter.console.service_client import ServiceClient
 from services.reporter.console.sessions import Sessions
+from services.reporter.feed import Position
 from services.reporter.settings import ReporterSettings
 from services.reporter.store import Store
+from shared.errors import Unavailable
 from shared.runtime import Platform
+
+EARLIER_MS = 2_000
 
 
 @dataclass(frozen=True)
@@ -29,7 +34,19 @@ class Parts:
     commands: Commands
     services: ServiceClient
     broadcast: Broadcast
+    charts: ChartWorker
     route: type[APIRoute]
+
+    async def position(self) -> str:
+        """Return where in the feed a page is that is made now; empty while the broker is away.
+
+        A little earlier, because what was just said may not have reached the tables: heard twice does no harm.
+        """
+        try:
+            now = await self.broadcast.now()
+        except Unavailable:
+            return ""
+        return str(Position(max(0, now.ms - EARLIER_MS), 0, 0))
 
     def router(self) -> APIRouter:
         """Return an empty router of the console; its routes are not part of the API's documentation."""

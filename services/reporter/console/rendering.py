@@ -20,7 +20,7 @@ from services.reporter.console.frame import Frame, navigation
 from services.reporter.console.languages import Language, choose, languages
 from services.reporter.console.members import TOKEN_BYTES, Member, csrf
 
-FORMATS = ("number", "score", "percent", "money", "day", "moment", "clock", "span")
+FORMATS = ("number", "score", "percent", "money", "day", "moment", "clock", "span", "signed", "isoday")
 FRAGMENT = "X-Fragment"
 """Header with which our scripts ask for a piece of a page instead of a page."""
 
@@ -71,6 +71,7 @@ class Pages:
             csrf=csrf(member.token, secrets.token_bytes(TOKEN_BYTES)) if member else "",
             command_id=str(uuid4()),
             path=path,
+            there=self.there,
             navigation=navigation(member, path, self.there),
             position=around.position,
             waiting=around.waiting,
@@ -89,6 +90,7 @@ def _environment(language: Language) -> Environment:
     made.install_gettext_translations(language.words, newstyle=True)  # type: ignore[attr-defined]
     for name in FORMATS:
         made.filters[name] = partial(_formatted, getattr(formats, name), language.code)
+    made.filters["trusted"] = Markup  # the drawing of a chart, made by our own worker
     made.filters["visible"] = visible
     made.filters["without"] = lambda value, **changes: replace(value, **changes)
     return made

@@ -10,6 +10,7 @@ from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.reporter.store.acts import ActQueries
+from services.reporter.store.console import ConsoleQueries
 from services.reporter.store.deliveries import DeliveryQueries
 from services.reporter.store.erasure import ErasureQueries
 from services.reporter.store.hiding import HidingQueries
@@ -42,6 +43,7 @@ class Store(
     TransparencyQueries,
     WebhookQueries,
     PeopleQueries,
+    ConsoleQueries,
 ):
     """The reporter's tables."""
 

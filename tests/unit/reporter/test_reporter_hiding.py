@@ -44,10 +44,10 @@ async def test_a_hidden_author_is_out_of_every_list_and_the_text_is_not_shown(
     reporter: Reporter, say: Say, http: httpx.AsyncClient
 ) -> None:
     await reporter.hear(say.scored("mine", text=WORDS, author="p1"), say.scored("theirs", author="p2"))
-    assert WORDS in (await http.get("/")).text
+    assert WORDS in (await http.get("/overview")).text
     await reporter.hear(say.hidden("p1"))
     assert await listed(http) == ["theirs"]
-    assert WORDS not in (await http.get("/")).text
+    assert WORDS not in (await http.get("/overview")).text
     post = await read(http, "mine")
     assert (post["hidden"], post["text"], post["overall"], post["deleted_at"]) == (True, None, 0.9, None)
 

@@ -50,7 +50,7 @@ class Tags(HTMLParser):
         self.text += data
 
 
-async def ask(reporter: Reporter, keys: KeyRing, *, show_posts: bool, path: str = "/") -> httpx.Response:
+async def ask(reporter: Reporter, keys: KeyRing, *, show_posts: bool, path: str = "/overview") -> httpx.Response:
     """Return the first page."""
     app = FastAPI()
     app.include_router(page.build_router(reporter.store, keys, show_posts=show_posts))
@@ -158,7 +158,10 @@ async def test_the_policy_allows_the_style_and_nothing_else(reporter: Reporter, 
 
 async def test_reloading_can_be_stopped(reporter: Reporter, platform: Platform) -> None:
     assert 'http-equiv="refresh"' in (await ask(reporter, platform.keys, show_posts=False)).text
-    assert 'http-equiv="refresh"' not in (await ask(reporter, platform.keys, show_posts=False, path="/?live=no")).text
+    assert (
+        'http-equiv="refresh"'
+        not in (await ask(reporter, platform.keys, show_posts=False, path="/overview?live=no")).text
+    )
 
 
 async def test_the_page_of_twenty_thousand_posts_takes_under_a_tenth_of_a_second(

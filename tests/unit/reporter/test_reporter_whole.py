@@ -51,7 +51,7 @@ async def test_a_report_reaches_avid_and_its_receipt_comes_back(
                 return (await ask("GET", f"/v1/reports/{draft['id']}", "writer"))["receipt"]
 
             assert await eventually(receipt) == UUID
-            page = (await client.get("/")).text
+            page = (await client.get("/overview")).text
         assert "AVID: sent" in page
         said: list[Event[Any]] = []
         for stream in ("reports.completed", "reports.submitted"):

@@ -4,10 +4,11 @@ from collections.abc import Callable
 
 from fastapi import APIRouter
 
-from services.reporter.console.actions import entering, settings
+from services.reporter.console.actions import entering, settings, trying
 from services.reporter.console.parts import Parts
 
 ACTIONS: tuple[Callable[[Parts], APIRouter], ...] = (
     entering.build_router,
     settings.build_router,
+    trying.build_router,
 )

@@ -1,11 +1,20 @@
 """What stands on the overview."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from services.reporter.console.charts import Chart, Day, DayRow, by_day, toxicity
+from services.reporter.console.contexts.period import Period
+from services.reporter.readmodel import BITS
+from shared.chance import wilson
+from shared.vocabulary import Verdict
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A category, how many posts are flagged with it, and their share of the flagged."""
+    """A category, how many posts are flagged with it, their share of the flagged, and a length up to 100."""
 
     category: str
     posts: int
@@ -14,20 +23,93 @@ class Bar:
 
 
 @dataclass(frozen=True, slots=True)
-class Overview:
-    """Totals of all posts that are still there, and what is flagged by category."""
+class Agreement:
+    """How often reviewers agreed with the system, with a 95 % interval, from so many reviews."""
+
+    share: float
+    low: float
+    high: float
+    reviews: int
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """What is counted: in the period, but for what waits now. `before` is the share of the period before."""
 
     scored: int
+    today: int
     flagged: int
     share: float
+    before: float | None
     waiting: int
-    cleared: int
-    corrected: int
+    waits_s: float | None
+    agreement: Agreement | None
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """The overview. `svg` is the chart if it was ready at once; `ever` says whether any post was ever scored."""
+
+    period: Period
+    languages: tuple[str, ...]
+    ever: bool
+    numbers: Numbers
     bars: tuple[Bar, ...]
+    chart: Chart
+    charts_on: bool
+    svg: str | None
 
 
-def bars(by_category: dict[str, int], flagged: int) -> tuple[Bar, ...]:
-    """Return a bar per category, the longest first and 100 long."""
-    longest = max(by_category.values(), default=0) or 1
-    rows = sorted(by_category.items(), key=lambda each: -each[1])
-    return tuple(Bar(name, posts, posts / flagged if flagged else 0.0, 100 * posts / longest) for name, posts in rows)
+def category_bars(rows: Iterable[DayRow]) -> tuple[Bar, ...]:
+    """Return a bar per category, the longest first."""
+    flagged, by_category = 0, dict.fromkeys((name for name, _ in BITS), 0)
+    for row in rows:
+        flagged += row.posts if row.flagged else 0
+        for name, bit in BITS:
+            by_category[name] += row.posts if (row.mask or 0) & bit else 0
+    longest = max(by_category.values()) or 1
+    ordered = sorted(by_category.items(), key=lambda each: -each[1])
+    return tuple(
+        Bar(name, posts, posts / flagged if flagged else 0.0, 100 * posts / longest) for name, posts in ordered
+    )
+
+
+def agreement(reviews: Iterable[Any]) -> Agreement | None:
+    """Return how often the latest word on each post agreed; unsure is nobody's side."""
+    latest = {row.post_id: row.verdict for row in sorted(reviews, key=lambda row: row.corrected_at)}
+    said = [verdict for verdict in latest.values() if verdict != Verdict.UNSURE]
+    if not said:
+        return None
+    right = sum(verdict == Verdict.CORRECT for verdict in said)
+    low, high = wilson(right, len(said))
+    return Agreement(right / len(said), low, high, len(said))
+
+
+def numbers(
+    days: Sequence[Day],
+    before: Sequence[DayRow],
+    *,
+    waiting: int,
+    oldest: datetime | None,
+    now: datetime,
+    reviews: Sequence[Any],
+) -> Numbers:
+    """Return what is counted."""
+    scored, flagged = sum(day.posts for day in days), sum(day.flagged for day in days)
+    earlier = sum(row.posts for row in before)
+    return Numbers(
+        scored=scored,
+        today=days[-1].posts if days and days[-1].day == now.date().isoformat() else 0,
+        flagged=flagged,
+        share=flagged / scored if scored else 0.0,
+        before=sum(row.posts for row in before if row.flagged) / earlier if earlier else None,
+        waiting=waiting,
+        waits_s=(now - oldest).total_seconds() if oldest and waiting else None,
+        agreement=agreement(reviews),
+    )
+
+
+def toxicity_of(rows: Iterable[DayRow], period: Period) -> tuple[list[Day], Chart]:
+    """Return every day of a period and its chart."""
+    days = by_day(rows, period.first, period.last)
+    return days, toxicity(days)

@@ -4,13 +4,17 @@ from collections.abc import Callable
 
 from fastapi import APIRouter
 
-from services.reporter.console.pages import entering, overview, settings, static
+from services.reporter.console.pages import charts, entering, home, live, overview, settings, static, trying
 from services.reporter.console.parts import Parts
 
 PAGES: tuple[Callable[[Parts], APIRouter], ...] = (
     static.build_router,
     entering.build_router,
+    home.build_router,
     overview.build_router,
+    live.build_router,
+    trying.build_router,
+    charts.build_router,
     settings.build_router,
 )
 """Routes that are found first come first: a path without parameters before one with."""

@@ -1,35 +1,63 @@
-"""The overview: what was scored, flagged, decided."""
+"""The overview: what was scored, flagged, decided, and how that moves."""
 
+from datetime import timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from services.reporter.console.contexts.overview import Overview, bars
+from services.reporter.console.contexts.overview import Overview, category_bars, numbers, toxicity_of
+from services.reporter.console.contexts.period import Period, read_period
 from services.reporter.console.members import Member
 from services.reporter.console.parts import Parts
+from services.reporter.console.rendering import Around
 from services.reporter.console.roles import Role
 from services.reporter.overview import add_up
+from shared.clock import utcnow
+from shared.vocabulary import Status
+
+READY_S = 0.15
+"""A chart that takes longer than this is fetched by the page later."""
 
 
 def build_router(parts: Parts) -> APIRouter:
-    """Return the overview."""
+    """Return the overview and the part of it that changes in place."""
     router = parts.router()
+    viewer = parts.entrance(Role.VIEWER)
 
     @router.get("/analysis", summary="Overview")
-    async def overview(request: Request, member: Annotated[Member, Depends(parts.entrance(Role.VIEWER))]) -> Response:
-        """Show totals."""
-        async with parts.store.read() as connection:
-            total, scored = await parts.store.deleted(connection)
-            counts = add_up(await parts.store.tallies(connection), deleted=total, deleted_scored=scored)
-        context = Overview(
-            scored=counts.scored,
-            flagged=counts.flagged,
-            share=counts.flagged / counts.scored if counts.scored else 0.0,
-            waiting=counts.needs_review,
-            cleared=counts.cleared,
-            corrected=counts.corrected,
-            bars=bars(counts.by_category, counts.flagged),
-        )
-        return parts.pages.render(request, member, "overview.html", context)
+    async def overview(request: Request, member: Annotated[Member, Depends(viewer)]) -> Response:
+        """Show numbers, the course of toxicity, and what is flagged."""
+        position = await parts.position()
+        period = read_period(request.query_params, utcnow().date())
+        context = await _overview(parts, request, member, period)
+        around = Around(position, waiting=context.numbers.waiting)
+        return parts.pages.render(request, member, "overview.html", context, around)
+
+    @router.get("/analysis/numbers", summary="The numbers of the overview")
+    async def overview_numbers(request: Request, member: Annotated[Member, Depends(viewer)]) -> Response:
+        """Show the numbers alone."""
+        period = read_period(request.query_params, utcnow().date())
+        context = await _overview(parts, request, member, period)
+        return parts.pages.render(request, member, "_overview_numbers.html", context)
 
     return router
+
+
+async def _overview(parts: Parts, request: Request, member: Member, period: Period) -> Overview:
+    now, store = utcnow(), parts.store
+    async with store.read() as connection:
+        rows = await store.days(connection, period.since, period.until, period.language)
+        length = timedelta(days=period.days)
+        before = await store.days(connection, period.since - length, period.since, period.language)
+        counts = add_up(await store.tallies(connection))
+        oldest = await store.oldest_waiting(connection, Status.NEEDS_REVIEW)
+        reviews = await store.reviews_between(connection, period.since, period.until)
+        languages = await store.languages_seen(connection)
+    days, chart = toxicity_of(rows, period)
+    said = [row for row in reviews if period.language in (None, row.language)]
+    found = numbers(days, before, waiting=counts.needs_review, oldest=oldest, now=now, reviews=said)
+    language = parts.pages.language(request, member).code
+    svg = await parts.charts.svg(chart.spec, language, READY_S) if found.scored else None
+    return Overview(
+        period, tuple(languages), counts.scored > 0, found, category_bars(rows), chart, parts.charts.there, svg
+    )

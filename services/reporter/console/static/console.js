@@ -1,6 +1,16 @@
 // What every page loads. Each module looks for its own marks in the page and does nothing without them.
+import { startCharts } from "./charts.js";
 import { startKeys } from "./keys.js";
+import { startLive } from "./live.js";
 import { startPrefs } from "./prefs.js";
+import { startRefresh } from "./refresh.js";
+import { startEvents } from "./sse.js";
+import { startTrying } from "./trying.js";
 
 startKeys();
 startPrefs();
+startRefresh();
+startCharts();
+startLive();
+startTrying();
+startEvents();

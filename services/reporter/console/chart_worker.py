@@ -1,0 +1,115 @@
+"""The one file that knows vl-convert: specs become SVG in a process of its own, which is made again when it dies.
+
+A process, because a conversion holds the interpreter for a tenth of a second and takes 120 MB. What goes in and comes
+out is JSON on pipes. Invariant: without the extra `charts`, or when a conversion fails, there is no SVG and no error.
+"""
+
+import asyncio
+import hashlib
+import re
+import sys
+from collections import OrderedDict
+from collections.abc import Mapping
+from contextlib import suppress
+from importlib.util import find_spec
+from typing import Any
+
+import orjson
+import structlog
+
+log = structlog.get_logger("ombud.reporter")
+
+LONGEST_S = 15.0
+KEPT = 200
+LOCALES = {"en": "en-US", "nl": "nl-NL"}
+DROPPED = re.compile(r'\s(?:style|role|xmlns(?::\w+)?|aria-[a-z]+)="[^"]*"')
+"""Our policy allows no style attribute; what the drawing says to a screen reader the page says better."""
+LINE_LIMIT = 16 * 1024 * 1024
+
+
+class ChartWorker:
+    """Converts one spec after the other and keeps what it made."""
+
+    def __init__(self) -> None:
+        self.there = find_spec("vl_convert") is not None
+        self._process: asyncio.subprocess.Process | None = None
+        self._turn = asyncio.Lock()
+        self._made: OrderedDict[str, str] = OrderedDict()
+        self._under_way: dict[str, asyncio.Task[str | None]] = {}
+
+    async def svg(self, spec: Mapping[str, Any], language: str, within_s: float) -> str | None:
+        """Return a chart if it is ready within that time; else it is made all the same, for the next who asks."""
+        if not self.there:
+            return None
+        key = hashlib.sha256(orjson.dumps(spec, option=orjson.OPT_SORT_KEYS) + language.encode()).hexdigest()
+        if key in self._made:
+            self._made.move_to_end(key)
+            return self._made[key]
+        task = self._under_way.get(key)
+        if task is None:
+            task = self._under_way[key] = asyncio.create_task(self._make(key, spec, language))
+        done, _ = await asyncio.wait({task}, timeout=within_s)
+        return task.result() if done else None
+
+    async def stop(self) -> None:
+        """End the process."""
+        if self._process is not None and self._process.returncode is None:
+            with suppress(ProcessLookupError):
+                self._process.kill()
+            await self._process.wait()
+
+    async def _make(self, key: str, spec: Mapping[str, Any], language: str) -> str | None:
+        try:
+            async with self._turn, asyncio.timeout(LONGEST_S):
+                made = await self._convert({"spec": spec, "locale": LOCALES[language]})
+        except (OSError, TimeoutError, ValueError, asyncio.IncompleteReadError) as error:
+            log.warning("a chart was not made", error=type(error).__name__)
+            await self.stop()
+            return None
+        finally:
+            self._under_way.pop(key, None)
+        if made is not None:
+            self._made[key] = made
+            while len(self._made) > KEPT:
+                self._made.popitem(last=False)
+        return made
+
+    async def _convert(self, wanted: Mapping[str, Any]) -> str | None:
+        process = await self._running()
+        if process.stdin is None or process.stdout is None:
+            return None
+        process.stdin.write(orjson.dumps(wanted) + b"\n")
+        await process.stdin.drain()
+        answer = orjson.loads(await process.stdout.readuntil(b"\n"))
+        return DROPPED.sub("", answer["svg"]) if answer["svg"] else None
+
+    async def _running(self) -> asyncio.subprocess.Process:
+        if self._process is None or self._process.returncode is not None:
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-I",
+                "-c",
+                WORK,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.DEVNULL,
+                limit=LINE_LIMIT,
+            )
+        return self._process
+
+
+WORK = """
+import json, sys
+import vl_convert
+for line in sys.stdin:
+    wanted = json.loads(line)
+    try:
+        svg = vl_convert.vegalite_to_svg(
+            wanted["spec"], format_locale=wanted["locale"], time_format_locale=wanted["locale"]
+        )
+    except Exception:
+        svg = ""
+    sys.stdout.write(json.dumps({"svg": svg}) + chr(10))
+    sys.stdout.flush()
+"""
+"""What the process does: a line in, a line out."""

@@ -1,0 +1,36 @@
+"""What a browser is told of an event: ids and numbers, by the role of whoever listens."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from services.reporter.console.roles import Role, may
+
+TOPICS: Mapping[str, tuple[Role, ...]] = {
+    "posts.scored": (Role.VIEWER,),
+    "posts.status_changed": (Role.VIEWER,),
+    "posts.corrected": (Role.VIEWER,),
+    "posts.deleted": (Role.VIEWER,),
+    "models.promoted": (Role.VIEWER,),
+    "reports.completed": (Role.AUDITOR,),
+    "reports.submitted": (Role.AUDITOR,),
+}
+"""Stream -> whose browsers hear of it."""
+OF_POSTS = ("post_id", "overall", "flagged", "status", "verdict")
+OF_MODELS = ("model_version",)
+OF_REPORTS = ("report_id", "state")
+POSTS_FOR = (Role.REVIEWER, Role.AUDITOR)
+
+
+def told(role: Role, stream: str, event: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return what somebody is told of an event, None if it is not for them. A viewer hears that, not which post."""
+    if stream not in TOPICS or not may(role, TOPICS[stream]):
+        return None
+    data = event["data"]
+    if stream.startswith("models."):
+        return {name: data[name] for name in OF_MODELS if name in data}
+    if stream.startswith("reports."):
+        return {name: data[name] for name in OF_REPORTS if name in data}
+    if not may(role, POSTS_FOR):
+        return {}
+    facts = {**data, "post_id": data.get("post", data).get("post_id")}
+    return {name: facts[name] for name in OF_POSTS if facts.get(name) is not None}
