@@ -27,6 +27,7 @@ from shared.events import (
     PostScored,
     caused,
 )
+from shared.heard import deletions, erased_since, hidings, newest_scores
 from shared.thresholds import over
 from shared.vocabulary import FeedbackType
 
@@ -58,7 +59,7 @@ class Handlers:
 
     async def _keep_posts(self, connection: Connection, scores: Sequence[PostScored]) -> set[str]:
         """Keep posts as scored; return which of them are erased: those have to leave the streams."""
-        newest = heard.newest_scores(scores)
+        newest = newest_scores(scores)
         # from here on nobody erases until we are done
         change = await self._store.next_change(connection)
         subjects = heard.subjects(score for _, score in newest.values())
@@ -68,7 +69,7 @@ class Handlers:
         # a post of an erased author gets a tombstone of its own: its next copy may not name the author
         if not erased:
             return set()
-        met = {score.post.post_id: at for score in scores if (at := heard.erased_since(score, erased)) is not None}
+        met = {score.post.post_id: at for score in scores if (at := erased_since(score, erased)) is not None}
         await self._store.bury(connection, met)
         # nor had it when it was rated, or when an older revision came without a name
         await self._store.erase_posts(connection, met, change)
@@ -105,7 +106,7 @@ class Handlers:
         Of an erased author everything is erased that is known to be theirs; who is only hidden keeps everything.
         """
         said = [event.data for event in events]
-        posts, authors = heard.deletions(said)
+        posts, authors = deletions(said)
         async with self._store.begin() as connection:
             # 1. the status says so
             deleted = [(each.post_id, each.deleted_at) for each in said if each.post_id]
@@ -118,7 +119,7 @@ class Handlers:
             await self._store.bury(connection, {**gone, **erased})
             # 3. text, author and ratings
             await self._store.erase_posts(connection, gone, change)
-            await self._store.hide(connection, heard.hidings(said), change)
+            await self._store.hide(connection, hidings(said), change)
         return [Done() for _ in events]
 
     async def on_post_rated(self, events: list[Event[PostRated]]) -> Sequence[Outcome]:

@@ -24,6 +24,7 @@ from shared.events import (
     ReportCompleted,
     ReportSubmitted,
 )
+from shared.heard import hidings, newest_scores
 
 
 class Handlers:
@@ -48,7 +49,7 @@ class Handlers:
     async def on_post_scored(self, events: list[Event[PostScored]]) -> Sequence[Outcome]:
         """Keep the newest score of each post, and its text unless it was deleted."""
         # 1. of several scores of one post in this batch only the newest counts
-        newest = readmodel.newest_scores(event.data for event in events)
+        newest = newest_scores(event.data for event in events)
         subjects = readmodel.subjects(score for _, score in newest.values())
         writers = readmodel.author_subjects(score for _, score in newest.values())
         async with self._store.begin() as connection:
@@ -103,7 +104,7 @@ class Handlers:
             # 3. the posts themselves
             await self._store.erase_posts(connection, deleted, authors)
             # 4. who is only hidden keeps everything
-            await self._store.hide(connection, readmodel.hidings(said))
+            await self._store.hide(connection, hidings(said, readmodel.author_subject))
             await self._decided(connection, deleted)
         return [Done()] * len(events)
 

@@ -5,7 +5,7 @@ sequence which status, a time which correction.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from shared.events import (
@@ -18,10 +18,8 @@ from shared.events import (
     PostStatusChanged,
 )
 from shared.thresholds import decisive, over
-from shared.vocabulary import CATEGORIES, ModelKind, Visibility
+from shared.vocabulary import CATEGORIES, ModelKind
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-MICROSECOND = timedelta(microseconds=1)
 BITS = tuple((category, 1 << bit) for bit, category in enumerate(CATEGORIES))
 Row = dict[str, Any]
 
@@ -41,11 +39,6 @@ def is_author(subject: str) -> bool:
     return subject.startswith("author|")
 
 
-def score_rank(revision: int, scored_at: datetime) -> str:
-    """Return 33 digits that sort as (revision, moment of scoring) does."""
-    return f"{min(max(revision, 0), 10**16 - 1):016d}{max((scored_at - EPOCH) // MICROSECOND, 0):017d}"
-
-
 def flagged_mask(scores: Mapping[str, float], thresholds: Mapping[str, float]) -> int:
     """Return the categories at or over their threshold, bit n for category n."""
     flagged = over(scores, thresholds)
@@ -62,17 +55,6 @@ def marked(spans: Carried | None) -> dict[str, Any] | None:
     if spans is None or not spans.places:
         return None
     return {"category": spans.category, "places": [[each.begin, each.end] for each in spans.places]}
-
-
-def newest_scores(said: Iterable[PostScored]) -> dict[str, tuple[str, PostScored]]:
-    """Return the rank and the newest score of each post, sorted by post so that writers meet rows in one order."""
-    newest: dict[str, tuple[str, PostScored]] = {}
-    for score in said:
-        rank = score_rank(score.post.revision, score.scored_at)
-        known = newest.get(score.post.post_id)
-        if known is None or known[0] <= rank:
-            newest[score.post.post_id] = rank, score
-    return dict(sorted(newest.items()))
 
 
 def subjects(scores: Iterable[PostScored]) -> list[str]:
@@ -192,19 +174,6 @@ def author_subjects(scores: Iterable[PostScored]) -> list[str]:
     """Return the names of those who wrote these posts, as far as they have an author."""
     posts = (each.post for each in scores)
     return sorted({author_subject(post.platform, post.author) for post in posts if post.author is not None})
-
-
-def hidings(said: Iterable[PostDeleted]) -> dict[tuple[str, str], Row]:
-    """Return the newest word on each author (platform, pseudonym) whose posts are hidden or shown again, sorted."""
-    newest: dict[tuple[str, str], Row] = {}
-    for each in sorted(said, key=lambda each: each.deleted_at):
-        if each.visibility is not None and each.platform is not None and each.account is not None:
-            newest[each.platform, each.account] = {
-                "subject": author_subject(each.platform, each.account),
-                "hidden": each.visibility is Visibility.HIDDEN,
-                "at": each.deleted_at,
-            }
-    return dict(sorted(newest.items()))
 
 
 def trained_rows(said: Iterable[ModelTrained]) -> list[Row]:

@@ -3,7 +3,7 @@
 Invariant: once a deletion was handled no text of that post or author is left, whatever copies come later.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +12,7 @@ from services.trainer.store import Store
 from shared.bus.commit import Dead, Done, Outcome
 from shared.bus.erasures import author_subject
 from shared.events import Event, PostCorrected, PostDeleted, PostRated, PostScored
+from shared.heard import deletions, erased_since, newest_scores
 
 
 class Handlers:
@@ -25,7 +26,7 @@ class Handlers:
     async def on_post_scored(self, events: list[Event[PostScored]]) -> Sequence[Outcome]:
         """Keep the newest revision of each post with its scores."""
         # 1. one row per post, the newest of the batch
-        newest = newest_scores(event.data for event in events)
+        newest = [score for _, score in newest_scores(event.data for event in events).values()]
         subjects = {subject for scored in newest for subject in subjects_of(scored)}
         # 2. meet the tombstones, then write
         async with self._store.begin() as connection:
@@ -78,23 +79,6 @@ class Handlers:
             await self._personal.forget(deleted)
 
 
-def newest_scores(heard: Iterable[PostScored]) -> list[PostScored]:
-    """Return one score per post: of the newest revision, and of several of one revision the latest."""
-    newest: dict[str, PostScored] = {}
-    for scored in sorted(heard, key=lambda each: (each.post.revision, each.scored_at)):
-        newest[scored.post.post_id] = scored
-    return sorted(newest.values(), key=lambda each: each.post.post_id)
-
-
-def erased_since(scored: PostScored, erased: Mapping[str, datetime]) -> datetime | None:
-    """Return since when a post is erased, by its own id or with its author, or None; what they wrote later is not."""
-    post = scored.post
-    if (since := erased.get(post.post_id)) is not None or post.author is None:
-        return since
-    theirs = erased.get(author_subject(post.platform, post.author))
-    return None if theirs is None or post.written_after(theirs) else theirs
-
-
 def subjects_of(scored: PostScored) -> list[str]:
     """Return under which names a post may have been erased."""
     post = scored.post
@@ -111,18 +95,6 @@ def subject_of(deleted: PostDeleted) -> str | None:
 def is_clear(deleted: PostDeleted) -> bool:
     """Return whether an event says whom it is about."""
     return deleted.visibility is not None or subject_of(deleted) is not None
-
-
-def deletions(heard: Iterable[PostDeleted]) -> tuple[dict[str, datetime], dict[tuple[str, str], datetime]]:
-    """Return deleted post ids, each with the first moment, and erased (platform, author) pairs with the last."""
-    posts: dict[str, datetime] = {}
-    authors: dict[tuple[str, str], datetime] = {}
-    for deleted in sorted(heard, key=lambda each: each.deleted_at):
-        if deleted.post_id:
-            posts.setdefault(deleted.post_id, deleted.deleted_at)
-        elif deleted.platform and deleted.author:
-            authors[deleted.platform, deleted.author] = deleted.deleted_at
-    return posts, authors
 
 
 def post_row(scored: PostScored, erased: Mapping[str, datetime]) -> dict[str, Any]:

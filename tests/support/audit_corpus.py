@@ -18,12 +18,12 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 
 from services.auditor.audit_corpus import AuditCorpus
-from services.auditor.corpus.heard import rank
 from services.auditor.corpus_store import CORPUS
 from services.auditor.tables import counters, foundations, model_versions, models, posts, ratings
 from shared.artifacts import ArtifactStore
 from shared.db import Database, append
 from shared.events import Offset, Posterior
+from shared.heard import rank
 from shared.personal import artifact as population_file
 from shared.personal.population import SIZES, Population, Variant
 from shared.personal.posterior import Rating, posterior

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from services.reporter.readmodel import categories_of, flagged_mask, score_rank
+from services.reporter.readmodel import categories_of, flagged_mask
 from services.reporter.tables import metadata
 from shared.db import Database
+from shared.heard import rank as score_rank
 from shared.vocabulary import CATEGORIES, ModelKind, Status, Verdict
 from tests.unit.reporter.conftest import Reporter, Say, minute
 
