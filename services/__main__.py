@@ -21,6 +21,7 @@ from services.cli.hooks import app as webhooks
 from services.cli.ingest_file import Totals, ingest_file
 from services.cli.merge import merge
 from services.cli.recognising import FORMATS, understood
+from services.cli.rounds import app as rounds
 from services.cli.status import app as status
 from services.cli.topics import drift, topics
 from services.cli.training import models, runs, train
@@ -49,6 +50,7 @@ app.command()(train)
 app.add_typer(runs, name="runs")
 app.add_typer(models, name="models")
 app.add_typer(status, name="status")
+status.add_typer(rounds)
 app.add_typer(webhooks, name="webhooks")
 app.add_typer(audits, name="audits")
 console = Console()

@@ -5,6 +5,7 @@ saying and marking says it again with the same ids, and `publish_once` keeps the
 """
 
 from collections.abc import Callable, Sequence
+from itertools import groupby
 from typing import Any
 
 from sqlalchemy import Row, Table, select, tuple_, update
@@ -13,8 +14,11 @@ from shared.bus.publisher import Publisher
 from shared.clock import utcnow
 from shared.db import Database
 from shared.events import Event
+from shared.streams import stream_of
 
 AT_ONCE = 100
+PAGES = 20
+"""Pages of one call: a loop that never came back would look dead."""
 
 
 class Announcer:
@@ -36,19 +40,28 @@ class Announcer:
         self._due = due
 
     async def __call__(self) -> int:
-        """Announce what is due once, a hundred rows at most; return how many rows were announced.
+        """Announce what is due, some thousand rows at most; return how many rows were announced.
 
         `due` (an SQL condition) leaves out rows that are not decided yet.
         """
+        announced = 0
+        for _ in range(PAGES):
+            some = await self._page()
+            announced += some
+            if some < AT_ONCE:
+                break
+        return announced
+
+    async def _page(self) -> int:
         table, key = self._table, list(self._table.primary_key)
         question = select(table).where(table.c.announced_at.is_(None)).order_by(*key).limit(AT_ONCE)
         if self._due is not None:
             question = question.where(self._due)
         async with self._database.read() as connection:
             rows = (await connection.execute(question)).all()
-        for row in rows:
-            for event in self._to_events(row):
-                await self._publisher.publish_once([event])
+        events = [event for row in rows for event in self._to_events(row)]
+        for _, some in groupby(events, key=stream_of):
+            await self._publisher.publish_once(list(some))
         if rows:
             keys = [tuple(row._mapping[column.name] for column in key) for row in rows]
             async with self._database.begin() as connection:

@@ -1,4 +1,4 @@
-"""What is said: ten payloads in CloudEvents 1.0 envelopes.
+"""What is said: eleven payloads in CloudEvents 1.0 envelopes.
 
 Version rule: a field may be added as optional with a usable default; removing or changing one needs a new
 version in `type`. Golden examples of every event live in tests/golden/events and are never edited.
@@ -38,6 +38,8 @@ class Payload(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     VERSION: ClassVar[int] = 1
+    ABOUT: ClassVar[str | None] = None
+    """The field that holds the id of what the fact is about."""
 
     @classmethod
     def event_type(cls) -> str:
@@ -46,7 +48,7 @@ class Payload(BaseModel):
 
     def subject(self) -> str | None:
         """Return the id of what the fact is about."""
-        return None
+        return None if self.ABOUT is None else getattr(self, self.ABOUT)
 
 
 class Post(Payload):
@@ -87,6 +89,8 @@ class PostDeleted(Payload):
     then, so that a hearer who knows of no hiding erases nothing.
     """
 
+    ABOUT = "post_id"
+
     post_id: str | None = None
     platform: str | None = None
     author: str | None = None
@@ -101,10 +105,6 @@ class PostDeleted(Payload):
         if hiding and (self.post_id or self.author or not (self.platform and self.account)):
             raise ValueError("visibility is about platform and account, and about no post and no author")
         return self
-
-    def subject(self) -> str | None:
-        """Return the id of what the fact is about."""
-        return self.post_id
 
 
 class Provenance(BaseModel):
@@ -188,6 +188,8 @@ class PostCorrected(Payload):
     take this one back, and nothing that leaves the house or teaches a model follows from it.
     """
 
+    ABOUT = "post_id"
+
     correction_id: str
     post_id: str | None = None
     text: str | None = None
@@ -206,10 +208,6 @@ class PostCorrected(Payload):
     version: int | None = None
     hold_until: AwareDatetime | None = None
     corrected_at: AwareDatetime
-
-    def subject(self) -> str | None:
-        """Return the id of what the fact is about."""
-        return self.post_id
 
 
 class PostRated(Payload):
@@ -287,6 +285,8 @@ class ModelTrained(Payload):
     what topic models stand on (`topics`, kind topic).
     """
 
+    ABOUT = "model_version"
+
     run_id: str
     kind: ModelKind = ModelKind.GLOBAL
     model: str
@@ -301,13 +301,11 @@ class ModelTrained(Payload):
     posterior: Posterior | None = None
     foundation: Literal["population", "topics"] | None = None
 
-    def subject(self) -> str:
-        """Return the id of what the fact is about."""
-        return self.model_version
-
 
 class ModelPromoted(Payload):
     """The gate passed: this version scores from now on. `layer` says why: replay, refit, rollback or start."""
+
+    ABOUT = "model_version"
 
     run_id: str
     kind: ModelKind = ModelKind.GLOBAL
@@ -318,10 +316,6 @@ class ModelPromoted(Payload):
     reasons: tuple[str, ...] = ()
     promoted_at: AwareDatetime
     layer: str | None = None
-
-    def subject(self) -> str:
-        """Return the id of what the fact is about."""
-        return self.model_version
 
 
 class StatusChange(BaseModel):
@@ -344,6 +338,8 @@ class PostStatusChanged(Payload):
     `actor` and `reason` are of a person who opened a lock.
     """
 
+    ABOUT = "post_id"
+
     post_id: str
     status: Status
     previous: Status | None = None
@@ -361,13 +357,27 @@ class PostStatusChanged(Payload):
     actor: str | None = None
     reason: str | None = None
 
-    def subject(self) -> str:
-        """Return the id of what the fact is about."""
-        return self.post_id
+
+class RoundDecided(Payload):
+    """A person decided about scores of a newly promoted model that the churn gate held: `confirmed` or `rolled_back`.
+
+    `model_version` is the full training they began with; rolled back, it and what was learned on top of it must go.
+    """
+
+    ABOUT = "model_version"
+
+    round_id: str
+    model_version: str
+    decision: str
+    actor: str | None = None
+    reason: str | None = None
+    decided_at: AwareDatetime
 
 
 class ReportCompleted(Payload):
     """An audit report is complete and eligible to leave."""
+
+    ABOUT = "report_id"
 
     report_id: str
     version: int
@@ -377,13 +387,11 @@ class ReportCompleted(Payload):
     document_hash: str
     completed_at: AwareDatetime
 
-    def subject(self) -> str:
-        """Return the id of what the fact is about."""
-        return self.report_id
-
 
 class ReportSubmitted(Payload):
     """The receipt: where a report went and its id there, or why it failed for good."""
+
+    ABOUT = "report_id"
 
     report_id: str
     version: int
@@ -393,10 +401,6 @@ class ReportSubmitted(Payload):
     reason: str | None = None
     attempts: int = 1
     submitted_at: AwareDatetime
-
-    def subject(self) -> str:
-        """Return the id of what the fact is about."""
-        return self.report_id
 
 
 D = TypeVar("D", bound=Payload)
@@ -489,8 +493,9 @@ EVENTS: Mapping[str, type[Payload]] = {
         ModelTrained,
         ModelPromoted,
         PostStatusChanged,
+        RoundDecided,
         ReportCompleted,
         ReportSubmitted,
     )
 }
-"""CloudEvents type -> payload class: all ten."""
+"""CloudEvents type -> payload class: all eleven."""

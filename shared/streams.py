@@ -38,6 +38,7 @@ FLOW: Mapping[str, Stream] = {
         Stream("models.trained", events.ModelTrained, "trainer", ("classifier", "auditor", "reporter")),
         Stream("models.promoted", events.ModelPromoted, "trainer", ("classifier", "auditor", "reporter")),
         Stream("posts.status_changed", events.PostStatusChanged, "auditor", ("reporter",)),
+        Stream("rounds.decided", events.RoundDecided, "auditor", ("trainer",)),
         Stream("reports.completed", events.ReportCompleted, "reporter", ("reporter",)),
         Stream("reports.submitted", events.ReportSubmitted, "reporter", ("reporter",)),
     )

@@ -9,6 +9,8 @@ from typing import Any
 
 from sqlalchemy import and_, case, delete, exists, func, or_, select, tuple_, update
 
+from services.auditor.rows import system_of
+from services.auditor.status.gating import System, lineage_of
 from services.auditor.tables import (
     audits,
     decisions,
@@ -38,9 +40,17 @@ class AuditStore:
     # -- systems --------------------------------------------------------------------------------------------
 
     async def note_systems(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Keep which models were put in force, each with the last time."""
-        newest = {row["model_version"]: row for row in sorted(rows, key=lambda row: row["promoted_at"])}
+        """Keep which models were put in force, each with the last time and the training it goes on from."""
+        names = {row[name] for row in rows for name in ("model_version", "replaces")} - {None}
+        newest: dict[str, dict[str, Any]] = {}
         async with self._database.begin() as connection:
+            found = await connection.execute(select(systems).where(systems.c.model_version.in_(names)))
+            known = {row.model_version: system_of(row._mapping) for row in found}
+            for row in sorted(rows, key=lambda row: row["promoted_at"]):
+                version, parent = row["model_version"], known.get(row["replaces"])
+                root, gated = lineage_of(version, row["layer"], row["replaces"], known.get(version), parent)
+                known[version] = System(version, root, gated, row["promoted_at"])
+                newest[version] = {**row, "root": root, "gated": gated}
             await upsert(connection, systems, [newest[each] for each in sorted(newest)], newer="promoted_at")
 
     async def live_system(self) -> Stored | None:

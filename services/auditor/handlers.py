@@ -13,6 +13,7 @@ from prometheus_client import Counter
 from services.auditor.corpus import heard
 from services.auditor.rating import disowned, of_rating, stands, withdrawal
 from services.auditor.speaking import said_of
+from services.auditor.staging import Staging
 from services.auditor.status.live import Policy, PostRecord, Step, hear_all
 from services.auditor.status.posts import MODEL, REVIEWER, Judgement, status_of_correction
 from services.auditor.store import Connection, Correction, Store
@@ -41,9 +42,10 @@ CHANGES = Counter("ombud_auditor_history_changes", "Changes that status historie
 class Handlers:
     """What is done about each stream the auditor hears; each batch is one transaction with a constant effort."""
 
-    def __init__(self, store: Store, policy: Policy) -> None:
+    def __init__(self, store: Store, policy: Policy, staging: Staging | None = None) -> None:
         self._store = store
         self._policy = policy
+        self._staging = staging
 
     async def on_post_scored(self, events: list[Event[PostScored]]) -> Sequence[Outcome]:
         """Let the model's opinion of each post advance its record."""
@@ -51,9 +53,12 @@ class Handlers:
         async with self._store.begin() as connection:
             # 1. where the posts stand; until the end of the transaction nobody else moves them
             records = await self._store.lock_records(connection, {each.post_id for each in judgements})
-            # 2. decide and write
-            steps = await self._apply(connection, events, records, judgements)
-            # 3. what audits look at
+            # 2. what a newly promoted model says of older posts waits for the rest of its round
+            back = await self._staging.keep_back(connection, events, judgements, records) if self._staging else ()
+            now = [each for each in judgements if each.cause_id not in back]
+            # 3. decide and write
+            steps = await self._apply(connection, events, records, now)
+            # 4. what audits look at
             erased = await self._keep_posts(connection, [event.data for event in events])
         return _outcomes(events, steps, erased)
 
@@ -174,6 +179,8 @@ class Handlers:
         after, steps = hear_all(records, received, self._policy)
         await self._store.save(connection, received, after, steps, self._policy, said_with=set(names))
         count(steps)
+        # what a round brought is the announcer's to say
+        told = {name: step for name, step in told.items() if step.round_id is None}
         return told | {step.cause_id: step for step in steps}
 
 

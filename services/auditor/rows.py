@@ -1,9 +1,12 @@
-"""Records, steps and judgements as rows of tables, and back. Pure."""
+"""Records, steps, judgements and rounds as rows of tables, and back. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
+from services.auditor.status.churn import Flips
+from services.auditor.status.gating import Decision, Round, State, System
 from services.auditor.status.live import Policy, PostRecord, Step, due_at, hold_until, millis
 from services.auditor.status.posts import (
     MODEL,
@@ -221,3 +224,58 @@ def judgement_of(row: Mapping[Any, Any]) -> Judgement:
         rater=row["rater"],
         **extra,
     )
+
+
+def staged_row(said: Judgement, subsets: Sequence[str]) -> dict[str, Any]:
+    """Return the row of a score that waits in a round."""
+    return {
+        "cause_id": said.cause_id,
+        "post_id": said.post_id,
+        "judged_at": said.judged_at,
+        "status": said.status and said.status.value,
+        "revision": said.revision,
+        "edited_at": said.edited_at,
+        "model_version": said.model_version,
+        "subsets": list(subsets),
+    }
+
+
+def staged_judgement(row: Mapping[Any, Any]) -> Judgement:
+    """Return the judgement of a score that waits, with its round."""
+    return Judgement(
+        row["post_id"],
+        MODEL,
+        row["cause_id"],
+        row["judged_at"],
+        row["cause_id"],
+        Status(row["status"]),
+        revision=row["revision"],
+        edited_at=row["edited_at"],
+        model_version=row["model_version"],
+        round_id=row["round_id"],
+    )
+
+
+def round_of_row(row: Mapping[Any, Any]) -> Round:
+    """Return a round from its row."""
+    return Round(
+        row["round_id"],
+        row["version"],
+        row["number"],
+        State(row["state"]),
+        Decision(row["decision"]) if row["decision"] else None,
+        row["last_heard_at"],
+        row["decided_at"],
+        row["rows"],
+        tuple(Flips(**each) for each in row["flips"] or ()),
+    )
+
+
+def flips_rows(found: Iterable[Flips]) -> list[dict[str, Any]]:
+    """Return what flip checks found as it is kept."""
+    return [asdict(each) for each in found]
+
+
+def system_of(row: Mapping[Any, Any]) -> System:
+    """Return a model that was put in force; one of an earlier release has a lineage of its own and no gate."""
+    return System(row["model_version"], row["root"] or row["model_version"], bool(row["gated"]), row["promoted_at"])

@@ -39,3 +39,21 @@ class AuditorSettings(ServiceSettings):
         le=3600,
         description="How long no older post may be scored again before audits are looked at under a new model.",
     )
+    round_quiet_s: float = Field(
+        default=10,
+        ge=0,
+        le=3600,
+        description="How long no older post may be scored again before the churn gate judges a newly promoted model.",
+    )
+    churn_gained: float = Field(
+        default=0.2,
+        ge=0,
+        le=1000,
+        description="Share of flagged posts, smoothed by 100, that a promoted model may add in any subset.",
+    )
+    churn_lost: float = Field(
+        default=0.2, ge=0, le=1000, description="Share of flagged posts, smoothed by 100, that it may clear."
+    )
+    churn_above: int = Field(
+        default=200, ge=0, le=1_000_000, description="Rounds of so many posts, or fewer, pass without being looked at."
+    )

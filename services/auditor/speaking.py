@@ -1,4 +1,4 @@
-"""Steps in the words of `posts.status_changed`."""
+"""Steps in the words of `posts.status_changed`, people's decisions about rounds in those of `rounds.decided`."""
 
 from functools import lru_cache
 from typing import Any
@@ -7,7 +7,7 @@ from services.auditor.rows import step_of
 from services.auditor.status.live import Step
 from services.auditor.status.record import Kind
 from shared.db import Stored
-from shared.events import Event, PostStatusChanged, StatusChange, said
+from shared.events import Event, PostStatusChanged, RoundDecided, StatusChange, said
 from shared.trusted import trusted
 
 
@@ -44,3 +44,16 @@ def events_of(row: Stored) -> list[Event[Any]]:
     """Return the event of a step that no event of a stream caused: time, a person or a round's end did."""
     step = step_of(row._mapping, row.first_status, row.first_changed_at)
     return [said(said_of(step), by="auditor", cause=step.cause_id)]
+
+
+def decided_of(row: Stored) -> list[Event[Any]]:
+    """Return the event of a person's decision about a held round; a round is decided once."""
+    data = RoundDecided(
+        round_id=row.round_id,
+        model_version=row.version,
+        decision=row.decision,
+        actor=row.decided_by,
+        reason=row.reason,
+        decided_at=row.decided_at,
+    )
+    return [said(data, by="auditor", cause=f"{row.round_id}|decided")]

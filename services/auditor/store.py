@@ -22,28 +22,27 @@ from services.auditor.tables import corrections, judgements, status_changes, sta
 from shared.db import Database, append, insert_new, upsert
 from shared.vocabulary import Status
 
-__all__ = ["Connection", "Correction", "Store"]
+__all__ = ["Connection", "Correction", "Kept", "Store"]
 
 IDS: BindParameter[Any] = bindparam("ids", expanding=True)
 
-RECORDS = (
-    select(
-        statuses.c.post_id,
-        statuses.c.status,
-        statuses.c.rule,
-        statuses.c.opinions,
-        statuses.c.ratings,
-        statuses.c.marks,
-        statuses.c.sequence,
-        statuses.c.first_status,
-        statuses.c.first_changed_at,
-        statuses.c.changed_at,
-        statuses.c.last_judged_at,
-    )
-    .where(statuses.c.post_id.in_(IDS))
-    .order_by(statuses.c.post_id)  # everybody locks in the same order
-    .with_for_update()  # SQLite has no rows to lock: there a writer is alone from BEGIN IMMEDIATE on
+_STANDING = select(
+    statuses.c.post_id,
+    statuses.c.status,
+    statuses.c.rule,
+    statuses.c.opinions,
+    statuses.c.ratings,
+    statuses.c.marks,
+    statuses.c.sequence,
+    statuses.c.first_status,
+    statuses.c.first_changed_at,
+    statuses.c.changed_at,
+    statuses.c.last_judged_at,
 )
+STANDINGS = _STANDING.where(statuses.c.post_id.in_(IDS))
+STANDINGS_BY_ID = _STANDING.order_by(statuses.c.post_id)
+# everybody locks in the same order; SQLite has no rows to lock: there a writer is alone from BEGIN IMMEDIATE on
+RECORDS = STANDINGS.order_by(statuses.c.post_id).with_for_update()
 
 _told = select(
     status_changes,
@@ -54,6 +53,8 @@ CAUSED = _told.where(status_changes.c.cause_id.in_(IDS))
 LOG = _told.where(status_changes.c.post_id == bindparam("id"))
 HEARD = select(judgements.c.cause_id).where(judgements.c.cause_id.in_(IDS))
 RECEIVED = select(judgements).where(judgements.c.post_id == bindparam("id")).order_by(judgements.c.number)
+RECEIVED_OF = select(judgements).where(judgements.c.post_id.in_(IDS)).order_by(judgements.c.number)
+LOGS = _told.where(status_changes.c.post_id.in_(IDS)).order_by(status_changes.c.post_id, status_changes.c.sequence)
 DUE = (
     select(statuses.c.post_id)
     .where(statuses.c.due_at <= bindparam("now"))
@@ -107,6 +108,20 @@ class Correction:
     status: Status | None = None
     corrected_at: datetime | None = None
     retracted: bool = False
+
+
+SHOWN = "status", "rule", "sequence", "first_status", "first_changed_at", "changed_at"
+"""Columns that repeat what the record says, for questions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A record, its columns for questions, its judgements with the policies they were heard under, and its log."""
+
+    record: PostRecord
+    shown: dict[str, Any]
+    received: list[tuple[Judgement, str]]
+    log: list[Step]
 
 
 class Store(CorpusQueries):
@@ -263,6 +278,12 @@ class Store(CorpusQueries):
             row = rows.mappings().one_or_none()
         return None if row is None else record_of(row)
 
+    async def records(self, post_ids: Sequence[str]) -> dict[str, PostRecord]:
+        """Return the records of posts, without locking them."""
+        async with self._database.read() as connection:
+            rows = await connection.execute(STANDINGS, {"ids": post_ids})
+            return {row["post_id"]: record_of(row) for row in rows.mappings()}
+
     async def log(self, post_id: str, *, limit: int, before: int | None = None) -> list[Step]:
         """Return the newest steps of a post (`before` a sequence) with all they changed, oldest of them first."""
         question = LOG if before is None else LOG.where(status_changes.c.sequence < before)
@@ -276,6 +297,29 @@ class Store(CorpusQueries):
         async with self._database.read() as connection:
             rows = (await connection.execute(RECEIVED, {"id": post_id})).mappings().all()
         return [(judgement_of(row), row["policy"]) for row in rows]
+
+    async def kept(self, after: str, limit: int, *, only: bool = False) -> list[Kept]:
+        """Return the next posts behind `after` (`only`: that one) with all that is kept of their statuses."""
+        wanted = statuses.c.post_id == after if only else statuses.c.post_id > after
+        page = STANDINGS_BY_ID.where(statuses.c.status.is_not(None), wanted).limit(limit)
+        received: dict[str, list[tuple[Judgement, str]]] = {}
+        logs: dict[str, list[Step]] = {}
+        async with self._database.read() as connection:
+            rows = (await connection.execute(page)).mappings().all()
+            ids = {"ids": [row["post_id"] for row in rows]}
+            for row in (await connection.execute(RECEIVED_OF, ids)).mappings():
+                received.setdefault(row["post_id"], []).append((judgement_of(row), row["policy"]))
+            for row in (await connection.execute(LOGS, ids)).mappings():
+                logs.setdefault(row["post_id"], []).append(_step(row))
+        return [
+            Kept(
+                record_of(row),
+                {name: row[name] for name in SHOWN},
+                received.get(row["post_id"], []),
+                logs.get(row["post_id"], []),
+            )
+            for row in rows
+        ]
 
     async def list_statuses(self, *, status: Status | None, after: str | None, limit: int) -> list[Row[Any]]:
         """Return posts in order of their ids, from the one behind `after`, of one status or of all."""

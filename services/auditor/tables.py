@@ -104,6 +104,45 @@ Index(
     postgresql_where=judgements.c.rater.is_not(None),
 )
 
+rounds = Table(
+    "auditor_rounds",
+    metadata,
+    Column("round_id", String(36), primary_key=True),
+    Column("version", Text, nullable=False, comment="the full training whose scores of older posts wait"),
+    Column("number", Integer, nullable=False, comment="which round of this training, from 1"),
+    Column("state", String(20), nullable=False, comment="gathering, held, applying, applied or discarded"),
+    Column("decision", String(20), comment="passed, confirmed, rolled_back or superseded"),
+    Column("opened_at", Moment, nullable=False),
+    Column("last_heard_at", Moment, nullable=False, comment="when the last score came"),
+    Column("rows", Integer, nullable=False, comment="posts that were counted"),
+    Column("flips", Json, comment="per subset: flagged before and after, gained, lost, which side failed"),
+    Column("examples", Json, comment="per subset that failed: ids of some posts"),
+    Column("judged_at", Moment, comment="when its flips were last counted"),
+    Column("decided_at", Moment),
+    Column("decided_by", Text, comment="a person; empty if the gate or another model did"),
+    Column("reason", Text),
+    Column("closed_at", Moment, comment="empty while something is to be done"),
+    Column("announced_at", Moment, comment="empty until a person's decision was said"),
+    Index("auditor_rounds_by_version", "version", "number", unique=True),
+)
+
+staged_scores = Table(
+    "auditor_staged_scores",
+    metadata,
+    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("cause_id", Text, nullable=False, unique=True, comment="the event that brought it"),
+    Column("round_id", String(36), nullable=False),
+    Column("post_id", Text, nullable=False),
+    Column("judged", Boolean, nullable=False, server_default=false(), comment="its round was decided with it"),
+    Column("judged_at", Moment, nullable=False),
+    Column("status", String(20), nullable=False),
+    Column("revision", BigInteger, nullable=False),
+    Column("edited_at", Moment),
+    Column("model_version", Text, nullable=False),
+    Column("subsets", Json, nullable=False, comment="all, platform, language, highest category"),
+    Index("auditor_staged_scores_by_round", "round_id", "judged", "post_id"),
+)
+"""Scores that wait for their round; a page of them leaves in the transaction that applies it."""
 
 corrections = Table(
     "auditor_corrections",
@@ -209,6 +248,8 @@ systems = Table(
     Column("artifact", Text, nullable=False),
     Column("replaces", Text),
     Column("layer", String(20), comment="replay, refit, rollback or start; empty: an earlier release wrote the row"),
+    Column("root", Text, comment="the full training it goes on from; empty: an earlier release wrote the row"),
+    Column("gated", Boolean, comment="whether its scores of older posts have to pass the churn gate"),
     Column("promoted_at", Moment, nullable=False, comment="the last time; the newest is in force"),
     Index("auditor_systems_by_time", "promoted_at"),
 )

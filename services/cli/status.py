@@ -15,7 +15,7 @@ from rich.table import Table
 
 from services.catalog import part_of
 
-app = typer.Typer(help="Status histories of Community Notes, from file to file; no server is needed.")
+app = typer.Typer(help="Status histories: of your own posts, and of Community Notes from file to file.")
 
 Files = typer.Option(exists=True, help="File, or folder of shards; repeatable. gzip and zip are told by content.")
 Profile = Annotated[str, typer.Option(help="Whose rules and columns: 2024-10, 2024-12 or 2026-07.")]

@@ -14,6 +14,7 @@ from services.trainer.personalising import Announcing, Personalising
 from services.trainer.personalising import events_of as said_by
 from services.trainer.registering import Registering
 from services.trainer.replays import Replays
+from services.trainer.retreating import Retreating
 from services.trainer.runner import Runner
 from services.trainer.runs import RunKind
 from services.trainer.settings import TrainerSettings
@@ -78,6 +79,7 @@ def build(platform: Platform) -> Service:
             "posts.corrected": handlers.on_post_corrected,
             "posts.rated": handlers.on_post_rated,
             "posts.deleted": handlers.on_post_deleted,
+            "rounds.decided": Retreating(store, platform.artifacts).on_round_decided,
         },
         settings=settings,
         database=database,

@@ -5,6 +5,18 @@ WHEN_OFF = {
         "`lock_conflict` grows: locked statuses are contradicted; look at `GET /v1/posts/{id}/history` "
         "of such posts, and unlock what was decided wrongly or edited since."
     ),
+    "ombud_auditor_open_rounds": (
+        '`state="held"` above 0: a promoted model would flip too many statuses; `ombud status rounds`, then confirm '
+        'or roll back. `"gathering"` for hours: older posts are still scored again, or the classifier stands still.'
+    ),
+    "ombud_auditor_rounds_total": (
+        '`outcome="held"` after every refit: look at what people correct, or raise `OMBUD_AUDITOR_CHURN_GAINED` and '
+        "`OMBUD_AUDITOR_CHURN_LOST`."
+    ),
+    "ombud_auditor_staged_posts_total": (
+        '`outcome="drop"` grows: a model that was rolled back still scores older posts; see `GET /v1/models` and the '
+        "classifier's live version."
+    ),
     "ombud_auditor_status_changes_events_total": (
         "No steps while posts are scored: look at the auditor's lag. A jump to `needs_review` after a promotion: "
         "compare the models in `GET /v1/models`."

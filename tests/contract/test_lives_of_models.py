@@ -11,6 +11,7 @@ from services.trainer.handlers import Handlers
 from services.trainer.housekeeping import Cleaning, Promoting
 from services.trainer.lifecycle import Layer, Stage, Terms
 from services.trainer.personalising import Personalising
+from services.trainer.retreating import Retreating
 from services.trainer.runs import Claim, Effect, Result, RunKind, Trigger
 from services.trainer.settings import TrainerSettings
 from services.trainer.steps import Progress, StepStatus
@@ -19,7 +20,10 @@ from services.trainer.store.ratings import RatingStore
 from services.trainer.tables import corrections, stages
 from services.trainer.training import events_of
 from shared.artifacts import ArtifactStore
+from shared.bus.commit import Dead, Done
 from shared.clock import utcnow
+from shared.events import Event, RoundDecided
+from shared.events import said as spoken
 from shared.ids import stable_id
 from tests.contract.conftest import Migrated
 from tests.contract.speech import at, corrected, post, retracted, scored
@@ -324,3 +328,81 @@ async def test_a_run_folder_stays_while_the_run_may_be_retried(store: Store, tmp
 
 def test_stages_are_announced_in_the_order_they_came() -> None:
     assert [column.name for column in stages.primary_key] == ["sequence"]
+
+
+def rolled_back(version: str, decision: str = "rolled_back", at: datetime | None = None) -> Event[RoundDecided]:
+    data = RoundDecided(
+        round_id="r",
+        model_version=version,
+        decision=decision,
+        actor="noor",
+        reason="it flips",
+        decided_at=at or utcnow(),
+    )
+    return spoken(data, by="auditor", cause="r")
+
+
+@pytest.fixture
+def retreating(store: Store, tmp_path: Path) -> Retreating:
+    """The handler of decisions about rounds, with the artifacts a to f."""
+    artifacts = ArtifactStore(tmp_path / "artifacts")
+    for each in "abcdef":
+        path = artifacts.path(each * 64)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"")
+    return Retreating(store, artifacts)
+
+
+async def stages_of(store: Store) -> dict[str, str]:
+    return {row.version: row.stage for row in await store.latest_models(10)}
+
+
+async def test_a_round_that_is_rolled_back_takes_its_model_and_what_stands_on_it_out_of_force(
+    store: Store, retreating: Retreating
+) -> None:
+    await learned_from(store, "one", "two", "three")
+    first = await made(store, "a")
+    before = await made(store, "b", "one", kind=RunKind.REPLAY)
+    wild = await made(store, "c")
+    on_top = [await made(store, "d", "two", kind=RunKind.REPLAY), await made(store, "e", "three", kind=RunKind.REPLAY)]
+    event = rolled_back(wild)
+    assert [type(each) for each in await retreating.on_round_decided([event])] == [Done]
+    assert await in_force(store) == before
+    refused = dict.fromkeys([wild, *on_top], "refused")
+    assert await stages_of(store) == {first: "retired", before: "champion", **refused}
+    lives = {version: len(await store.history(version)) for version in (before, wild, *on_top)}
+    await retreating.on_round_decided([event, event])
+    assert {version: len(await store.history(version)) for version in lives} == lives
+    last = (await store.history(before))[-1]
+    assert (last.layer, last.by) == ("rollback", "noor")
+
+
+async def test_a_confirmed_round_and_one_of_a_model_that_is_long_gone_leave_what_is_in_force(
+    store: Store, retreating: Retreating
+) -> None:
+    await made(store, "a")
+    wild, newest = await made(store, "b"), await made(store, "c")
+    await retreating.on_round_decided([rolled_back(newest, "confirmed"), rolled_back(wild)])
+    assert await in_force(store) == newest
+    assert (await stages_of(store))[wild] == "refused"
+
+
+async def test_a_decision_heard_late_does_not_undo_what_a_person_promoted_since(
+    store: Store, retreating: Retreating
+) -> None:
+    await made(store, "a")
+    wild = await made(store, "b")
+    await retreating.on_round_decided([rolled_back(wild, at=utcnow() - timedelta(minutes=1))])
+    assert await in_force(store) == wild
+
+
+async def test_without_a_model_to_go_back_to_the_decision_is_a_dead_letter(
+    store: Store, retreating: Retreating, tmp_path: Path
+) -> None:
+    only = await made(store, "f")
+    outcomes = [*await retreating.on_round_decided([rolled_back("m-9999-ffffffff"), rolled_back(only)])]
+    wild = await made(store, "b")
+    ArtifactStore(tmp_path / "artifacts").path("f" * 64).unlink()
+    outcomes += await retreating.on_round_decided([rolled_back(wild)])
+    assert [type(each) for each in outcomes] == [Dead, Dead, Dead]
+    assert await in_force(store) == wild

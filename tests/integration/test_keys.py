@@ -63,6 +63,8 @@ NEEDS = {
     ("POST", "/v1/models/{version}/refuse"): Scope.AUDIT,
     ("POST", "/v1/models/{version}/retire"): Scope.ADMIN,
     ("POST", "/v1/posts/{post_id}/unlock"): Scope.REVIEW,
+    ("POST", "/v1/rounds/{round_id}/confirm"): Scope.ADMIN,
+    ("POST", "/v1/rounds/{round_id}/rollback"): Scope.AUDIT,
     ("POST", "/v1/groups"): Scope.AUDIT,
     ("POST", "/v1/groups/size"): Scope.AUDIT,
     ("PUT", "/v1/raters/me/traits"): Scope.REVIEW,

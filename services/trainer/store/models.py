@@ -66,13 +66,23 @@ class Models:
             await tell(connection, dict(row._mapping), stage, [reason], now, by=by)
         return True
 
-    async def earlier_champion(self) -> Row[Any] | None:
-        """Return the model that was in force before the champion and may be again; None if there is none.
+    async def goes_on_from(self, version: str) -> list[Row[Any]]:
+        """Return a model and all that were learned on top of it."""
+        found: dict[str, Row[Any]] = {}
+        mine = models.c.version == version
+        async with self._database.read() as connection:
+            while rows := (await connection.execute(select(models).where(mine))).all():
+                found |= {row.version: row for row in rows}
+                mine = models.c.parent.in_([row.version for row in rows]) & models.c.version.not_in(list(found))
+        return list(found.values())
+
+    async def earlier_champion(self, than: str | None = None) -> Row[Any] | None:
+        """Return the model that was in force before the champion, or another one, and may be again; None without one.
 
         It is found by what each model replaced when it came, so that rolling back twice goes back two steps.
         """
         async with self._database.read() as connection:
-            version: str | None = (await in_force(connection) or _NOBODY).version
+            version: str | None = than or (await in_force(connection) or _NOBODY).version
             met: set[str | None] = set()
             while version is not None and version not in met:
                 met.add(version)
