@@ -23,6 +23,7 @@ STREAMS: tuple[str, ...] = (
     "posts.status_changed",
     "reports.completed",
     "reports.submitted",
+    "rounds.decided",
 )
 """Every stream by its number in a position, from 1 on; a new one goes to the end, so that old positions stay true."""
 NUMBERS: Mapping[str, int] = {name: number for number, name in enumerate(STREAMS, 1)}

@@ -17,7 +17,7 @@ from tests.support.ombud import client
 from tests.support.servers import Broker
 from tests.support.shapes import one_process, split
 
-SETTINGS = {"pseudonym_salt": SALT, "trainer_corrections_per_run": CORRECTED}
+SETTINGS = {"pseudonym_salt": SALT, "trainer_corrections_per_run": CORRECTED, "auditor_round_quiet_s": 1}
 TABLES = {
     "classifier": ["classifier_posts", "toxicity_scores", "classifier_corrections", "classifier_retractions"],
     "trainer": ["trainer_posts", "trainer_corrections", "trainer_rating_log", "trainer_models"],

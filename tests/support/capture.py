@@ -99,7 +99,16 @@ async def replay(client: Callable[[str], httpx.AsyncClient], redis: Redis) -> di
             if step.trains:
                 await eventually(lambda: _promoted(trainer, classifier), 90, 0.3)
             await at_rest(redis)
+            if step.trains:
+                async with client("auditor") as auditor:
+                    await eventually(lambda auditor=auditor: _closed(auditor), 90, 0.3)
+                await at_rest(redis)
     return names
+
+
+async def _closed(auditor: httpx.AsyncClient) -> bool:
+    """Return whether no score waits in a round any more."""
+    return all(each["closed_at"] for each in (await auditor.get("/v1/rounds")).json()["rounds"])
 
 
 async def _promoted(trainer: httpx.AsyncClient, classifier: httpx.AsyncClient) -> bool:
