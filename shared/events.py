@@ -90,7 +90,6 @@ class PostDeleted(Payload):
     """
 
     ABOUT = "post_id"
-
     post_id: str | None = None
     platform: str | None = None
     author: str | None = None
@@ -189,7 +188,6 @@ class PostCorrected(Payload):
     """
 
     ABOUT = "post_id"
-
     correction_id: str
     post_id: str | None = None
     text: str | None = None
@@ -286,7 +284,6 @@ class ModelTrained(Payload):
     """
 
     ABOUT = "model_version"
-
     run_id: str
     kind: ModelKind = ModelKind.GLOBAL
     model: str
@@ -306,7 +303,6 @@ class ModelPromoted(Payload):
     """The gate passed: this version scores from now on. `layer` says why: replay, refit, rollback or start."""
 
     ABOUT = "model_version"
-
     run_id: str
     kind: ModelKind = ModelKind.GLOBAL
     model: str
@@ -339,7 +335,6 @@ class PostStatusChanged(Payload):
     """
 
     ABOUT = "post_id"
-
     post_id: str
     status: Status
     previous: Status | None = None
@@ -365,7 +360,6 @@ class RoundDecided(Payload):
     """
 
     ABOUT = "model_version"
-
     round_id: str
     model_version: str
     decision: str
@@ -378,7 +372,6 @@ class ReportCompleted(Payload):
     """An audit report is complete and eligible to leave."""
 
     ABOUT = "report_id"
-
     report_id: str
     version: int
     title: str
@@ -392,7 +385,6 @@ class ReportSubmitted(Payload):
     """The receipt: where a report went and its id there, or why it failed for good."""
 
     ABOUT = "report_id"
-
     report_id: str
     version: int
     sink: str
