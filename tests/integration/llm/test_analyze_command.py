@@ -70,8 +70,8 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
     processes = Processes(tmp_path / "data", broker.url, trainer_corrections_per_run=1_000_000)
     made = World(processes, broker, tmp_path / "data")
     try:
-        processes.start("ingest", "classifier", "trainer")
-        await processes.ready("ingest", "classifier", "trainer", within=120)
+        processes.start("ingest", "classifier")
+        await processes.ready("ingest", "classifier", within=120)
         async with processes.client("ingest") as http:
             rows = [{"external_id": str(n), "text": f"post number {n}", "platform": "forum"} for n in range(POSTS)]
             answer = await http.post("/v1/posts", json={"posts": rows})
