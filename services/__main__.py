@@ -23,6 +23,7 @@ from services.cli.merge import merge
 from services.cli.recognising import FORMATS, understood
 from services.cli.rounds import app as rounds
 from services.cli.status import app as status
+from services.cli.stress import stress
 from services.cli.topics import drift, topics
 from services.cli.training import models, runs, train
 from services.cli.tune import tune
@@ -45,6 +46,7 @@ app.command()(merge)
 app.command()(tune)
 app.command()(backup)
 app.command()(restore)
+app.command()(stress)
 app.add_typer(evaluate, name="evaluate")
 app.command()(train)
 app.add_typer(runs, name="runs")

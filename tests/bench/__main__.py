@@ -25,6 +25,7 @@ from tests.bench import (
     personal,
     pipeline,
     ratings,
+    scaling,
     scoring,
     status,
     topics,
@@ -40,6 +41,7 @@ CASES = (
     "latency",
     "waiting",
     "door",
+    "scaling",
     "feed",
     "flat",
     "learning",
@@ -110,6 +112,25 @@ async def measure_door(folder: Path, rounds: int, console: Console) -> None:
             f"accepted over NDJSON, {name}: {mine:,.0f} posts/s (wanted: 5,000); raw pipelined XADD of the same bytes "
             f"{raw:,.0f}/s, ratio {mine / raw:.2f}"
         )
+
+
+async def measure_scaling(folder: Path, rounds: int, console: Console) -> None:
+    """Print how much more gets through with more processes that wait for an LLM."""
+    for latency in scaling.LATENCIES_S:
+        found = {
+            count: pipeline.median(
+                [
+                    await scaling.per_second(folder / f"scale {latency} {count} {n}", count, latency)
+                    for n in range(rounds)
+                ]
+            )
+            for count in scaling.REPLICAS
+        }
+        for count, wanted in scaling.WANTED.items():
+            console.print(
+                f"{count} classifiers, {latency * 1000:.0f} ms a call: {found[count]:,.0f} posts/s, "
+                f"{found[count] / found[1]:.2f} times one ({found[1]:,.0f}/s; wanted: >= {wanted})"
+            )
 
 
 async def measure_flat(folder: Path, gigabytes: float, console: Console) -> bool:
@@ -206,6 +227,8 @@ async def main() -> int:
             )
         if "door" in only:
             await measure_door(folder, options.rounds, console)
+        if "scaling" in only:
+            await measure_scaling(folder, options.rounds, console)
         if "ratings" in only:
             for line in ratings.lines(await ratings.measure(folder / "ratings")):
                 console.print(line)
