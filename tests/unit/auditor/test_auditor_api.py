@@ -9,9 +9,10 @@ import pytest
 from fastapi import FastAPI
 
 from services.auditor.app import build
-from services.auditor.tables import metadata
+from services.auditor.tables import metadata, rounds, systems
 from shared import errors
 from shared.auth import Principal, hash_key
+from shared.clock import utcnow
 from shared.embedded import PrivateBroker
 from shared.events import Event
 from shared.runtime import Platform
@@ -19,7 +20,7 @@ from shared.settings import Settings
 from shared.streams import heard_by
 from shared.vocabulary import Scope
 
-KEYS = {"reader": Scope.READ, "ingester": Scope.INGEST}
+KEYS = {"reader": Scope.READ, "ingester": Scope.INGEST, "auditor": Scope.AUDIT, "admin": Scope.ADMIN}
 
 
 @pytest.fixture
@@ -122,3 +123,66 @@ async def test_reading_needs_the_scope_read(client: Any, path: str) -> None:
 async def test_a_bad_query_is_refused_with_the_field(client: Any, query: dict[str, Any]) -> None:
     answer = await client.get("/v1/statuses", params=query)
     assert (answer.status_code, answer.json()["field"]) == (422, next(iter(query)))
+
+
+async def held(service: Any, name: str, version: str, state: str = "held", replaces: str | None = "m-1") -> None:
+    """Leave a round of a model in the tables."""
+    now = utcnow()
+    flips = [{"name": "all", "rule": "all", "before": 10, "after": 60, "gained": 50, "lost": 0, "failed": "gained"}]
+    waiting = {"round_id": name, "version": version, "number": 1, "state": state, "opened_at": now, "rows": 300}
+    system = {"model_version": version, "model": "m", "artifact": "a", "replaces": replaces, "promoted_at": now}
+    async with service.database.begin() as connection:
+        await connection.execute(rounds.insert().values(last_heard_at=now, flips=flips, **waiting))
+        await connection.execute(systems.insert().values(**system))
+
+
+async def decided(
+    client: httpx.AsyncClient, name: str, how: str, key: str, reason: str = "looked at it"
+) -> httpx.Response:
+    headers = {"Authorization": f"Bearer {key}"}
+    return await client.post(f"/v1/rounds/{name}/{how}", json={"reason": reason}, headers=headers)
+
+
+async def test_a_held_round_shows_what_failed_and_is_decided_once_by_who_may(
+    client: httpx.AsyncClient, service: Any
+) -> None:
+    await held(service, "one", "m-2")
+    await held(service, "two", "m-3", "gathering")
+    page = (await client.get("/v1/rounds", params={"state": "held"})).json()
+    assert [(each["round_id"], each["failed"]) for each in page["rounds"]] == [("one", ["all"])]
+    first = (await client.get("/v1/rounds", params={"limit": 1})).json()
+    second = (await client.get("/v1/rounds", params={"limit": 1, "before": first["next"]})).json()
+    assert {first["rounds"][0]["round_id"], second["rounds"][0]["round_id"]} == {"one", "two"}
+    assert second["next"] is None
+    (subset,) = (await client.get("/v1/rounds/one")).json()["subsets"]
+    assert (subset["failed"], round(subset["gained_share"], 3)) == ("gained", 0.455)
+
+    assert (await decided(client, "one", "confirm", "auditor")).status_code == 403
+    assert (await decided(client, "one", "rollback", "reader")).status_code == 403
+    assert (await decided(client, "one", "rollback", "auditor", reason="")).status_code == 422
+    for _ in range(2):
+        found = (await decided(client, "one", "rollback", "auditor")).json()
+        assert (found["decision"], found["decided_by"], found["reason"]) == ("rolled_back", "auditor", "looked at it")
+    refused = await decided(client, "one", "confirm", "admin")
+    assert (refused.status_code, refused.json()["reason"]) == (409, "decided_otherwise")
+
+
+async def test_a_round_that_is_not_held_or_has_no_way_back_is_not_decided(
+    client: httpx.AsyncClient, service: Any
+) -> None:
+    await held(service, "one", "m-2", "gathering")
+    await held(service, "two", "m-3", replaces=None)
+    answers = [
+        await decided(client, "one", "confirm", "admin"),
+        await decided(client, "one", "rollback", "auditor"),
+        await decided(client, "two", "rollback", "auditor"),
+        await decided(client, "none", "confirm", "admin"),
+    ]
+    assert [(each.status_code, each.json()["reason"]) for each in answers] == [
+        (409, "not_held"),
+        (409, "not_held"),
+        (409, "nothing_to_go_back_to"),
+        (404, "not_found"),
+    ]
+    assert (await client.get("/v1/rounds/none")).status_code == 404
+    assert (await client.get("/v1/rounds", params={"before": "none"})).status_code == 404
