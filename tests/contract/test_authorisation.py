@@ -154,7 +154,7 @@ def test_what_anybody_may_ask_is_a_short_list() -> None:
     assert free == {
         *(("GET", path) for path in ("/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json")),
         *(("GET", path) for path in ("/livez", "/readyz", "/metrics")),
-        ("GET", "/"),
+        ("GET", "/overview"),
         ("GET", "/v1/avid/schema"),
         ("GET", "/$discovery/rest"),
         ("GET", "/xrpc/com.atproto.label.queryLabels"),
