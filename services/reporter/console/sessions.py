@@ -7,6 +7,7 @@ the copy that every service believes, and neither holds the session itself.
 import asyncio
 import secrets
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 from uuid import uuid4
 
@@ -34,8 +35,6 @@ FAILURES_KEPT_S = 900
 COMMANDS_KEPT = timedelta(days=1)
 HASHER = PasswordHasher()
 """Argon2id with the parameters of RFC 9106, section 4 (low memory), which are the library's own."""
-NOBODYS = HASHER.hash("nobody has this password")
-"""An account that is not there takes as long to refuse as one that is."""
 
 
 class Sessions:
@@ -66,7 +65,7 @@ class Sessions:
         async with self._store.read() as connection:
             person = await self._store.person_of_account(connection, account)
         known = person.password if person is not None and person.disabled_at is None else None
-        right = await asyncio.to_thread(_verify, known or NOBODYS, password)
+        right = await asyncio.to_thread(_verify, known, password)
         if person is None or known is None or not right:
             await self._failed(account, address)
             SIGNINS.labels("refused").inc()
@@ -203,8 +202,14 @@ def _principal(person_id: str, name: str, role: Role, until: datetime) -> Princi
     return Principal(f"user:{person_id}", name, SCOPES[role], int(until.timestamp() * 1000))
 
 
-def _verify(known: str, password: str) -> bool:
+@cache
+def _nobodys() -> str:
+    """Return a hash that no password has: an account that is not there takes as long to refuse as one that is."""
+    return HASHER.hash(secrets.token_hex(16))
+
+
+def _verify(known: str | None, password: str) -> bool:
     try:
-        return HASHER.verify(known, password)
+        return HASHER.verify(known or _nobodys(), password)
     except (VerificationError, InvalidHashError):
         return False
