@@ -63,6 +63,7 @@ def build(platform: Platform) -> Service:
     by_people = round_table.c.decided_by.is_not(None)
     of_rounds = Announcer(database, platform.publisher, round_table, decided_of, due=by_people)
     terms = Terms(settings.churn_gained, settings.churn_lost, settings.churn_above)
+    closing = Closing(store, round_store, policy, terms, settings.round_quiet_s)
     following = Following(audit_store, handlers)
     return Service(
         name="auditor",
@@ -93,7 +94,7 @@ def build(platform: Platform) -> Service:
         loops=[
             Loop("auditor corpus", 1.0, corpus),
             Loop("auditor holds and locks", 1.0, Settling(store, policy)),
-            Loop("auditor rounds", 1.0, Closing(store, round_store, policy, terms, settings.round_quiet_s)),
+            Loop("auditor rounds", 1.0, closing, stuck_after_s=900.0),
             Loop("auditor announcer", 0.5, announcer, wake=decided),
             Loop("auditor round announcer", 0.5, of_rounds, wake=settled),
             Loop("auditor people", 5.0, people),

@@ -84,9 +84,10 @@ def _rescored(
     }
     found = []
     for event, said in zip(events, judgements, strict=True):
-        revision, version = held.get(said.post_id, (None, None))
+        revision, version = held.get(said.post_id, (-1, None))
         if revision != said.revision:
-            held.setdefault(said.post_id, (said.revision, said.model_version))
+            if said.revision > revision:  # the first score of this text: nothing flips
+                held[said.post_id] = said.revision, said.model_version
             continue
         local = event.data.source is ScoreSource.LOCAL and not _by_others(event.data)
         if local and version is not None and version != said.model_version:

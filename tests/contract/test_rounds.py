@@ -304,6 +304,17 @@ async def test_an_llms_word_and_a_persons_word_on_an_equal_text_do_not_wait(dial
     assert await auditor.statuses() == {"flagged": 42, "cleared": 218}
 
 
+async def test_of_an_edited_post_the_first_score_counts_at_once_and_the_next_model_s_waits(
+    dialect: str, migrated: Migrated
+) -> None:
+    auditor = await beginning(await migrated("auditor", dialect))
+    edited = [scored(post(100, edit=1), WILD, model=model, minute=45 + n) for n, model in enumerate([OLD, NEW])]
+    again = scored(post(100, edit=1), 0.1, model=NEW, minute=50)
+    await auditor.hear("posts.scored", [*edited, again.model_copy(update={"id": "again"})])
+    assert await auditor.statuses() == {"flagged": 41, "cleared": 219}
+    assert (await auditor.the_round()).waiting == 2
+
+
 async def test_several_that_close_the_same_round_apply_it_once(dialect: str, migrated: Migrated) -> None:
     database = await migrated("auditor", dialect)
     auditor = await beginning(database)
