@@ -22,6 +22,7 @@ from services.reporter.api import (
 from services.reporter.avid_export import Origin
 from services.reporter.broadcast import Broadcast
 from services.reporter.console.mounting import Console
+from services.reporter.console.parts import Reporting
 from services.reporter.coop_client import CoopClient
 from services.reporter.delivery import SINK_AVID
 from services.reporter.dispatching import Dispatcher
@@ -84,7 +85,7 @@ def build(platform: Platform) -> Service:
     writing = Writing(store, origin, platform.settings.public_url)
     owning = Owning(store, writing, settings.undo_removal_s)
     submitting = Submitting(store, sinks, settings.avid_daily, settings.avid_daily_of_all)
-    console = Console(platform, settings, store, broadcast)
+    console = Console(platform, settings, store, broadcast, Reporting(writing, owning, submitting, bool(sinks)))
     completed = Announcer(
         database, platform.publisher, report_table, report_completed, due=report_table.c.completed_at.is_not(None)
     )

@@ -16,7 +16,7 @@ import pytest_asyncio
 from playwright.async_api import Browser
 
 from services.reporter.console.roles import Role
-from tests.console.installation import Installation, fill, sign_up
+from tests.console.installation import Installation, fill, look_into, sign_up
 from tests.support.browser import Window, chromium, window
 from tests.support.ombud import client
 from tests.support.shapes import Shared, one_process
@@ -45,7 +45,8 @@ async def installation(running: Shared) -> Installation:
     async with client(running.url) as http:
         posts = await fill(http)
         sessions = {role: await sign_up(http, role) for role in Role}
-    return Installation(running, sessions, posts)
+    audit, report = await look_into(running.url, sessions[Role.AUDITOR], posts)
+    return Installation(running, sessions, posts, audit, report)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

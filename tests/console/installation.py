@@ -11,6 +11,7 @@ from services.reporter.console.roles import Role
 from shared.ids import post_id
 from shared.sample import rows
 from tests.support.browser import COOKIE
+from tests.support.ombud import client
 from tests.support.servers import eventually
 from tests.support.shapes import Shared
 
@@ -20,11 +21,13 @@ PASSWORD = "a password of the tests"
 
 @dataclass(frozen=True)
 class Installation:
-    """A running Ombud, the session of each role, the ids of its posts."""
+    """A running Ombud, the session of each role, the ids of its posts, an audit of the auditor's and its report."""
 
     ombud: Shared
     sessions: Mapping[Role, str]
     posts: list[str]
+    audit: str
+    report: str
 
     @property
     def url(self) -> str:
@@ -54,6 +57,28 @@ async def fill(http: httpx.AsyncClient) -> list[str]:
 
     await eventually(scored, 120)
     return [post_id("sample", row.id) for row in chosen]
+
+
+async def look_into(url: str, session: str, posts: list[str]) -> tuple[str, str]:
+    """Begin an audit as somebody, rate one of the posts drawn for it, and report two posts; return both ids."""
+    async with client(url, session) as http:
+
+        async def begun() -> str:
+            made = await http.post("/v1/audits", json={"title": "Are we misread?"}, headers={"Idempotency-Key": "one"})
+            assert made.status_code == 201, made.text
+            return str(made.json()["id"])
+
+        audit = await eventually(begun, 60)
+        drawn = await http.post(f"/v1/audits/{audit}/draws", json={})
+        assert drawn.status_code == 201 and drawn.json()["posts"], drawn.text
+        said = {"post_id": drawn.json()["posts"][0], "rating": 3}
+        assert (await http.post(f"/v1/audits/{audit}/labels", json=said)).status_code == 202
+        kept = {"post_id": posts[0], "judgement": "disagree"}
+        assert (await http.post(f"/v1/audits/{audit}/evidence", json=kept)).status_code == 201
+        finding = {"title": "Jokes are flagged", "audit_id": audit, "post_ids": posts[:2]}
+        report = await http.post("/v1/reports", json=finding)
+        assert report.status_code == 201, report.text
+    return audit, str(report.json()["id"])
 
 
 async def sign_up(http: httpx.AsyncClient, role: Role, account: str | None = None) -> str:

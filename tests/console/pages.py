@@ -12,12 +12,16 @@ from tests.console.installation import Installation
 
 @dataclass(frozen=True)
 class Case:
-    """A page. `roles`: those that open it; empty: whoever has signed in; None: everybody."""
+    """A page. `roles`: those that open it; empty: whoever has signed in; None: everybody.
+
+    `own`: what it shows is the visitor's; to others of these roles it is not there, but for administrators.
+    """
 
     route: str
     roles: tuple[Role, ...] | None
     path: Callable[[Installation], str] | None = None
     html: bool = True
+    own: bool = False
 
     def reach(self, installation: Installation) -> str:
         """Return where the page is opened."""
@@ -61,6 +65,24 @@ PAGES = [
     Case("/live/rows", (Role.REVIEWER,), html=False),
     Case("/try", (Role.REVIEWER,)),
     Case("/settings", ()),
+    Case("/audits", (Role.AUDITOR,)),
+    Case("/audits/new", (Role.AUDITOR,)),
+    Case("/audits/{audit_id}", (Role.AUDITOR,), lambda given: f"/audits/{given.audit}?error=all", own=True),
+    Case("/audits/{audit_id}/compare", (Role.AUDITOR,), lambda given: f"/audits/{given.audit}/compare", own=True),
+    Case("/audits/{audit_id}/changes", (Role.AUDITOR,), lambda given: f"/audits/{given.audit}/changes", own=True),
+    Case("/audits/{audit_id}/label", (Role.AUDITOR,), lambda given: f"/audits/{given.audit}/label", own=True),
+    Case(
+        "/audits/{audit_id}/topics/{topic}",
+        (Role.AUDITOR,),
+        lambda given: f"/audits/{given.audit}/topics/-1?error=all",
+        own=True,
+    ),
+    Case(
+        "/audits/{audit_id}/search", (Role.AUDITOR,), lambda given: f"/audits/{given.audit}/search?error=all", own=True
+    ),
+    Case("/reports", (Role.AUDITOR,)),
+    Case("/reports/{report_id}", (Role.AUDITOR,), lambda given: f"/reports/{given.report}", own=True),
+    Case("/reports/{report_id}/submit", (Role.AUDITOR,), lambda given: f"/reports/{given.report}/submit", own=True),
 ]
 
 FORMS: dict[str, tuple[Role, ...] | None] = {
@@ -69,6 +91,17 @@ FORMS: dict[str, tuple[Role, ...] | None] = {
     "/signout": (),
     "/settings": (),
     "/try/score": (Role.REVIEWER,),
+    "/audits": (Role.AUDITOR,),
+    "/audits/{audit_id}/draws": (Role.AUDITOR,),
+    "/audits/{audit_id}/labels": (Role.AUDITOR,),
+    "/audits/{audit_id}/reveals": (Role.AUDITOR,),
+    "/audits/{audit_id}/evidence": (Role.AUDITOR,),
+    "/reports": (Role.AUDITOR,),
+    "/reports/{report_id}": (Role.AUDITOR,),
+    "/reports/{report_id}/complete": (Role.AUDITOR,),
+    "/reports/{report_id}/submit": (Role.AUDITOR,),
+    "/reports/{report_id}/redeliver": (Role.AUDITOR,),
+    "/reports/{report_id}/reopen": (Role.AUDITOR,),
 }
 """POST route -> the roles that may send it."""
 

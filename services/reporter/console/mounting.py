@@ -11,7 +11,7 @@ from services.reporter.console.chart_worker import ChartWorker
 from services.reporter.console.commands import Commands
 from services.reporter.console.guard import console_route
 from services.reporter.console.pages import PAGES
-from services.reporter.console.parts import Parts
+from services.reporter.console.parts import Parts, Reporting
 from services.reporter.console.rendering import Pages
 from services.reporter.console.roles import Role
 from services.reporter.console.service_client import ServiceClient
@@ -24,7 +24,14 @@ from shared.runtime import Loop, Platform
 class Console:
     """The console of this process."""
 
-    def __init__(self, platform: Platform, settings: ReporterSettings, store: Store, broadcast: Broadcast) -> None:
+    def __init__(
+        self,
+        platform: Platform,
+        settings: ReporterSettings,
+        store: Store,
+        broadcast: Broadcast,
+        reporting: Reporting,
+    ) -> None:
         pages = Pages()
         self.sessions = Sessions(store, platform.keys, platform.redis, settings, platform.settings)
         self._charts = ChartWorker()
@@ -39,6 +46,7 @@ class Console:
             services=self._services,
             broadcast=broadcast,
             charts=self._charts,
+            reporting=reporting,
             route=console_route(pages),
         )
         self.routers: list[APIRouter] = [build(parts) for build in (*PAGES, *ACTIONS, feed.build_router)]

@@ -14,8 +14,11 @@ from services.reporter.console.roles import Role
 from services.reporter.console.service_client import ServiceClient
 from services.reporter.console.sessions import Sessions
 from services.reporter.feed import Position
+from services.reporter.owning import Owning
 from services.reporter.settings import ReporterSettings
 from services.reporter.store import Store
+from services.reporter.submitting import Submitting
+from services.reporter.writing import Writing
 from shared.errors import Unavailable
 from shared.runtime import Platform
 
@@ -23,8 +26,18 @@ EARLIER_MS = 2_000
 
 
 @dataclass(frozen=True)
+class Reporting:
+    """The commands on reports; `configured`: there is somewhere to send them."""
+
+    writing: Writing
+    owning: Owning
+    submitting: Submitting
+    configured: bool
+
+
+@dataclass(frozen=True)
 class Parts:
-    """Tables, people, templates, commands, the way to other services, the feed."""
+    """Tables, people, templates, commands, the way to other services, the feed, reports."""
 
     platform: Platform
     settings: ReporterSettings
@@ -35,6 +48,7 @@ class Parts:
     services: ServiceClient
     broadcast: Broadcast
     charts: ChartWorker
+    reporting: Reporting
     route: type[APIRoute]
 
     async def position(self) -> str:

@@ -4,7 +4,19 @@ from collections.abc import Callable
 
 from fastapi import APIRouter
 
-from services.reporter.console.pages import charts, entering, home, live, overview, settings, static, trying
+from services.reporter.console.pages import (
+    audits,
+    charts,
+    entering,
+    home,
+    judging,
+    live,
+    overview,
+    reports,
+    settings,
+    static,
+    trying,
+)
 from services.reporter.console.parts import Parts
 
 PAGES: tuple[Callable[[Parts], APIRouter], ...] = (
@@ -16,5 +28,8 @@ PAGES: tuple[Callable[[Parts], APIRouter], ...] = (
     trying.build_router,
     charts.build_router,
     settings.build_router,
+    audits.build_router,
+    judging.build_router,
+    reports.build_router,
 )
 """Routes that are found first come first: a path without parameters before one with."""

@@ -1,5 +1,6 @@
 // What every page loads. Each module looks for its own marks in the page and does nothing without them.
 import { startCharts } from "./charts.js";
+import { startAudits } from "./audits.js";
 import { startKeys } from "./keys.js";
 import { startLive } from "./live.js";
 import { startPrefs } from "./prefs.js";
@@ -14,3 +15,4 @@ startCharts();
 startLive();
 startTrying();
 startEvents();
+startAudits();

@@ -1,0 +1,131 @@
+"""Audits: the list, what one is begun with, the map of one, a person beside others, what another system changed."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
+
+from services.reporter.console.contexts import audits as shown
+from services.reporter.console.contexts.beside import changes_of, comparison_of
+from services.reporter.console.members import Member
+from services.reporter.console.parts import Parts
+from services.reporter.console.roles import Role
+from services.reporter.report import Person
+from shared.errors import Problem, Unavailable, not_found
+
+AuditId = Annotated[str, Path(pattern=r"^[0-9a-f-]{36}$")]
+Loose = Annotated[str | None, Query()]
+"""A parameter of a page: what we do not know is told and left out, never refused (U2)."""
+CLASSES = ("category", "topic", "severity")
+
+
+def build_router(parts: Parts) -> APIRouter:
+    """Return the pages of audits."""
+    router = parts.router()
+    Auditor = Annotated[Member, Depends(parts.entrance(Role.AUDITOR))]  # noqa: N806 - a type
+
+    async def ask(member: Member, path: str, **params: str) -> Any:
+        return await parts.services.ask("auditor", "GET", path, member.token, params=params)
+
+    @router.get("/audits", summary="Your audits")
+    async def audits(request: Request, member: Auditor, cursor: Loose = None) -> Response:
+        """List a person's audits."""
+        found = await ask(member, "/v1/audits", limit="50", **({"cursor": cursor} if cursor else {}))
+        return parts.pages.render(request, member, "audits.html", shown.audits_of(found))
+
+    @router.get("/audits/new", summary="Begin an audit")
+    async def new_audit(request: Request, member: Auditor) -> Response:
+        """Show what an audit is begun with."""
+        language = parts.pages.language(request, member).code
+        context = shown.new_audit_of(await ask(member, "/v1/audits/new"), language)
+        return parts.pages.render(request, member, "audits_new.html", context)
+
+    @router.get("/audits/{audit_id}", summary="The map of an audit")
+    async def audit_map(
+        request: Request, member: Auditor, audit_id: AuditId, error: Loose = None, statistic: Loose = None
+    ) -> Response:
+        """Show how well the model knows the person, how far the system is from them, and every topic."""
+        notices: list[str] = []
+        errors = shown.one_of(error, shown.ERRORS, "error", notices)
+        chosen = shown.one_of(statistic, shown.STATISTICS, "statistic", notices)
+        path = f"/v1/audits/{audit_id}"
+        found = await ask(member, path, error=errors, statistic=chosen)
+        beside, versions, (drawer, _) = await asyncio.gather(
+            _or_none(ask(member, f"{path}/compare")),
+            _or_none(_versions(parts, member, found["model"])),
+            drawer_of(parts, member, audit_id),
+        )
+        context = shown.map_of(found, versions or [], beside, drawer, notices)
+        return parts.pages.render(request, member, "audits_map.html", context)
+
+    @router.get("/audits/{audit_id}/compare", summary="You beside other people")
+    async def compare(request: Request, member: Auditor, audit_id: AuditId, by: Loose = None) -> Response:
+        """Show what a person and others call toxic, class by class."""
+        notices: list[str] = []
+        chosen = shown.one_of(by, CLASSES, "by", notices)
+        audit, found, (drawer, _) = await asyncio.gather(
+            line_of(parts, member, audit_id),
+            ask(member, f"/v1/audits/{audit_id}/compare", by=chosen),
+            drawer_of(parts, member, audit_id),
+        )
+        context = comparison_of(audit, found, drawer, notices)
+        return parts.pages.render(request, member, "audits_compare.html", context)
+
+    @router.get("/audits/{audit_id}/changes", summary="What another system changed")
+    async def changes(request: Request, member: Auditor, audit_id: AuditId, before: Loose = None) -> Response:
+        """Show an audit's figures under each system it has seen."""
+        given = {"before": before} if before and before.isdecimal() and int(before) > 0 else {}
+        audit, found, (drawer, _) = await asyncio.gather(
+            line_of(parts, member, audit_id),
+            ask(member, f"/v1/audits/{audit_id}/changes", **given),
+            drawer_of(parts, member, audit_id),
+        )
+        return parts.pages.render(request, member, "audits_changes.html", changes_of(audit, found, drawer))
+
+    return router
+
+
+async def line_of(parts: Parts, member: Member, audit_id: str) -> Mapping[str, Any]:
+    """Return an audit without its figures. Raises Problem 404 for one that is not there for this person."""
+    asked = {"archived": "true", "limit": "200"}
+    found = await parts.services.ask("auditor", "GET", "/v1/audits", member.token, params=asked)
+    mine = next((each for each in found["audits"] if each["id"] == audit_id), None)
+    if mine is None:  # an older one, or an administrator looks at somebody else's
+        mine = await parts.services.ask("auditor", "GET", f"/v1/audits/{audit_id}", member.token)
+    if not isinstance(mine, dict):
+        raise not_found("audit")
+    return mine
+
+
+async def drawer_of(parts: Parts, member: Member, audit_id: str) -> tuple[shown.Drawer, dict[str, str]]:
+    """Return an audit's evidence in numbers with its reports, and what was judged of each post."""
+    path = f"/v1/audits/{audit_id}/evidence"
+    found = await parts.services.ask("auditor", "GET", path, member.token)
+    person = Person(member.principal)
+    async with parts.store.read() as connection:
+        rows = await parts.store.page_of_reports(connection, person.id, after=None, limit=200)
+    reports = [
+        shown.ReportName(row.id, row.title, row.state, pieces) for row, pieces in rows if row.audit_id == audit_id
+    ]
+    return shown.drawer_of(found, reports), {each["post_id"]: each["judgement"] for each in found["evidence"]}
+
+
+async def posts_of(parts: Parts, ids: list[str]) -> dict[str, Any]:
+    """Return posts as the reporter knows them: language, marks, and whether they are still there."""
+    async with parts.store.read() as connection:
+        return await parts.store.scored_posts(connection, ids)
+
+
+async def _versions(parts: Parts, member: Member, model: str) -> Any:
+    path = "/v1/models/personal/me/versions"
+    params = {"limit": "50"} | ({"model": model} if model else {})
+    return await parts.services.ask("trainer", "GET", path, member.token, params=params)
+
+
+async def _or_none(asked: Any) -> Any:
+    """Return what a service says, None where it is down or has nothing: the page stands without it."""
+    try:
+        return await asked
+    except (Unavailable, Problem):
+        return None

@@ -1,0 +1,146 @@
+"""Reports: the list, one report, and what would leave with it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import orjson
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
+
+from services.reporter import avid_export
+from services.reporter.console.contexts import reports as shown
+from services.reporter.console.members import Member
+from services.reporter.console.parts import Parts
+from services.reporter.console.rendering import Around
+from services.reporter.console.roles import Role
+from services.reporter.report import (
+    Evidence,
+    Person,
+    Report,
+    ReportState,
+    Standing,
+    follow_up,
+    missing,
+    to_evidence,
+    to_report,
+)
+from services.reporter.store import Stored
+from shared.errors import Problem, not_found
+
+ReportId = Annotated[str, Path(pattern=r"^[0-9a-f-]{36}$")]
+AFTER = r"^[0-9a-f-]{36}$"
+OF_A_PAGE = 50
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A report with everything that its pages show."""
+
+    row: Stored
+    report: Report
+    evidence: list[Evidence]
+    posts: Mapping[str, Any]
+    deliveries: list[Stored]
+
+
+def build_router(parts: Parts) -> APIRouter:
+    """Return the pages of reports."""
+    router = parts.router()
+    Auditor = Annotated[Member, Depends(parts.entrance(Role.AUDITOR))]  # noqa: N806 - a type
+
+    @router.get("/reports", summary="Your reports")
+    async def reports(
+        request: Request, member: Auditor, after: Annotated[str | None, Query(pattern=AFTER)] = None
+    ) -> Response:
+        """List a person's reports, newest first."""
+        async with parts.store.read() as connection:
+            found = await parts.store.page_of_reports(connection, member.principal, after=after, limit=OF_A_PAGE)
+            sent = await parts.store.deliveries_of(connection, [row.id for row, _ in found])
+        lines = tuple(shown.line_of(row, pieces, sent.get(row.id, [])) for row, pieces in found)
+        context = shown.Reports(
+            lines,
+            sum(each.state == "draft" for each in lines),
+            lines[-1].id if len(lines) == OF_A_PAGE else None,
+        )
+        return parts.pages.render(request, member, "reports.html", context)
+
+    @router.get("/reports/{report_id}", summary="A report")
+    async def report(
+        request: Request, member: Auditor, report_id: ReportId, saved: Annotated[bool, Query()] = False
+    ) -> Response:
+        """Show a report: a draft as a form, a complete one as it was frozen."""
+        context = report_page(await load(parts, member, report_id), member, saved=saved)
+        return parts.pages.render(request, member, "reports_one.html", context)
+
+    @router.get("/reports/{report_id}/submit", summary="What would leave")
+    async def submission(request: Request, member: Auditor, report_id: ReportId) -> Response:
+        """Show the exact document, what it lacks, and how far it is on its way."""
+        return await submission_page(parts, request, member, report_id)
+
+    return router
+
+
+def person_of(member: Member) -> Person:
+    """Return who asks; administrators see everybody's reports."""
+    return Person(member.principal, member.role is Role.ADMIN)
+
+
+async def load(parts: Parts, member: Member, report_id: str) -> Loaded:
+    """Return a report of this person. Raises Problem 404."""
+    async with parts.store.read() as connection:
+        row = await parts.store.report(connection, report_id, person_of(member))
+        if row is None:
+            raise not_found("report")
+        evidence = [to_evidence(each) for each in await parts.store.evidence_of(connection, report_id)]
+        posts = await parts.store.scored_posts(connection, [each.post_id for each in evidence])
+        sent = (await parts.store.deliveries_of(connection, [report_id])).get(report_id, [])
+    return Loaded(row, to_report(row), evidence, posts, sent)
+
+
+def report_page(found: Loaded, member: Member, *, saved: bool = False) -> shown.ReportPage:
+    """Return the page of a report."""
+    now = {
+        post_id: Standing(each.text, each.overall, each.flagged, each.model_version)
+        for post_id, each in found.posts.items()
+        if each.deleted_at is None and not each.hidden
+    }
+    return shown.page_of(
+        found.row,
+        found.report,
+        found.evidence,
+        found.posts,
+        member.preferences.veil,
+        missing=missing(found.report, found.evidence) if found.row.state == ReportState.DRAFT else [],
+        became=follow_up(found.evidence, now),
+        deliveries=found.deliveries,
+        saved=saved,
+    )
+
+
+async def submission_page(
+    parts: Parts, request: Request, member: Member, report_id: str, refused: str = "", status: int = 200
+) -> Response:
+    """Return what would leave; `refused` says why a command on it was not carried out."""
+    found = await load(parts, member, report_id)
+    row, document = found.row, ""
+    try:
+        whole = await parts.reporting.writing.export(report_id, person_of(member))
+        body = avid_export.submission(whole, decimals_as_text=parts.settings.avid_decimals_as_text)
+        document = orjson.dumps(orjson.loads(body), option=orjson.OPT_INDENT_2).decode()
+    except Problem as problem:
+        if problem.reason != "no_evidence":
+            raise
+    sent = shown.sent_of(found.deliveries, row.version)
+    context = shown.Submission(
+        id=row.id,
+        version=row.version,
+        title=row.title,
+        state=shown.state_of(row.state, row.version, sent),
+        lacks=shown.lacks_of(missing(found.report, found.evidence)) if row.state == ReportState.DRAFT else (),
+        document=document,
+        document_hash=row.document_hash,
+        configured=parts.reporting.configured,
+        sent=sent,
+        refused=refused,
+    )
+    return parts.pages.render(request, member, "reports_submit.html", context, Around(status=status))

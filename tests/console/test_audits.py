@@ -1,0 +1,217 @@
+"""An audit in the browser: rate posts, see where the system differs, keep evidence, report it, send it to AVID."""
+
+import json
+import re
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, Page, expect
+
+from services.reporter.avid import AvidReport
+from services.reporter.avid_export import submission
+from tests.console.auditing import Audited, audited
+from tests.support.browser import COOKIE, Window, window
+from tests.support.servers import eventually
+
+QUESTION = "Are trams misread?"
+PATIENT = 20_000.0
+"""Milliseconds within which something happens that depends on other processes."""
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def ombud(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Audited]:
+    """An Ombud that can be audited."""
+    async with audited(tmp_path_factory.mktemp("audited")) as made:
+        yield made
+
+
+async def begin(looking: Window, title: str = QUESTION) -> str:
+    """Begin an audit by its forms, draw its twenty posts, and return its path."""
+    page = await looking.open("/audits/new")
+    await page.get_by_label("What do you want to find out?").fill(title)
+    await page.get_by_role("button", name="Begin", exact=True).click()
+    await expect(page.get_by_role("heading", name="Some of what follows is offensive")).to_be_visible(timeout=PATIENT)
+    await page.get_by_role("button", name="Show the first post").click()
+    await at(page, 1)
+    return "/audits/" + page.url.split("/audits/")[1].split("/")[0]
+
+
+async def at(page: Page, position: int) -> None:
+    """Wait for the post at a place of those that were drawn."""
+    await expect(page.get_by_role("heading", level=1)).to_have_text(
+        re.compile(rf"^Post {position} of \d+$"), timeout=PATIENT
+    )
+    await page.wait_for_load_state()  # keys act once the scripts have run
+
+
+@pytest.mark.check("CON-33")
+async def test_twenty_ratings_become_a_report_that_avid_receives_with_both_posts(
+    ombud: Audited, browser: Browser
+) -> None:
+    session = await ombud.auditor("ann")
+    async with window(browser, ombud.url, session) as looking:
+        page, audit = looking.page, await begin(looking)
+        # 1. label twenty, by keys alone: milder than the system on two, stricter on the others, unsure of one
+        for n in range(20):
+            await at(page, n + 1)
+            await page.keyboard.press("u" if n == 7 else "1" if n % 9 == 0 else "4")
+        await expect(page.get_by_role("heading", level=1)).to_have_text("All 20 posts answered", timeout=PATIENT)
+        # 2. the map says what the model is worth, in words, and where the system differs
+        await _learned(ombud, session, audit)
+        await page.get_by_role("link", name="See the map").click()
+        assert await page.locator("[data-status]").get_attribute("data-status") in (
+            "better_than_crowd",
+            "not_better_than_crowd_yet",
+            "worse_than_crowd",
+        )
+        # 3. a topic, and two posts of it as evidence; of one of them the person thinks otherwise after all
+        await page.locator("section[aria-labelledby=topics] tbody a").first.click()
+        for kept in range(2):
+            await page.get_by_role("button", name="Add as evidence").first.click()
+            await expect(page.get_by_text("Kept as evidence")).to_have_count(kept + 1, timeout=PATIENT)
+        await page.get_by_role("button", name="Actually I agree with the system").first.click()
+        await expect(page.get_by_text("Kept: you agree with the system")).to_be_visible(timeout=PATIENT)
+        # 4. a report of it, which lacks a summary and says so
+        await page.get_by_role("button", name="Begin a report with it").click()
+        await expect(page.locator("[data-lack]")).to_have_text(["a summary"], timeout=PATIENT)
+        await page.get_by_label("Summary").fill("Sarcasm about trams is taken for an insult.")
+        await page.get_by_role("button", name="Save", exact=True).click()
+        await expect(page.locator("[data-lack]")).to_have_count(0, timeout=PATIENT)
+        # 5. complete and send: the first answer of AVID is 500, so it failed and has no id
+        await page.get_by_role("link", name="Preview and submit").click()
+        await page.get_by_role("button", name="Complete", exact=True).click()
+        shown = json.loads(await page.locator("[data-document]").inner_text())
+        await page.get_by_role("button", name="Send to AVID").click()
+        await _state(page, "Failed")
+        await expect(page.locator("[data-receipt]")).to_have_count(0)
+        # 6. sent again it arrives: the same document, with both posts, and Sent comes with AVID's id
+        await _again(page)
+        await _state(page, "Sent")
+        (first, second) = ombud.avid.received
+        assert (first.status, second.status) == (500, 200)
+        assert await page.locator("[data-receipt]").inner_text() == second.receipt
+        sent = json.loads(second.body)
+        assert sent == shown == json.loads(first.body)
+        async with _client(ombud, session) as http:
+            document = (await http.get(f"/v1{page.url[len(ombud.url) :].removesuffix('/submit')}/avid.json")).content
+        AvidReport.model_validate_json(document)
+        assert json.loads(submission(json.loads(document), decimals_as_text=True)) == sent
+        rows = next(each for each in sent["metrics"] if each["name"] == "Evidence comments")["results"]["rows"]
+        assert len({row["id"] for row in rows}) == 2
+        assert (await looking.violations(), looking.foreign, looking.complaints) == ([], [], [])
+
+
+async def _learned(ombud: Audited, session: str, audit: str) -> None:
+    async def learned() -> bool:
+        async with _client(ombud, session) as http:
+            accuracy = (await http.get(f"/v1{audit}")).json()["accuracy"]
+        return bool(accuracy) and (accuracy["labels"], accuracy["unsure"]) == (19, 1)
+
+    await eventually(learned, 30)
+
+
+def _client(ombud: Audited, session: str) -> httpx.AsyncClient:
+    headers = {"Authorization": f"Bearer {session}"}
+    return httpx.AsyncClient(base_url=ombud.url, headers=headers, cookies={COOKIE: session}, timeout=30)
+
+
+async def _state(page: Page, state: str) -> None:
+    async def reached() -> bool:
+        await page.reload()
+        return await page.locator("h1 + .tag").inner_text() == state
+
+    await eventually(reached, 30, every=0.3)
+
+
+async def _again(page: Page) -> None:
+    """Send again: refused as long as the failure itself is not announced."""
+
+    async def sent() -> bool:
+        button = page.get_by_role("button", name="Send it again")
+        if await button.count():
+            await button.click()
+        return await page.locator("h1 + .tag").inner_text() in ("Queued", "Sent")
+
+    await eventually(sent, 30, every=0.3)
+
+
+@pytest.mark.check("CON-35")
+async def test_every_topic_of_the_table_is_reached_by_click_and_by_key_and_its_step_follows_the_gap(
+    ombud: Audited, browser: Browser
+) -> None:
+    session = await ombud.auditor("ben")
+    async with window(browser, ombud.url, session) as looking:
+        audit = await begin(looking, "All topics")
+        page = await looking.open(f"{audit}?error=all")
+        rows = page.locator("section[aria-labelledby=topics] tbody tr")
+        assert await rows.count() > 5
+        for n in range(await rows.count()):
+            row = rows.nth(n)
+            step = (await row.locator(".glyph").get_attribute("class") or "").split("s-")[1]
+            gap = await row.locator("td").nth(3).inner_text()
+            if step[-1].isdigit():
+                size = abs(float(gap.replace("\u2212", "-")))
+                # the gap is written with two digits, the step follows from all of them
+                assert int(step[-1]) in {1 + sum(size + by > each for each in (0.5, 1, 1.5)) for by in (-0.005, 0.005)}
+        for by_key in (False, True):
+            page = await looking.open(f"{audit}?error=all")
+            link = page.locator("section[aria-labelledby=topics] tbody a").nth(1)
+            name = await link.inner_text()
+            if by_key:
+                await link.focus()
+                await page.keyboard.press("Enter")
+            else:
+                await link.click()
+            await expect(page.get_by_role("heading", level=1)).to_have_text(name, timeout=PATIENT)
+
+
+@pytest.mark.check("CON-36")
+async def test_a_reload_in_the_middle_loses_nothing_and_a_changed_rating_replaces_the_old_one(
+    ombud: Audited, browser: Browser
+) -> None:
+    session = await ombud.auditor("cas")
+    async with window(browser, ombud.url, session, java_script_enabled=False) as looking:
+        audit = await begin(looking, "In the middle")
+        page = looking.page
+        drawn = (await page.get_by_role("heading", level=1).inner_text()).split()[-1]
+        async with _client(ombud, session) as http:
+            first = (await http.get(f"/v1{audit}/label", params={"i": 1})).json()["post"]
+        for n in range(3):
+            page = await looking.open(f"{audit}/label?i={n + 1}")
+            await page.get_by_role("button", name="3 very").click()
+            await expect(page.get_by_role("heading", level=1)).to_have_text(f"Post {n + 2} of {drawn}", timeout=PATIENT)
+        await page.reload()
+        await looking.open(f"{audit}/label?i=1")
+        await expect(page.get_by_text("You said 3.")).to_be_visible(timeout=PATIENT)
+        await page.get_by_role("button", name="0 not at all").click()
+        await looking.open(f"{audit}/label?i=1")
+        await expect(page.get_by_text("You said 0.")).to_be_visible(timeout=PATIENT)
+        async with _client(ombud, session) as http:
+            now = (await http.get(f"/v1{audit}/label", params={"i": 1})).json()["post"]
+            versions = (await http.get("/v1/models/personal/me/versions", params={"limit": 1})).json()
+        assert (now["post_id"], now["rating"]) == (first["post_id"], 0)
+        assert versions[0]["posterior"]["labels"] <= 19 + 3
+
+
+@pytest.mark.check("CON-24")
+async def test_a_post_to_rate_is_veiled_until_it_is_asked_for_and_veiled_again_after_moving_on(
+    ombud: Audited, browser: Browser
+) -> None:
+    session = await ombud.auditor("dee")
+    async with window(browser, ombud.url, session) as looking:
+        audit = await begin(looking, "Veiled")
+        async with _client(ombud, session) as http:
+            text = (await http.get(f"/v1{audit}/label", params={"i": 1})).json()["post"]["text"]
+        page = await looking.open(f"{audit}/label?i=1")
+        assert text not in await page.content()
+        await page.keyboard.press(" ")
+        await expect(page.get_by_text(text)).to_be_visible(timeout=PATIENT)
+        revealed = page.url
+        page = await looking.open(f"{audit}/label?i=1")
+        assert text not in await page.content()
+        # the address of a reveal opens this post only, and nobody else's page
+        assert "opened=" in revealed and text not in revealed
+        page = await looking.open(revealed[len(ombud.url) :].replace("i=1&", "i=2&"))
+        assert await page.get_by_role("button", name="Show the text").count() == 1
