@@ -79,10 +79,12 @@ class Handlers:
             # 2. taking back works in any order, also before the correction was heard
             back = readmodel.retracted(said)
             await self._store.take_back(connection, back)
-            touched = {*readmodel.touched(said), *await self._store.posts_of_corrections(connection, back)}
+            names = [each["correction_id"] for each in back]
+            touched = {*readmodel.touched(said), *await self._store.posts_of_corrections(connection, names)}
             # 3. choose again for every post that was spoken about
             standing = await self._store.standing_corrections(connection, touched)
             await self._store.put_latest_corrections(connection, readmodel.latest_corrections(touched, standing))
+            await self._store.put_versions(connection, readmodel.version_rows(said))
             await self._decided(connection, touched)
         return [Done()] * len(events)
 

@@ -17,6 +17,8 @@ from shared.events import (
     PostScored,
     PostStatusChanged,
 )
+from shared.ids import digest
+from shared.text_key import key_of
 from shared.thresholds import decisive, over
 from shared.vocabulary import CATEGORIES, ModelKind
 
@@ -67,6 +69,22 @@ def subjects(scores: Iterable[PostScored]) -> list[str]:
     return list(names)
 
 
+def own_scores(said: PostScored) -> dict[str, float]:
+    """Return what the scorer said itself of each category, where a person's word stands in its place by now."""
+    own = dict(said.scores)
+    for category, word in (said.corrected or {}).items():
+        if word.instead_of is None:
+            own.pop(category, None)
+        else:
+            own[category] = word.instead_of
+    return own
+
+
+def alike_key(text: str) -> str:
+    """Return what texts with the same words have in common: a digest that says nothing of them."""
+    return digest(key_of(text).encode())
+
+
 def score_row(
     rank: str, said: PostScored, buried: Mapping[str, datetime], hidden: Collection[str] = frozenset()
 ) -> Row:
@@ -79,6 +97,7 @@ def score_row(
     if gone is None and buried and post.author is not None:
         theirs = buried.get(author_subject(post.platform, post.author))
         gone = None if theirs is not None and post.written_after(theirs) else theirs  # written later: a new post
+    own = own_scores(said)
     return {
         "post_id": post.post_id,
         "platform": post.platform,
@@ -92,6 +111,12 @@ def score_row(
         "flagged_mask": flagged_mask(said.scores, said.thresholds),
         "threshold": decisive(said.scores, said.thresholds),
         "scores": said.scores,
+        "thresholds": said.thresholds,
+        "own_scores": own,
+        "own_overall": max(own.values(), default=said.overall),
+        "own_mask": flagged_mask(own, said.thresholds),
+        "source": said.source.value,
+        "text_key": None if gone else alike_key(post.text) if said.flagged or own != said.scores else None,
         "marked": marked(said.spans),
         "model": said.model,
         "model_version": said.model_version,
@@ -134,6 +159,11 @@ def correction_rows(said: Iterable[PostCorrected]) -> list[Row]:
             "actual": list(each.actual_categories),
             "standing": each.standing.value,
             "corrected_at": each.corrected_at,
+            "feedback_type": each.feedback_type.value,
+            "reviewer": each.reviewer,
+            "batch_id": each.batch_id,
+            "version": each.version,
+            "hold_until": each.hold_until,
         }
         for each in said
         if each.retracts is None and each.post_id is not None
@@ -225,6 +255,20 @@ def touched(said: Sequence[PostCorrected]) -> list[str]:
     return [each.post_id for each in said if each.post_id is not None]
 
 
-def retracted(said: Sequence[PostCorrected]) -> list[str]:
-    """Return the ids of the corrections that were taken back."""
-    return sorted({each.retracts for each in said if each.retracts is not None})
+def retracted(said: Sequence[PostCorrected]) -> list[Row]:
+    """Return the corrections that were taken back, by whom and when, the first word counting."""
+    rows: dict[str, Row] = {}
+    for each in sorted(said, key=lambda each: each.corrected_at):
+        if each.retracts is not None and each.retracts not in rows:
+            back = {"retracted": True, "retracted_by": each.reviewer, "retracted_at": each.corrected_at}
+            rows[each.retracts] = {"correction_id": each.retracts, **back}
+    return [rows[key] for key in sorted(rows)]
+
+
+def version_rows(said: Sequence[PostCorrected]) -> list[Row]:
+    """Return how many words of reviewers each post has by now, as far as that was counted."""
+    newest: dict[str, int] = {}
+    for each in said:
+        if each.post_id is not None and each.version is not None:
+            newest[each.post_id] = max(each.version, newest.get(each.post_id, 0))
+    return [{"post_id": post, "review_version": version} for post, version in sorted(newest.items())]

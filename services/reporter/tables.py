@@ -38,6 +38,13 @@ posts = Table(
     Column("flagged_mask", Integer),  # bit n: category n of CATEGORIES is at or over its threshold
     Column("threshold", Float),  # the one that decided `flagged`
     Column("scores", Json),
+    Column("thresholds", Json),
+    Column("own_scores", Json),  # what the scorer said itself, before anybody's word stood in its place; and by that:
+    Column("own_overall", Float),
+    Column("own_mask", Integer),
+    Column("source", String),
+    Column("text_key", String(64)),  # of what is for review: whoever says the same has the same
+    Column("review_version", Integer, nullable=False, server_default="0"),  # counts the words of reviewers
     Column("marked", Json),  # what carried the score: category and places in the text, no word of it
     Column("model", String),
     Column("model_version", String),
@@ -59,6 +66,7 @@ posts = Table(
     Index("reporter_posts_tally", "flagged", "status", "correction_verdict", "flagged_mask", "deleted_at"),
     Index("reporter_posts_recent", "scored_at"),
     Index("reporter_posts_author", "author"),
+    Index("reporter_posts_alike", "text_key"),
     Index("reporter_posts_seen", "seen_at", "language", "flagged_mask"),
 )
 
@@ -73,6 +81,14 @@ corrections = Table(
     Column("standing", String),
     Column("corrected_at", Moment, index=True),
     Column("retracted", Boolean, nullable=False, server_default=false()),
+    Column("feedback_type", String),
+    Column("reviewer", String),
+    Column("batch_id", String),
+    Column("version", Integer),
+    Column("hold_until", Moment),
+    Column("retracted_by", String),
+    Column("retracted_at", Moment),
+    Index("reporter_corrections_of_reviewer", "reviewer", "corrected_at"),
 )
 
 models = Table(
@@ -355,3 +371,20 @@ commands = Table(
     Column("at", Moment, nullable=False, index=True),
 )
 """What people did in the console, so that the same form sent twice is one act."""
+
+secrets = Table(
+    "reporter_secrets",
+    metadata,
+    Column("name", String(40), primary_key=True),
+    Column("value", String(64), nullable=False),
+)
+"""Made once for an installation: what its own links and cursors are signed with."""
+
+reveals = Table(
+    "reporter_reveals",
+    metadata,
+    Column("person_id", String(36), primary_key=True),
+    Column("day", String(10), primary_key=True),
+    Column("posts", Integer, nullable=False),
+)
+"""How many veiled texts somebody asked to see on a day (UTC)."""

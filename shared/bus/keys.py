@@ -56,6 +56,11 @@ def version_key(subject: str) -> str:
     return f"ombud:version:{digest(subject.encode())[:40]}"
 
 
+def lease_key(post_id: str) -> str:
+    """Return the key that says who is deciding a post."""
+    return f"lease:post:{post_id}"
+
+
 def consumer_name(service: str) -> str:
     """Return this process's name in a consumer group: `<service>-<host>-<pid>`."""
     return f"{service}-{socket.gethostname()}-{os.getpid()}"

@@ -83,6 +83,8 @@ PAGES = [
     Case("/reports", (Role.AUDITOR,)),
     Case("/reports/{report_id}", (Role.AUDITOR,), lambda given: f"/reports/{given.report}", own=True),
     Case("/reports/{report_id}/submit", (Role.AUDITOR,), lambda given: f"/reports/{given.report}/submit", own=True),
+    Case("/analysis/flagged", (Role.REVIEWER,), lambda _: "/analysis/flagged?review_status=all"),
+    Case("/posts/{post_id}", (Role.REVIEWER, Role.AUDITOR), lambda made: f"/posts/{made.posts[0]}"),
 ]
 
 FORMS: dict[str, tuple[Role, ...] | None] = {
@@ -102,6 +104,12 @@ FORMS: dict[str, tuple[Role, ...] | None] = {
     "/reports/{report_id}/submit": (Role.AUDITOR,),
     "/reports/{report_id}/redeliver": (Role.AUDITOR,),
     "/reports/{report_id}/reopen": (Role.AUDITOR,),
+    "/posts/{post_id}/reviews": (Role.REVIEWER,),
+    "/posts/{post_id}/retractions": (Role.REVIEWER,),
+    "/posts/{post_id}/reveals": (Role.REVIEWER, Role.AUDITOR),
+    "/posts/{post_id}/lease": (Role.REVIEWER,),
+    "/posts/{post_id}/lease/release": (Role.REVIEWER,),
+    "/analysis/flagged/next": (Role.REVIEWER,),
 }
 """POST route -> the roles that may send it."""
 

@@ -10,6 +10,7 @@ from services.reporter.console.assets import assets, release
 from services.reporter.console.chart_worker import ChartWorker
 from services.reporter.console.commands import Commands
 from services.reporter.console.guard import console_route
+from services.reporter.console.leases import Leases
 from services.reporter.console.pages import PAGES
 from services.reporter.console.parts import Parts, Reporting
 from services.reporter.console.rendering import Pages
@@ -44,6 +45,7 @@ class Console:
             pages=pages,
             commands=Commands(store),
             services=self._services,
+            leases=Leases(platform.redis),
             broadcast=broadcast,
             charts=self._charts,
             reporting=reporting,

@@ -9,6 +9,7 @@ from services.reporter.broadcast import Broadcast
 from services.reporter.console.chart_worker import ChartWorker
 from services.reporter.console.commands import Commands
 from services.reporter.console.guard import Acting, Entrance
+from services.reporter.console.leases import Leases
 from services.reporter.console.rendering import Pages
 from services.reporter.console.roles import Role
 from services.reporter.console.service_client import ServiceClient
@@ -46,6 +47,7 @@ class Parts:
     pages: Pages
     commands: Commands
     services: ServiceClient
+    leases: Leases
     broadcast: Broadcast
     charts: ChartWorker
     reporting: Reporting

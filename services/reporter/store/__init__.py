@@ -20,6 +20,7 @@ from services.reporter.store.people import PeopleQueries
 from services.reporter.store.posts import PostQueries
 from services.reporter.store.rebuild import RebuildQueries
 from services.reporter.store.reports import ReportQueries
+from services.reporter.store.reviews import ReviewQueries
 from services.reporter.store.statements import StatementQueries
 from services.reporter.store.transparency import TransparencyQueries
 from services.reporter.store.webhooks import WebhookQueries
@@ -44,6 +45,7 @@ class Store(
     WebhookQueries,
     PeopleQueries,
     ConsoleQueries,
+    ReviewQueries,
 ):
     """The reporter's tables."""
 
@@ -59,6 +61,7 @@ class Store(
         return self._database.read()
 
     async def open(self) -> None:
-        """Make what the queries rely on: the gate that writers of text and erasers pass."""
+        """Make what the queries rely on: the gate of writers and erasers, and what cursors are signed with."""
         async with self.begin() as connection:
             await self.make_gate(connection)
+            await self.make_secrets(connection)

@@ -28,13 +28,16 @@ class PostQueries:
         await upsert(connection, posts, rows, newer="status_sequence")
 
     async def put_corrections(self, connection: AsyncConnection, rows: Rows) -> None:
-        """Remember corrections; whether one was taken back stays as it is."""
-        await upsert(connection, corrections, rows, keep=("retracted",))
+        """Remember corrections; whether one was taken back, which no row says, stays as it is."""
+        await upsert(connection, corrections, rows)
 
-    async def take_back(self, connection: AsyncConnection, correction_ids: Sequence[str]) -> None:
+    async def take_back(self, connection: AsyncConnection, rows: Rows) -> None:
         """Mark corrections as taken back, also those that were not heard yet."""
-        stubs = [{"correction_id": each, "retracted": True} for each in correction_ids]
-        await upsert(connection, corrections, stubs)
+        await upsert(connection, corrections, rows)
+
+    async def put_versions(self, connection: AsyncConnection, rows: Rows) -> None:
+        """Note how many words of reviewers posts have; a lower number changes nothing."""
+        await upsert(connection, posts, rows, newer="review_version")
 
     async def posts_of_corrections(self, connection: AsyncConnection, correction_ids: Sequence[str]) -> list[str]:
         """Return the posts that these corrections are about, as far as they are known."""

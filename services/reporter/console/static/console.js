@@ -5,6 +5,7 @@ import { startKeys } from "./keys.js";
 import { startLive } from "./live.js";
 import { startPrefs } from "./prefs.js";
 import { startRefresh } from "./refresh.js";
+import { startReview } from "./review.js";
 import { startEvents } from "./sse.js";
 import { startTrying } from "./trying.js";
 
@@ -14,5 +15,6 @@ startRefresh();
 startCharts();
 startLive();
 startTrying();
+startReview();
 startEvents();
 startAudits();

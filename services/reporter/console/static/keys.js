@@ -9,7 +9,7 @@ let prefix = 0;
 export function onKey(name, key, act) {
   const own = JSON.parse(document.body.dataset.keys || "{}");
   actions.set(own[name] || key, { name, act });
-  for (const each of document.querySelectorAll(`[data-key-of="${name}"]`)) each.textContent = own[name] || key;
+  for (const each of document.querySelectorAll(`[data-key-of="${name}"]`)) if (each.dataset.keyNamed === undefined || own[name]) each.textContent = own[name] || key;
 }
 
 /** Open a dialog; the browser gives the focus back to the opener when it closes. */

@@ -1,0 +1,87 @@
+"""Who is deciding which post right now: leases on the broker, so that two people do not read the same one.
+
+Invariant: a lease saves work, it guards no data. It is renewed and released only with the token it was taken with,
+and it ends by itself.
+"""
+
+import hmac
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from services.reporter.console.members import Member
+from shared.bus.keys import lease_key
+from shared.errors import Unavailable
+
+LEASE_MS = 300_000
+DECIDED_MS = 30_000
+"""How long nobody else is given a post that was just decided: our tables may not have heard of it yet."""
+TAKE = """#!lua
+local held = redis.call('GET', KEYS[1])
+if held and string.sub(held, 1, #ARGV[1] + 1) ~= ARGV[1] .. ':' then return 0 end
+redis.call('SET', KEYS[1], ARGV[1] .. ':' .. ARGV[2], 'PX', ARGV[3])
+return 1
+"""
+END = """#!lua
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+return redis.call('DEL', KEYS[1])
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """Who holds a post, and for how many more seconds."""
+
+    person_id: str
+    left_s: int
+
+
+class Leases:
+    """Leases of posts."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+        self._take = redis.register_script(TAKE)
+        self._end = redis.register_script(END)
+
+    async def take(self, member: Member, post_id: str, lasts_ms: int = LEASE_MS) -> bool:
+        """Take or renew the lease of a post; return whether nobody else holds it. Raises Unavailable."""
+        try:
+            args: list[str | int] = [member.id, token_of(member, post_id), lasts_ms]
+            return bool(await self._take(keys=[lease_key(post_id)], args=args))
+        except RedisError as error:
+            raise Unavailable("broker") from error
+
+    async def release(self, member: Member, post_id: str, token: str | None = None) -> bool:
+        """Give a post back; return whether the token was the one it is held with. Raises Unavailable."""
+        try:
+            held = f"{member.id}:{token or token_of(member, post_id)}"
+            return bool(await self._end(keys=[lease_key(post_id)], args=[held]))
+        except RedisError as error:
+            raise Unavailable("broker") from error
+
+    async def of(self, post_ids: Sequence[str]) -> dict[str, Lease]:
+        """Return who holds which of the posts; nobody, where the broker cannot be asked."""
+        if not post_ids:
+            return {}
+        try:
+            async with self._redis.pipeline(transaction=False) as pipe:
+                for each in post_ids:
+                    pipe.get(lease_key(each))
+                    pipe.pttl(lease_key(each))
+                found: Any = await pipe.execute()
+        except RedisError:
+            return {}
+        held = zip(post_ids, found[::2], found[1::2], strict=True)
+        return {
+            post: Lease(value.decode().partition(":")[0], max(1, left // 1000)) for post, value, left in held if value
+        }
+
+
+def token_of(member: Member, post_id: str) -> str:
+    """Return what somebody's session holds a post with; nobody else can tell."""
+    return hmac.digest(member.token.encode(), f"a lease of {post_id}".encode(), sha256).hex()[:32]

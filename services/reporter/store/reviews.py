@@ -1,0 +1,175 @@
+"""Questions of the people who review: the posts of a queue, how many, posts alike, what somebody said last.
+
+Invariant: a page begins after the place where the last one ended, so rows neither repeat nor vanish when posts arrive.
+"""
+
+import secrets as chance
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, time, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, and_, case, func, or_, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.reporter.queue import Facets, Filters, Place, ReviewStatus
+from services.reporter.readmodel import BITS
+from services.reporter.tables import corrections, people, posts, reveals, secrets
+from shared.db import add_counts, insert_new
+from shared.vocabulary import CATEGORIES
+
+CURSORS = "cursors"
+WRITTEN = func.coalesce(posts.c.created_at, posts.c.seen_at, posts.c.scored_at)
+"""When a post was written, as far as anybody said; else when it was judged first."""
+VERDICT = func.coalesce(posts.c.correction_verdict, ReviewStatus.UNREVIEWED.value)
+
+
+class ReviewQueries:
+    """Review queues."""
+
+    async def make_secrets(self, connection: AsyncConnection) -> None:
+        """Make what cursors are signed with, unless it is there."""
+        await insert_new(connection, secrets, [{"name": CURSORS, "value": chance.token_hex(32)}])
+
+    async def cursor_secret(self, connection: AsyncConnection) -> str:
+        """Return what cursors are signed with."""
+        return str(await connection.scalar(select(secrets.c.value).where(secrets.c.name == CURSORS)))
+
+    async def page_of_queue(
+        self, connection: AsyncConnection, filters: Filters, after: Place | None, limit: int
+    ) -> Sequence[Row[Any]]:
+        """Return posts of a queue in its order, each with `sorted_by`."""
+        by, falling = _order(filters.sort)
+        question = select(posts, by.label("sorted_by"), WRITTEN.label("written_at")).where(*_which(filters))
+        if after is not None:
+            further = by < after.value if falling else by > after.value
+            question = question.where(or_(further, and_(by == after.value, posts.c.post_id > after.post_id)))
+        question = question.order_by(by.desc() if falling else by, posts.c.post_id).limit(limit)
+        return (await connection.execute(question)).all()
+
+    async def queue_after(self, connection: AsyncConnection, filters: Filters, post_id: str) -> Place | None:
+        """Return the place of one post in the order of a queue, whether it is still in it or not."""
+        by, _ = _order(filters.sort)
+        value = await connection.scalar(select(by).where(posts.c.post_id == post_id))
+        return None if value is None else Place(value, post_id)
+
+    async def count_queue(self, connection: AsyncConnection, filters: Filters) -> int:
+        """Return how many posts a queue has."""
+        return int(await connection.scalar(select(func.count()).select_from(posts).where(*_which(filters))) or 0)
+
+    async def newer_in_queue(self, connection: AsyncConnection, filters: Filters, since: datetime) -> int:
+        """Return how many posts of a queue came after a moment."""
+        where = (*_which(filters), func.coalesce(posts.c.seen_at, posts.c.scored_at) > since)
+        return int(await connection.scalar(select(func.count()).select_from(posts).where(*where)) or 0)
+
+    async def facets(self, connection: AsyncConnection, filters: Filters) -> Facets:
+        """Return how many posts each value of a filter would leave, with the other filters on."""
+        sums = [func.sum(case((posts.c.own_mask.op("&")(bit) != 0, 1), else_=0)).label(name) for name, bit in BITS]
+        counted = (await connection.execute(select(*sums).where(*_which(filters, but="category")))).one()
+        return Facets(
+            {name: int(counted[n] or 0) for n, name in enumerate(CATEGORIES)},
+            await _grouped(connection, VERDICT, _which(filters, but="review_status")),
+            await _grouped(connection, posts.c.language, _which(filters, but="lang")),
+            await _grouped(connection, posts.c.source, _which(filters, but="source")),
+        )
+
+    async def alike(self, connection: AsyncConnection, keys: Iterable[str | None]) -> dict[str, int]:
+        """Return how many posts there are with the same words, by `text_key`."""
+        wanted = sorted({each for each in keys if each is not None})
+        question = select(posts.c.text_key, func.count()).where(posts.c.text_key.in_(wanted), *_THERE)
+        return {row[0]: row[1] for row in await connection.execute(question.group_by(posts.c.text_key))}
+
+    async def posts_alike(self, connection: AsyncConnection, key: str, but: str, limit: int) -> Sequence[Row[Any]]:
+        """Return other posts with the same words, the newest first."""
+        question = select(posts, WRITTEN.label("written_at")).where(
+            posts.c.text_key == key, posts.c.post_id != but, *_THERE
+        )
+        return (await connection.execute(question.order_by(WRITTEN.desc(), posts.c.post_id).limit(limit))).all()
+
+    async def reviewed_post(self, connection: AsyncConnection, post_id: str) -> Any:
+        """Return a post as reviewers see it."""
+        question = select(posts, WRITTEN.label("written_at")).where(posts.c.post_id == post_id)
+        return (await connection.execute(question)).first()
+
+    async def words_on(self, connection: AsyncConnection, post_id: str) -> Sequence[Row[Any]]:
+        """Return what people said of a post, also what was taken back, oldest first."""
+        question = select(corrections).where(corrections.c.post_id == post_id)
+        return (
+            await connection.execute(question.order_by(corrections.c.corrected_at, corrections.c.correction_id))
+        ).all()
+
+    async def word(self, connection: AsyncConnection, correction_id: str) -> Row[Any] | None:
+        """Return one thing that somebody said."""
+        question = select(corrections).where(corrections.c.correction_id == correction_id)
+        return (await connection.execute(question)).first()
+
+    async def last_words(self, connection: AsyncConnection, reviewer: str, limit: int) -> Sequence[Row[Any]]:
+        """Return what somebody said last and did not take back, newest first."""
+        where = (corrections.c.reviewer == reviewer, corrections.c.retracted.is_(False))
+        newest = corrections.c.corrected_at.desc(), corrections.c.correction_id
+        return (await connection.execute(select(corrections).where(*where).order_by(*newest).limit(limit))).all()
+
+    async def posts_of_author(self, connection: AsyncConnection, platform: str, author: str) -> tuple[int, int]:
+        """Return how many posts of an author were scored, and how many of those the scorer flagged."""
+        sums = select(func.count(), func.sum(case((posts.c.own_mask != 0, 1), else_=0)))
+        total, flagged = (
+            await connection.execute(sums.where(posts.c.platform == platform, posts.c.author == author, *_THERE))
+        ).one()
+        return int(total), int(flagged or 0)
+
+    async def names_of(self, connection: AsyncConnection, person_ids: Iterable[str]) -> dict[str, str]:
+        """Return the names of people by id."""
+        wanted = sorted(set(person_ids))
+        rows = await connection.execute(select(people.c.id, people.c.name).where(people.c.id.in_(wanted)))
+        return {row.id: row.name for row in rows}
+
+    async def count_reveal(self, connection: AsyncConnection, person_id: str, day: str) -> None:
+        """Count that somebody asked to see a veiled text."""
+        await add_counts(connection, reveals, [{"person_id": person_id, "day": day, "posts": 1}], "posts")
+
+    async def revealed(self, connection: AsyncConnection, person_id: str, day: str) -> int:
+        """Return how many veiled texts somebody asked to see on a day."""
+        where = (reveals.c.person_id == person_id, reveals.c.day == day)
+        return int(await connection.scalar(select(reveals.c.posts).where(*where)) or 0)
+
+
+_THERE = (posts.c.deleted_at.is_(None), posts.c.hidden.is_(False), posts.c.own_overall.is_not(None))
+
+
+def _order(sort: str) -> tuple[Any, bool]:
+    """Return what a queue is sorted by, and whether the highest comes first."""
+    if sort in ("newest", "oldest"):
+        return WRITTEN, sort == "newest"
+    if sort == "uncertainty":
+        return func.abs(posts.c.own_overall - posts.c.threshold), False
+    if sort == "overall":
+        return posts.c.own_overall, True
+    return func.coalesce(posts.c.own_scores[sort].as_float(), 0.0), True
+
+
+def _which(filters: Filters, but: str = "") -> list[ColumnElement[bool]]:
+    """Return what holds of the posts of a queue; `but` names a filter that is left out."""
+    where: list[Any] = [*_THERE, or_(posts.c.flagged, posts.c.correction_verdict.is_not(None))]
+    if filters.category and but != "category":
+        where.append(posts.c.own_mask.op("&")(sum(bit for name, bit in BITS if name in filters.category)) != 0)
+    if filters.account:
+        where.append(posts.c.author == filters.account)
+    if filters.since:
+        where.append(datetime.combine(filters.since, time(), UTC) <= WRITTEN)
+    if filters.until:
+        where.append(datetime.combine(filters.until, time(), UTC) + timedelta(days=1) > WRITTEN)
+    if filters.review_status is not None and but != "review_status":
+        where.append(filters.review_status.value == VERDICT)
+    if filters.lang and but != "lang":
+        where.append(posts.c.language == filters.lang)
+    if filters.source and but != "source":
+        where.append(posts.c.source == filters.source.value)
+    if filters.min is not None:
+        where.append(posts.c.own_overall >= filters.min)
+    if filters.q:
+        where.append(posts.c.text.icontains(filters.q, autoescape=True))
+    return where
+
+
+async def _grouped(connection: AsyncConnection, column: Any, where: Sequence[ColumnElement[bool]]) -> dict[str, int]:
+    question = select(column, func.count()).where(*where).group_by(column)
+    return {row[0]: row[1] for row in await connection.execute(question) if row[0] is not None}

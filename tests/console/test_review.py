@@ -1,0 +1,165 @@
+"""Reviewing as people do it: by keys, by forms without scripts, two at a time; nothing is overwritten."""
+
+import re
+from collections.abc import Callable
+from urllib.parse import urlencode
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from services.reporter.console.roles import Role
+from tests.console.conftest import Open
+from tests.console.installation import Installation, sign_up
+from tests.support.ombud import client
+from tests.support.servers import eventually
+
+Client = Callable[[Role | None], httpx.AsyncClient]
+LIST = "/analysis/flagged"
+
+
+def hidden(html: str, name: str) -> str:
+    found = re.search(rf'name="{name}" value="([^"]*)"', html)
+    assert found, name
+    return found[1]
+
+
+def ids(html: str) -> list[str]:
+    return re.findall(r'<li class="card post" id="p-([^"]+)"', html)
+
+
+async def send(http: httpx.AsyncClient, path: str, page: str, **fields: object) -> httpx.Response:
+    form = {"csrf": hidden(page, "csrf"), "command_id": str(uuid4()), **fields}
+    return await http.post(path, data=form)
+
+
+@pytest.mark.check("CON-12")
+async def test_filters_sorts_and_pages_are_addresses_that_show_the_same_again(http_as: Client) -> None:
+    async with http_as(Role.REVIEWER) as http:
+        page = (await http.get(f"{LIST}?review_status=all&sort=insult&min=0.1")).text
+        again = (await http.get(f"{LIST}?min=0.1&sort=insult&review_status=all")).text
+        assert ids(page) == ids(again) != []
+        wrong = await http.get(f"{LIST}?review_status=all&sort=luck&colour=red")
+        assert wrong.status_code == 200
+        assert "sort, colour" in wrong.text
+        assert ids(wrong.text) == ids((await http.get(f"{LIST}?review_status=all")).text)
+        forged = await http.get(f"{LIST}?review_status=all&cursor=AAAA")
+        assert "cursor" in forged.text
+        assert ids(forged.text) == ids((await http.get(f"{LIST}?review_status=all")).text)
+
+
+@pytest.mark.check("CON-20")
+@pytest.mark.check("CON-24")
+async def test_without_scripts_a_text_is_shown_judged_and_the_verdict_taken_back(
+    open_as: Open, installation: Installation
+) -> None:
+    async with open_as(Role.REVIEWER, java_script_enabled=False) as window:
+        page = await window.open(LIST)
+        await page.get_by_role("button", name="Start reviewing").click()
+        post = page.url.rpartition("/posts/")[2].partition("?")[0]
+        if await page.get_by_role("button", name="Show the text").count():
+            await page.get_by_role("button", name="Show the text").click()
+            assert await page.locator(".masked").count() == 0
+            assert "You asked to see" in await page.content()
+            await page.get_by_role("link", name="Veil it again").click()
+            assert await page.locator(".masked").count() >= 1
+        await page.locator("article").get_by_role("button", name="Unsure").click()
+        assert post[:8] in await page.locator(".notice").inner_text()
+        await page.locator(".notice").get_by_role("button", name="Undo").click()
+        assert page.url.endswith(f"/posts/{post}")
+        assert "Taken back by" in await page.locator(".history").inner_text()
+
+
+@pytest.mark.check("CON-06")
+async def test_posts_are_reviewed_by_keys_alone(open_as: Open) -> None:
+    async with open_as(Role.REVIEWER) as window:
+        page = await window.open(LIST)
+        await page.keyboard.press("r")
+        await page.wait_for_url("**/posts/**")
+        seen = []
+        for key in ("1", "3", "1"):
+            seen.append(page.url.rpartition("/posts/")[2].partition("?")[0])
+            before = page.url
+            await page.keyboard.press(key)
+            await page.wait_for_url(lambda url, before=before: url != before and "done=" in url)
+        assert len(set(seen)) == 3
+        await page.keyboard.press("z")
+        await page.wait_for_url(f"**/posts/{seen[-1]}")
+        assert window.complaints == []
+
+
+@pytest.mark.check("CON-15")
+@pytest.mark.check("CON-18")
+async def test_a_correction_by_boxes_is_kept_as_said_and_taken_back(
+    http_as: Client, installation: Installation
+) -> None:
+    async with http_as(Role.REVIEWER) as http:
+        post = ids((await http.get(LIST)).text)[-1]
+        page = (await http.get(f"/posts/{post}")).text
+        form = {
+            "verdict": "incorrect",
+            "boxes": "true",
+            "category": ["ableism"],
+            "seen_version": hidden(page, "seen_version"),
+        }
+        answer = await send(http, f"/posts/{post}/reviews", page, back="list", **form)
+        assert answer.status_code == 303, answer.text
+        name = re.search(r"done=([^&]+)", answer.headers["location"])
+        assert name
+
+        async def kept() -> None:
+            html = (await http.get(f"/posts/{post}")).text
+            assert "Expected:" in html
+            assert "Ableism · the scorer said:" in re.sub(r"\s+", " ", html)
+
+        await eventually(kept, 60)
+        back = await send(http, f"/posts/{post}/retractions", page, correction_id=name[1])
+        assert back.status_code == 303
+
+        async def gone() -> None:
+            assert "Taken back by" in (await http.get(f"/posts/{post}")).text
+
+        await eventually(gone, 60)
+
+
+@pytest.mark.check("CON-17")
+async def test_two_reviewers_never_get_the_same_post_and_a_stale_verdict_is_explained(
+    http_as: Client, installation: Installation
+) -> None:
+    async with client(installation.url) as admin:
+        other = await sign_up(admin, Role.REVIEWER, "second")
+    async with (
+        http_as(Role.REVIEWER) as a,
+        httpx.AsyncClient(base_url=installation.url, cookies={"ombud_session": other}, timeout=30) as b,
+    ):
+        page_a, page_b = [(await each.get(LIST)).text for each in (a, b)]
+        given = [
+            (await send(each, f"{LIST}/next", page)).headers["location"]
+            for each, page in ((a, page_a), (b, page_b), (a, page_a), (b, page_b))
+        ]
+        assert not {given[0], given[2]} & {given[1], given[3]}
+        post = given[0].rpartition("/")[2]
+        assert "Held: The reviewer" in (await b.get(f"/posts/{post}")).text
+        stolen = await send(b, f"/posts/{post}/lease/release", page_b, token="of somebody else")
+        assert stolen.status_code == 303
+        assert "Held: The reviewer" in (await b.get(f"/posts/{post}")).text
+        stale = (await b.get(f"/posts/{post}")).text
+        first = await send(
+            a, f"/posts/{post}/reviews", page_a, verdict="correct", seen_version=hidden(stale, "seen_version")
+        )
+        assert first.status_code == 303
+        late = await send(
+            b, f"/posts/{post}/reviews", page_b, verdict="unsure", seen_version=hidden(stale, "seen_version")
+        )
+        assert late.status_code == 409
+        assert "Somebody was faster" in late.text
+        assert "Record mine too" in late.text
+
+
+async def test_an_address_with_every_filter_is_answered(http_as: Client) -> None:
+    everything = [("category", "insult"), ("account", "x"), ("from", "2026-01-01"), ("to", "2026-12-31")]
+    everything += [("lang", "nl"), ("source", "local"), ("min", "0.2"), ("q", "%_'"), ("sort", "uncertainty")]
+    async with http_as(Role.REVIEWER) as http:
+        answer = await http.get(f"{LIST}?{urlencode(everything)}")
+        assert answer.status_code == 200
+        assert "No post fits these filters" in answer.text
