@@ -95,6 +95,7 @@ def build(platform: Platform) -> Service:
 
     async def start() -> None:
         await store.open()
+        await console.start()
         alone = platform.settings.database_url is None
         seal.use(await asyncio.to_thread(key_of, settings.webhook_key, platform.settings.data_dir, alone=alone))
         await hooking.seal()

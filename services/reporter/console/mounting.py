@@ -34,6 +34,7 @@ class Console:
         reporting: Reporting,
     ) -> None:
         pages = Pages()
+        self._store = store
         self.sessions = Sessions(store, platform.keys, platform.redis, settings, platform.settings)
         self._charts = ChartWorker()
         self._services = ServiceClient(platform, settings)
@@ -67,6 +68,11 @@ class Console:
     async def invite(self, role: str) -> str:
         """Return a link that makes one account with a role. Raises ValueError for a role there is none of."""
         return (await self.sessions.invite(Role(role), "command line"))[0]
+
+    async def start(self) -> None:
+        """Make what cursors are signed with, once for an installation."""
+        async with self._store.begin() as connection:
+            await self._store.make_secrets(connection)
 
     async def stop(self) -> None:
         """Close what the console opened."""

@@ -61,7 +61,6 @@ class Store(
         return self._database.read()
 
     async def open(self) -> None:
-        """Make what the queries rely on: the gate of writers and erasers, and what cursors are signed with."""
+        """Make what the queries rely on: the gate that writers of text and erasers pass."""
         async with self.begin() as connection:
             await self.make_gate(connection)
-            await self.make_secrets(connection)
