@@ -40,6 +40,7 @@ function hold() {
 }
 
 export function startReview() {
+  if (!document.querySelector("[data-verdicts], [data-start]")) return;
   keys();
   hold();
 }
