@@ -68,7 +68,11 @@ async def look_into(url: str, session: str, posts: list[str]) -> tuple[str, str]
             assert made.status_code == 201, made.text
             return str(made.json()["id"])
 
+        async def looked_at() -> bool:
+            return bool((await http.get(f"/v1/audits/{audit}")).json()["posts"] >= len(posts))
+
         audit = await eventually(begun, 60)
+        await eventually(looked_at, 60)
         drawn = await http.post(f"/v1/audits/{audit}/draws", json={})
         assert drawn.status_code == 201 and drawn.json()["posts"], drawn.text
         said = {"post_id": drawn.json()["posts"][0], "rating": 3}
