@@ -9,8 +9,12 @@ import httpx
 import pytest
 from fastapi.routing import APIRoute, iter_route_contexts
 
-from tests.support.doors import CHANGING, composed, problem
-from tests.support.ombud import KEY
+from services.reporter.console.guard import Entrance
+from services.reporter.console.roles import Role
+from tests.console.installation import sign_up
+from tests.support.browser import COOKIE
+from tests.support.doors import CHANGING, composed, console_routes, problem
+from tests.support.ombud import KEY, client
 from tests.support.shapes import Shared
 
 HUGE = 50 * 1024 * 1024
@@ -22,12 +26,23 @@ ENDLESS = "/v1/posts:import"
 
 def taking() -> list[tuple[str, str]]:
     """Return method and path of every route that may have a body the framework parses, and of /v1/posts."""
-    found = [("POST", "/v1/posts")]
+    found, forms = [("POST", "/v1/posts")], console_routes().keys()
     for context in iter_route_contexts(composed().routes):
         route = getattr(context, "original_route", context)
         if isinstance(route, APIRoute) and route.body_field is not None and route.path != "/welcome":
-            found += [(method, route.path.replace("{report_id}", "0" * 36)) for method in route.methods & CHANGING]
+            routes = {(method, route.path) for method in route.methods & CHANGING} - forms
+            found += [(method, path.replace("{report_id}", "0" * 36)) for method, path in routes]
     return sorted(found)
+
+
+def sending() -> list[str]:
+    """Return the path of every form of the console that somebody signed in may send."""
+    signed_in = {
+        path: any(isinstance(each.call, Entrance) for each in route.dependant.dependencies)
+        for (method, path), route in console_routes().items()
+        if method == "POST"
+    }
+    return sorted(path for path, asks in signed_in.items() if asks)
 
 
 async def ask(
@@ -37,7 +52,7 @@ async def ask(
     address = urlsplit(ombud.url)
     reader, writer = await asyncio.open_connection(address.hostname, address.port)
     head = [f"{method} {path} HTTP/1.1", "Host: ombud", *headers]
-    head += ["Content-Type: application/json"] if path != "/welcome" else [f"Content-Type: {FORM}"]
+    head += [f"Content-Type: {FORM if path in FORMS else 'application/json'}"]
     writer.write("\r\n".join([*head, "", ""]).encode())
     answer = asyncio.create_task(reader.readuntil(b"\r\n\r\n"))
     sent = 0
@@ -54,6 +69,41 @@ async def ask(
     with suppress(OSError):
         await writer.wait_closed()
     return httpx.Response(int(lines[0].split()[1]), headers=said, content=content), sent
+
+
+FORMS = {"/welcome", *sending()}
+
+
+@pytest.fixture(scope="module")
+def session(ombud: Shared) -> str:
+    """Return the session of an administrator."""
+    return asyncio.run(_signed_up(ombud.url))
+
+
+async def _signed_up(url: str) -> str:
+    async with client(url) as http:
+        return await sign_up(http, Role.ADMIN, "test-bodies")
+
+
+def page(answer: httpx.Response, status: int) -> None:
+    """Check that somebody is told, as people are."""
+    assert (answer.status_code, answer.headers["content-type"]) == (status, "text/html; charset=utf-8")
+
+
+@pytest.mark.parametrize("path", sending())
+async def test_no_byte_of_a_form_of_50_mb_is_waited_for(path: str, ombud: Shared, session: str) -> None:
+    answer, _ = await ask(ombud, "POST", path, f"Content-Length: {HUGE}")
+    page(answer, 401)
+    answer, _ = await ask(ombud, "POST", path, f"Content-Length: {HUGE}", f"Cookie: {COOKIE}={session}")
+    page(answer, 413)
+
+
+@pytest.mark.parametrize("path", sending())
+async def test_a_form_that_goes_on_ends_at_the_limit(path: str, ombud: Shared, session: str) -> None:
+    cookie = f"Cookie: {COOKIE}={session}"
+    answer, sent = await ask(ombud, "POST", path, "Transfer-Encoding: chunked", cookie, piece=PIECE, most=HUGE)
+    page(answer, 413)
+    assert sent < HUGE
 
 
 @pytest.mark.parametrize("route", [*taking(), ("POST", ENDLESS)], ids=" ".join)
