@@ -42,7 +42,7 @@ locals {
   hears = {
     ingest     = []
     classifier = ["posts.ingested", "posts.deleted", "posts.corrected", "models.trained", "models.promoted"]
-    trainer    = ["posts.deleted", "posts.scored", "posts.corrected", "posts.rated"]
+    trainer    = ["posts.deleted", "posts.scored", "posts.corrected", "posts.rated", "rounds.decided"]
     auditor    = ["posts.deleted", "posts.scored", "posts.corrected", "posts.rated", "models.trained", "models.promoted"]
     reporter   = ["posts.deleted", "posts.scored", "posts.corrected", "models.trained", "models.promoted", "posts.status_changed"]
   }

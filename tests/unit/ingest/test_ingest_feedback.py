@@ -134,6 +134,8 @@ def test_a_correction_carries_everything_that_was_said() -> None:
         "weak": None,
         "sampled": True,
         "corrected_at": datetime(2026, 11, 14, 10, 0, tzinfo=UTC),
+        "version": None,
+        "hold_until": None,
     }
 
 
