@@ -54,7 +54,7 @@ WHEN = {
 """Columns that say when something happened here (those that do not end in _at hold such a time among other things)."""
 ARRIVED = {"auditor_posts": {"sequence", "rank"}, "auditor_ratings": {"sequence"}}
 """Columns that say in which order things came together; between streams there is none."""
-WHOSE = {"reviewer", "rater", "run_id", "first_run_id", "cause_id", "event_id", "version", "system"}
+WHOSE = {"reviewer", "retracted_by", "rater", "run_id", "first_run_id", "cause_id", "event_id", "version", "system"}
 """Columns that name a key, a run or an event whose id is drawn anew each time, and those of ratings that depend on what
 came together (`version`) or had a score by then (`system`); what they mean is compared below."""
 
