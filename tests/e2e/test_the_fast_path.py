@@ -197,8 +197,8 @@ async def settled(http: httpx.AsyncClient, since: float, last: list[str]) -> tup
         if not seen or seen[-1][0] != now:
             seen.append((now, time.monotonic() - since))
             while waiting:
-                answer = (await http.get(f"/v1/corrections/{waiting[-1]}")).json()
-                if answer["held_by"] is None:
+                answer = await http.get(f"/v1/corrections/{waiting[-1]}")
+                if answer.status_code == 404 or answer.json()["held_by"] is None:  # not heard yet, or not learned
                     break
                 waiting.pop()
         return not waiting

@@ -167,5 +167,7 @@ def test_every_table_of_read_models_is_compared_here() -> None:
         "reporter_sessions",
         "reporter_invitations",
         "reporter_commands",
+        "reporter_reveals",
+        "reporter_secrets",
     }
     assert set(metadata.tables) - own == {table.name for table in TABLES}

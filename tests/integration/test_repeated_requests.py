@@ -181,7 +181,7 @@ async def test_without_a_key_of_ours_the_answer_of_another_is_not_given(
 
 
 async def test_a_crash_between_the_append_and_the_answer_is_harmless(tmp_path: Path, name: str) -> None:
-    body = body_of("/v1/feedback", name)
+    body = body_of("/v1/feedback", name) | {"seen_version": 0}  # so the append is the first that waits for the broker
     async with split(tmp_path, "ingest", ingest_idempotency_takeover_s=1) as (processes, broker):
 
         def begun() -> bool:
