@@ -57,6 +57,7 @@ FLAT_MB = 48
 
 async def measure_bus(folder: Path, rounds: int) -> list[tuple[str, str, float, float, float]]:
     """Return rows (case, baseline, ours, theirs, wanted ratio) of the bus."""
+    bus.collect_as_services_do()
     ours, theirs, said, said_raw = [], [], [], []
     for n in range(rounds):
         theirs.append(await bus.timed(folder / f"raw{n}", bus.raw))
