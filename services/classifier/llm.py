@@ -152,7 +152,7 @@ async def _sent(_: Any) -> None:
 
 
 async def _answered(response: Any) -> None:
-    if (requests := REQUESTS.get(None)) is not None and response.status_code >= 400:
+    if (requests := REQUESTS.get(None)) is not None and response.status_code >= 300:
         requests.failed += 1
 
 
@@ -170,7 +170,9 @@ def connect(settings: ClassifierSettings) -> "openai.AsyncOpenAI":
         max_retries=settings.analyzer_retries,
         timeout=settings.analyzer_timeout_s,
         http_client=openai.DefaultAsyncHttpxClient(
-            event_hooks={"request": [_sent], "response": [_answered]}, timeout=settings.analyzer_timeout_s
+            event_hooks={"request": [_sent], "response": [_answered]},
+            timeout=settings.analyzer_timeout_s,
+            follow_redirects=False,  # whom the operator named gets the posts, nobody whom that one names
         ),
     )
 

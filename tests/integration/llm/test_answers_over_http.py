@@ -47,6 +47,13 @@ async def test_a_batch_is_one_call_and_every_post_gets_twelve_scores(api: OpenAi
     assert request["response_format"]["json_schema"]["strict"] is True
 
 
+async def test_posts_go_nowhere_but_to_the_server_that_was_named(api: OpenAiServer) -> None:
+    elsewhere = {"Location": f"{api.base_url}/chat/completions"}
+    found = await judged(api, once(Reply(status=307, headers=elsewhere)))
+    assert len(api.requests) == 1
+    assert Outcome.SCORED not in outcomes(found)
+
+
 async def test_reordered_results_are_matched_by_id(api: OpenAiServer) -> None:
     found = await judged(api, once(Reply(results=lambda posts: results(posts)[::-1])))
     assert len(api.requests) == 1
