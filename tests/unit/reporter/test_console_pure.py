@@ -1,10 +1,15 @@
 """The pure parts of the console: roles, veil, hostile text, numbers, catalogues, proofs of forms."""
 
+from collections import defaultdict
+from typing import Any
+
 import pytest
 
 from services.reporter.console import formats, hostile, po
+from services.reporter.console.contexts.reviewing import card
 from services.reporter.console.members import TOKEN_BYTES, csrf, csrf_holds
 from services.reporter.console.roles import INCLUDES, SCOPES, Role, may
+from services.reporter.console.severity import Severity
 from services.reporter.console.veil import Veil, veil
 from shared.vocabulary import Scope
 
@@ -88,3 +93,19 @@ def test_a_form_proves_its_session_and_looks_different_each_time() -> None:
     assert csrf_holds("session", one) and csrf_holds("session", other)
     foreign = csrf("another", b"\1" * TOKEN_BYTES)
     assert not any(csrf_holds("session", each) for each in ("", "x", one[:-4], foreign, "\u00e9"))
+
+
+@pytest.mark.parametrize(("high", "word"), [(0.7, Severity.HIGH), (0.9, Severity.MEDIUM)])
+def test_a_post_for_review_is_high_from_where_the_setting_says(high: float, word: Severity) -> None:
+    row = defaultdict[str, Any](lambda: None, own_overall=0.8, threshold=0.5, own_mask=0, text="You quark")
+    assert card(_Row(row), Veil.OFF, high=high).severity is word
+
+
+class _Row:
+    """A row of the tables of which only some columns matter."""
+
+    def __init__(self, values: defaultdict[str, Any]) -> None:
+        self._values = values
+
+    def __getattr__(self, name: str) -> Any:
+        return self._values[name]

@@ -5,12 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from services.reporter.console.severity import Severity, severity
 from services.reporter.console.veil import Veil, Veiled, veil
 from services.reporter.readmodel import categories_of
 from shared.vocabulary import CATEGORIES, FeedbackType, Verdict
-
-HIGH = 0.7
-"""Overall score from which a post is called high; the specification's proposal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +28,7 @@ class Card:
     platform: str | None
     written_at: datetime
     language: str | None
-    severity: str
+    severity: Severity
     overall: float
     categories: tuple[str, ...]
     veiled: Veiled
@@ -41,28 +39,21 @@ class Card:
     blind: bool = False
 
 
-def severity(overall: float, threshold: float | None) -> str:
-    """Return the word of a score."""
-    if overall >= HIGH:
-        return "high"
-    return "medium" if overall >= (threshold or 0.5) else "low"
-
-
 def flagged_categories(row: Any) -> tuple[str, ...]:
     """Return the categories that the scorer flagged by itself, the highest first."""
     own = row.own_scores or {}
     return tuple(sorted(categories_of(row.own_mask), key=lambda name: -own.get(name, 0.0)))
 
 
-def card(row: Any, level: Veil, *, held: Held | None = None, alike: int = 1, blind: bool = False) -> Card:
-    """Return a post as its row in the tables says it."""
+def card(row: Any, level: Veil, *, high: float, held: Held | None = None, alike: int = 1, blind: bool = False) -> Card:
+    """Return a post as its row in the tables says it; `high` is the overall score from which it is High."""
     return Card(
         id=row.post_id,
         author=row.author,
         platform=row.platform,
         written_at=row.written_at,
         language=row.language,
-        severity=severity(row.own_overall or 0.0, row.threshold),
+        severity=severity(row.own_overall or 0.0, row.threshold, high),
         overall=row.own_overall or 0.0,
         categories=flagged_categories(row),
         veiled=veil(row.text or "", row.marked, level, blind=blind),

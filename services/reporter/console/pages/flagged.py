@@ -112,7 +112,13 @@ async def cards(parts: Parts, connection: Connection, member: Member, rows: Sequ
     alike = await parts.store.alike(connection, [row.text_key for row in rows])
     level = member.preferences.veil
     return [
-        card(row, level, held=held_by(member, leases.get(row.post_id), names), alike=alike.get(row.text_key or "", 1))
+        card(
+            row,
+            level,
+            high=parts.settings.severity_high,
+            held=held_by(member, leases.get(row.post_id), names),
+            alike=alike.get(row.text_key or "", 1),
+        )
         for row in rows
     ]
 

@@ -88,7 +88,7 @@ async def _context(
     level = Veil.OFF if more.revealed else member.preferences.veil
     held = held_by(member, leases.get(row.post_id), names)
     same = await store.posts_alike(connection, row.text_key, row.post_id, ALIKE) if row.text_key else []
-    shown = card(row, level, held=held, alike=1 + len(same))
+    shown = card(row, level, high=parts.settings.severity_high, held=held, alike=1 + len(same))
     total = sum(facets.review_status.values())
     account = (0, 0)
     if row.author and row.platform:
