@@ -88,6 +88,7 @@ corrections = Table(
     Column("hold_until", Moment),
     Column("retracted_by", String),
     Column("retracted_at", Moment),
+    Column("blind", Boolean),  # given before scores and reasons were shown; only the console knows, no event says it
     Index("reporter_corrections_of_reviewer", "reviewer", "corrected_at"),
 )
 

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.reporter.queue import Facets, Filters, Place, ReviewStatus
 from services.reporter.readmodel import BITS
 from services.reporter.tables import corrections, people, posts, reveals, secrets
-from shared.db import add_counts, insert_new
+from shared.db import add_counts, insert_new, upsert
 from shared.vocabulary import CATEGORIES
 
 CURSORS = "cursors"
@@ -101,6 +101,10 @@ class ReviewQueries:
         """Return one thing that somebody said."""
         question = select(corrections).where(corrections.c.correction_id == correction_id)
         return (await connection.execute(question)).first()
+
+    async def note_blind(self, connection: AsyncConnection, correction_id: str) -> None:
+        """Remember that a verdict was given before scores and reasons were shown, also if it was not heard yet."""
+        await upsert(connection, corrections, [{"correction_id": correction_id, "blind": True}])
 
     async def last_words(self, connection: AsyncConnection, reviewer: str, limit: int) -> Sequence[Row[Any]]:
         """Return what somebody said last and did not take back, newest first."""
