@@ -32,15 +32,22 @@ def newest_scores(heard: Iterable[PostScored]) -> dict[str, tuple[str, PostScore
     return dict(sorted(newest.items()))
 
 
-def erased_since(scored: PostScored, erased: Mapping[str, datetime]) -> datetime | None:
+def erased_since(
+    scored: PostScored,
+    erased: Mapping[str, datetime],
+    post_name: Callable[[str], str] = str,
+    author_name: Callable[[str, str], str] = author_subject,
+) -> datetime | None:
     """Return since when a post is erased, by its own id or with its author; what they wrote later is not.
 
-    `erased` is by post id, and by `author_subject` of those of whom everything is erased.
+    `erased` holds posts, and authors of whom everything is erased, under the names that the two functions give.
     """
+    if not erased:
+        return None
     post = scored.post
-    if (since := erased.get(post.post_id)) is not None or post.author is None:
+    if (since := erased.get(post_name(post.post_id))) is not None or post.author is None:
         return since
-    theirs = erased.get(author_subject(post.platform, post.author))
+    theirs = erased.get(author_name(post.platform, post.author))
     return None if theirs is None or post.written_after(theirs) else theirs
 
 

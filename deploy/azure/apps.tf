@@ -80,6 +80,8 @@ locals {
     OMBUD_BOOTSTRAP_KEY     = "bootstrap-key"
     OMBUD_PSEUDONYM_SALT    = "pseudonym-salt"
     OPENAI_API_KEY          = "openai-api-key"
+
+    OMBUD_REPORTER_WEBHOOK_KEY = "webhook-key"
   }
 }
 

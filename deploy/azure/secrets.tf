@@ -12,6 +12,11 @@ resource "random_password" "salt" {
   special = false
 }
 
+resource "random_password" "webhook" {
+  length  = 48
+  special = false
+}
+
 resource "azurerm_key_vault" "ombud" {
   name                       = "${var.name}-ombud"
   location                   = azurerm_resource_group.ombud.location
@@ -44,6 +49,7 @@ locals {
     redis-password    = local.broker.primary_access_key
     bootstrap-key     = "ombud_${random_password.bootstrap.result}"
     pseudonym-salt    = random_password.salt.result
+    webhook-key       = random_password.webhook.result
     openai-api-key    = var.openai_api_key == "" ? "none" : var.openai_api_key
   }
 
@@ -52,7 +58,7 @@ locals {
     classifier = ["database-password", "redis-url", "redis-password", "openai-api-key"]
     trainer    = ["database-password", "redis-url", "redis-password"]
     auditor    = ["database-password", "redis-url", "redis-password"]
-    reporter   = ["database-password", "redis-url", "redis-password"]
+    reporter   = ["database-password", "redis-url", "redis-password", "webhook-key"]
     migrate    = ["database-password"]
     gateway    = []
   }

@@ -1,6 +1,7 @@
 """`ombud backup` and `ombud restore`: everything an embedded Ombud keeps, as of one moment, with checksums.
 
-Secrets of the environment and this machine's own key stay out; what the tables hold, the salt among it, is in them.
+Secrets of the environment and this machine's own API key stay out; what the tables hold, the salt among it, is in them,
+and so is the key that opens what they hold sealed.
 """
 
 import asyncio
@@ -34,6 +35,8 @@ MANIFEST = "manifest.json"
 SETTINGS = "settings.json"
 DUMP = "broker.rdb"
 ARTIFACTS = "artifacts"
+SEAL = "reporter.key"
+"""What secrets in the reporter's tables are sealed with: without it they open nowhere (`sealing.FILE` there)."""
 CHUNK = 1 << 20
 console = Console()
 
@@ -159,6 +162,9 @@ async def _back_up(settings: Settings, part: Path) -> Manifest:
             snapshot.close()
     # after the moment: an artifact is there before a row names it, and stays for days after the last one does
     await asyncio.to_thread(_copy_artifacts, settings.artifacts, part / ARTIFACTS)
+    if (settings.data_dir / SEAL).exists():
+        (part / SEAL).touch(mode=0o600)
+        shutil.copyfile(settings.data_dir / SEAL, part / SEAL)
     (part / SETTINGS).write_bytes(orjson.dumps(without_secrets(settings), option=orjson.OPT_INDENT_2))
     names = sorted(path.relative_to(part).as_posix() for path in part.rglob("*") if path.is_file())
     manifest = Manifest(
@@ -234,10 +240,10 @@ def _kept(path: Path) -> Kept:
 
 
 def _places(settings: Settings) -> list[Path]:
-    """Return what a data folder keeps: tables with what SQLite lays beside them, the broker's files, artifacts."""
+    """Return what a data folder keeps: tables, what SQLite lays beside them, their seal, broker files, artifacts."""
     data = settings.data_dir
     tables = [data / f"{name}.sqlite3{end}" for name in SERVICES for end in ("", "-wal", "-shm")]
-    return [*tables, data / "broker", settings.artifacts]
+    return [*tables, data / SEAL, data / "broker", settings.artifacts]
 
 
 async def _lay_out(folder: Path, settings: Settings, manifest: Manifest) -> None:
@@ -247,6 +253,8 @@ async def _lay_out(folder: Path, settings: Settings, manifest: Manifest) -> None
             target = settings.artifacts / Path(name).relative_to(ARTIFACTS)
         if name not in (DUMP, SETTINGS):
             target.parent.mkdir(parents=True, exist_ok=True)
+            if name == SEAL:
+                target.touch(mode=0o600)
             await asyncio.to_thread(shutil.copyfile, folder / name, target)
     lay_out(folder / DUMP, settings.data_dir / "broker")
     private = PrivateBroker(settings.data_dir / "broker")

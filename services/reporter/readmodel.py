@@ -17,6 +17,7 @@ from shared.events import (
     PostScored,
     PostStatusChanged,
 )
+from shared.heard import erased_since
 from shared.ids import digest
 from shared.text_key import key_of
 from shared.thresholds import decisive, over
@@ -93,10 +94,7 @@ def score_row(
     `hidden` holds the names of hidden authors, as `author_subject` gives them.
     """
     post = said.post
-    gone = buried.get(post_subject(post.post_id)) if buried else None
-    if gone is None and buried and post.author is not None:
-        theirs = buried.get(author_subject(post.platform, post.author))
-        gone = None if theirs is not None and post.written_after(theirs) else theirs  # written later: a new post
+    gone = erased_since(said, buried, post_subject, author_subject)
     own = own_scores(said)
     return {
         "post_id": post.post_id,

@@ -127,7 +127,14 @@ class ReporterSettings(ServiceSettings):
     auditor_url: str | None = Field(None, description="Where the auditor answers; none: in this process.")
 
     @field_validator(
-        "avid_api_url", "avid_api_key", "dsa_api_url", "dsa_api_token", "labeler_did", "labeler_key", mode="before"
+        "avid_api_url",
+        "avid_api_key",
+        "dsa_api_url",
+        "dsa_api_token",
+        "labeler_did",
+        "labeler_key",
+        "webhook_key",
+        mode="before",
     )
     @classmethod
     def _empty_is_none(cls, value: Any) -> Any:

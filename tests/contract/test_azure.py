@@ -138,6 +138,7 @@ def test_each_identity_reads_only_the_secrets_of_its_service() -> None:
     assert reads["gateway"] == set() and reads["migrate"] == {"database-password"}
     assert {app for app, secrets in reads.items() if "bootstrap-key" in secrets} == {"ingest"}
     assert {app for app, secrets in reads.items() if "openai-api-key" in secrets} == {"classifier"}
+    assert {app for app, secrets in reads.items() if "webhook-key" in secrets} == {"reporter"}
     assert set().union(*reads.values()) == set(entries("secrets"))
     roles = {body["role_definition_name"] for name, body in RESOURCES.items() if "role_assignment" in name}
     assert roles == {"Key Vault Secrets Officer", "Key Vault Secrets User", "AcrPull"}

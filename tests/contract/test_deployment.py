@@ -15,7 +15,7 @@ from shared.auth import Admission
 from shared.runtime import Service
 from shared.settings import Settings
 from shared.streams import SERVICES
-from tests.contract.documents import is_secret
+from tests.contract.documents import environment_names, is_secret, settings_classes
 
 ROOT = Path(__file__).parents[2]
 
@@ -105,8 +105,17 @@ def overlay(name: str) -> dict[str, Any]:
 
 def test_with_secrets_by_file_no_environment_holds_one(compose: dict[str, Any]) -> None:
     given = overlay("secrets")
-    fields = {f"ombud_{name}": field for name, field in Settings.model_fields.items()}
+    fields = {
+        name.lower(): field
+        for kind in settings_classes()
+        for field_name, field in kind.model_fields.items()
+        for name in environment_names(kind, field_name)
+    }
     assert all(is_secret(fields[name]) for name in given["secrets"])
+    assert set(given["secrets"]) == {name for each in given["services"].values() for name in each["secrets"]}
+    # processes that share a database have to be given one key: no file of their own opens what another one sealed
+    assert "ombud_reporter_webhook_key" in given["services"]["reporter"]["secrets"]
+    assert "OMBUD_REPORTER_WEBHOOK_KEY" in compose["reporter"]["environment"]
     for name in (*SERVICES, "migrate", "postgres"):
         merged = compose[name]["environment"] | given["services"][name]["environment"]
         held = {key: value for key, value in merged.items() if value not in (None, "reset")}
@@ -179,6 +188,33 @@ def test_the_gateway_looks_up_every_service_when_it_asks() -> None:
     text = (ROOT / "deploy" / "gateway" / "nginx.conf").read_text("utf-8")
     asked = re.findall(r"proxy_pass\s+(\S+);", text)
     assert asked and all(re.match(r"http://\S+\$domain:\$port(/\$page)?$", each) for each in asked)
+
+
+def test_the_gateway_lets_websockets_through_to_the_service_that_has_them(services: list[Service]) -> None:
+    text = (ROOT / "deploy" / "gateway" / "nginx.conf").read_text("utf-8")
+    assert re.search(
+        r"^    proxy_http_version +1\.1;$", text, re.MULTILINE
+    )  # the version of HTTP that can change protocols
+    found = [
+        (service.name, route.path)
+        for service in services
+        for router in service.routers
+        for route in router.routes
+        if isinstance(route, APIWebSocketRoute)
+    ]
+    assert found
+    for name, path in found:
+        block = text.partition(f"location = {path} {{")[2].partition("}")[0]
+        lines = {" ".join(line.split()) for line in block.splitlines() if line.strip()}
+        assert {
+            "proxy_set_header Upgrade $http_upgrade;",
+            'proxy_set_header Connection "upgrade";',
+            f"proxy_pass http://{name}$domain:$port;",
+        } <= lines, path
+        # a block that sets one header inherits none: the service still has to be told its own name
+        assert "proxy_set_header Host $upstream_host;" in lines
+        (wait,) = re.findall(r"proxy_read_timeout (\d+)s;", " ".join(lines))
+        assert int(wait) >= 3600  # nobody may be labelled for hours
 
 
 def test_the_gateway_asks_the_service_that_answers(services: list[Service]) -> None:

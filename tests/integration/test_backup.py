@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from services.cli.backup import MANIFEST, Unusable, read
+from services.cli.backup import MANIFEST, SEAL, Unusable, read
 from shared.streams import SERVICES
 from tests.support.commands import ombud, succeeds
 from tests.support.servers import eventually
@@ -74,11 +74,14 @@ async def test_a_backup_under_load_is_one_moment_and_goes_on_elsewhere(tmp_path:
     files = set(read(copy).files)
     assert {f"{name}.sqlite3" for name in SERVICES} | {"broker.rdb", "settings.json"} <= files
     assert any(name.startswith("artifacts/") for name in files)
+    seal = (data / SEAL).read_bytes()  # else the secrets of webhooks in the copy would open nowhere
+    assert (copy / SEAL).read_bytes() == seal and (copy / SEAL).stat().st_mode & 0o077 == 0
     assert key not in (copy / "settings.json").read_text()
     assert copy.stat().st_mode & 0o077 == 0
     assert not list((data / "broker").glob("*.rdb"))  # the broker's snapshot holds texts: it does not stay
 
     assert "is as of" in await succeeds("restore", copy, "--data", other, data_dir=data, key=None)
+    assert (other / SEAL).read_bytes() == seal and (other / SEAL).stat().st_mode & 0o077 == 0
     async with up(other, tmp_path / "other.txt", "--no-sample") as (process, url):
         async with httpx.AsyncClient(base_url=url, headers={"Authorization": f"Bearer {made}"}, timeout=60) as http:
 
@@ -101,6 +104,7 @@ async def test_a_backup_under_load_is_one_moment_and_goes_on_elsewhere(tmp_path:
     await succeeds("restore", copy, "--data", other, "--force", data_dir=data, key=None)
     (aside,) = other.glob("before-restore-*")
     assert ids(aside / "reporter.sqlite3", "reporter_posts") == restored
+    assert (aside / SEAL).read_bytes() == seal
     assert ids(other / "reporter.sqlite3", "reporter_posts") <= restored
 
     # a backup of an Ombud that does not run

@@ -87,7 +87,10 @@ def build_router(platform: Platform, store: Store) -> APIRouter:
         limit: Annotated[int, Query(ge=1, le=1000, description="Most steps of the history to answer.")] = 200,
         before: Annotated[int | None, Query(ge=1, le=2**31 - 1, description="Only steps before this sequence.")] = None,
     ) -> PostStatusView:
-        """Answer with a post's current status and the steps that led to it, newest last; 404 if nobody judged it."""
+        """Answer in short: where a post stands, what each source holds of it, and its steps, newest last.
+
+        `/history` is the same record at full length. 404 if nobody judged the post.
+        """
         row = await store.find_status(post_id)
         if row is None:
             raise not_found("status")

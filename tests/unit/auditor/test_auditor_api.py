@@ -20,7 +20,13 @@ from shared.settings import Settings
 from shared.streams import heard_by
 from shared.vocabulary import Scope
 
-KEYS = {"reader": Scope.READ, "ingester": Scope.INGEST, "auditor": Scope.AUDIT, "admin": Scope.ADMIN}
+KEYS = {
+    "reader": Scope.READ,
+    "ingester": Scope.INGEST,
+    "auditor": Scope.AUDIT,
+    "reviewer": Scope.REVIEW,
+    "admin": Scope.ADMIN,
+}
 
 
 @pytest.fixture
@@ -74,6 +80,48 @@ async def test_a_post_is_answered_with_its_history_newest_last(service: Any, cli
     assert answer["deleted_at"] == "2026-03-01T12:09:00Z"
     older = (await client.get("/v1/posts/p/status", params={"limit": 1, "before": 3})).json()
     assert [step["sequence"] for step in older["history"]] == [2]
+
+
+DAYS = 24 * 60
+
+
+async def test_a_lock_is_opened_over_http_by_a_reviewer_with_a_reason_that_stays(
+    service: Any, client: Any, say: Any
+) -> None:
+    await hear(service, "posts.scored", say.scored("p", 0.9, 1))
+    await hear(service, "posts.corrected", say.corrected("p", "c", 15 * DAYS))  # nothing is wrong: it locks as cleared
+    await hear(service, "posts.corrected", say.corrected("p", "d", 15 * DAYS + 1, expected=("insult",)))
+    before = (await client.get("/v1/posts/p/history")).json()
+    assert (before["record"]["status"], before["record"]["lock"]["status"]) == ("cleared", "cleared")
+    assert [each["kind"] for each in before["log"][-1]["changes"]] == ["lock_conflict"]
+
+    body = {"reason": "a second reviewer disagrees"}
+    for who in ("reader", "ingester", "auditor"):
+        refused = await client.post("/v1/posts/p/unlock", json=body, headers={"Authorization": f"Bearer {who}"})
+        assert (refused.status_code, refused.json()["reason"]) == (403, "missing_scope")
+    reviewing = {"Authorization": "Bearer reviewer"}
+    for wrong in ({}, {"reason": "x"}, {"reason": "because", "status": "flagged"}):
+        assert (await client.post("/v1/posts/p/unlock", json=wrong, headers=reviewing)).status_code == 422
+    assert (await client.post("/v1/posts/never/unlock", json=body, headers=reviewing)).status_code == 404
+    assert (await client.get("/v1/posts/p/history")).json() == before  # none of these opened it
+
+    opened = (await client.post("/v1/posts/p/unlock", json=body, headers=reviewing)).json()
+    assert (opened["record"]["status"], opened["record"]["lock"]) == ("flagged", None)  # what was said meanwhile counts
+    last = opened["log"][-1]
+    assert (last["actor"], last["reason"], last["previous"]) == ("reviewer", body["reason"], "cleared")
+    assert {"unlocked", "status_changed"} <= {each["kind"] for each in last["changes"]}
+    again = await client.post("/v1/posts/p/unlock", json=body, headers=reviewing)
+    assert (again.status_code, again.json()["reason"]) == (409, "not_locked")
+    assert (await client.get("/v1/posts/p/history")).json() == opened
+
+    # the short answer is of the same record
+    short = (await client.get("/v1/posts/p/status")).json()
+    assert (short["status"], short["rule"]) == (opened["record"]["status"], opened["record"]["rule"])
+    assert short["sequence"] == opened["record"]["sequence"]
+    same = ("sequence", "status", "previous", "rule", "cause_id")
+    assert [[step[name] for name in same] for step in short["history"]] == [
+        [entry[name] for name in same] for entry in opened["log"]
+    ]
 
 
 async def test_a_post_nobody_judged_is_not_found(service: Any, client: Any, say: Any) -> None:
