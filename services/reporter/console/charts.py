@@ -113,7 +113,7 @@ def toxicity(days: Sequence[Day]) -> Chart:
         },
     }
     rows = tuple((d.day, d.mean, d.low, d.high, d.posts, d.flagged) for d in days)
-    spec = _spec(values) | {"vconcat": [line, bars], "spacing": 12}
+    spec = spec_of(values) | {"vconcat": [line, bars], "spacing": 12}
     return Chart("toxicity", ("day", "mean", "low", "high", "posts", "flagged"), rows, spec)
 
 
@@ -121,7 +121,7 @@ def _points() -> dict[str, Any]:
     return {"filled": True, "size": 28, "color": "var(--accent)"}
 
 
-def _spec(values: list[dict[str, Any]]) -> dict[str, Any]:
+def spec_of(values: list[dict[str, Any]]) -> dict[str, Any]:
     """Return what every spec has: data, and the look of axes in the page's own colours."""
     axis = {
         "labelColor": "var(--ink-2)",

@@ -17,7 +17,12 @@ class ConsoleQueries:
     """Days, and the newest posts."""
 
     async def days(
-        self, connection: AsyncConnection, since: datetime, until: datetime, language: str | None
+        self,
+        connection: AsyncConnection,
+        since: datetime,
+        until: datetime,
+        language: str | None,
+        model: str | None = None,
     ) -> Sequence[Any]:
         """Return day (ISO), score to a hundredth, mask, flagged and how many posts were first judged in [since, until).
 
@@ -37,6 +42,8 @@ class ConsoleQueries:
         where = [seen >= since, seen < until, posts.c.overall.is_not(None), posts.c.deleted_at.is_(None)]
         if language:
             where.append(posts.c.language == language)
+        if model:
+            where.append(posts.c.model_version == model)
         question = select(*columns, func.count().label("posts")).where(*where).group_by(*columns)
         return (await connection.execute(question)).all()
 
@@ -45,6 +52,13 @@ class ConsoleQueries:
         question = select(posts.c.language, func.count().label("posts")).where(posts.c.language.is_not(None))
         rows = await connection.execute(question.group_by(posts.c.language).order_by(func.count().desc()).limit(20))
         return [row.language for row in rows]
+
+    async def models_seen(self, connection: AsyncConnection) -> list[str]:
+        """Return the versions that gave posts their present scores, the one that did so last first."""
+        version = posts.c.model_version
+        question = select(version).where(version.is_not(None)).group_by(version)
+        rows = await connection.execute(question.order_by(func.max(posts.c.scored_at).desc(), version).limit(20))
+        return [row.model_version for row in rows]
 
     async def oldest_waiting(self, connection: AsyncConnection, status: str) -> datetime | None:
         """Return since when the post has waited that has waited longest."""

@@ -1,10 +1,12 @@
 """What stands on the overview."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlencode
 
+from services.reporter.console.category_charts import distribution, together, trend_days, trends
 from services.reporter.console.charts import Chart, Day, DayRow, by_day, toxicity
 from services.reporter.console.contexts.period import Period
 from services.reporter.readmodel import BITS
@@ -48,16 +50,29 @@ class Numbers:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """The overview. `svg` is the chart if it was ready at once; `ever` says whether any post was ever scored."""
+    """The overview. `svg` is the chart if it was ready at once; `ever` says whether any post was ever scored.
+
+    `charts` are those below the first one, by their keys, and `drawn` the ones of them that were ready.
+    """
 
     period: Period
     languages: tuple[str, ...]
+    models: tuple[str, ...]
     ever: bool
     numbers: Numbers
     bars: tuple[Bar, ...]
     chart: Chart
     charts_on: bool
     svg: str | None
+    charts: Mapping[str, Chart]
+    drawn: Mapping[str, str]
+
+    @property
+    def queue(self) -> str:
+        """Return the posts of the period as the address of a queue says them; more follows an `&`."""
+        period = self.period
+        dates = [("from", period.first.isoformat()), ("to", period.last.isoformat()), ("review_status", "all")]
+        return urlencode([*dates, *([("lang", period.language)] if period.language else [])])
 
 
 def category_bars(rows: Iterable[DayRow]) -> tuple[Bar, ...]:
@@ -113,3 +128,9 @@ def toxicity_of(rows: Iterable[DayRow], period: Period) -> tuple[list[Day], Char
     """Return every day of a period and its chart."""
     days = by_day(rows, period.first, period.last)
     return days, toxicity(days)
+
+
+def more_charts(rows: Sequence[DayRow], period: Period) -> dict[str, Chart]:
+    """Return the charts below the first one by their keys."""
+    made = (trends(trend_days(rows, period.first, period.last)), distribution(rows), together(rows))
+    return {each.key: each for each in made}

@@ -6,7 +6,7 @@ import orjson
 from fastapi import APIRouter, Depends, Path, Request, Response
 
 from services.reporter.console.charts import Chart
-from services.reporter.console.contexts.overview import toxicity_of
+from services.reporter.console.contexts.overview import more_charts, toxicity_of
 from services.reporter.console.contexts.period import read_period
 from services.reporter.console.members import Member
 from services.reporter.console.parts import Parts
@@ -48,12 +48,13 @@ def build_router(parts: Parts) -> APIRouter:
 
 
 async def _chart(parts: Parts, request: Request, key: str) -> Chart:
-    if key != "toxicity":
-        raise not_found("chart")
-    period = read_period(request.query_params, utcnow().date())
+    period = read_period(request.query_params, utcnow().date(), models=True)
     async with parts.store.read() as connection:
-        rows = await parts.store.days(connection, period.since, period.until, period.language)
-    return toxicity_of(rows, period)[1]
+        rows = await parts.store.days(connection, period.since, period.until, period.language, period.model)
+    charts = {"toxicity": toxicity_of(rows, period)[1]} | more_charts(rows, period)
+    if key not in charts:
+        raise not_found("chart")
+    return charts[key]
 
 
 def _cell(value: Any) -> str:

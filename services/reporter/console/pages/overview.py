@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from services.reporter.console.contexts.overview import Overview, category_bars, numbers, toxicity_of
+from services.reporter.console.contexts.overview import Overview, category_bars, more_charts, numbers, toxicity_of
 from services.reporter.console.contexts.period import Period, read_period
 from services.reporter.console.members import Member
 from services.reporter.console.parts import Parts
@@ -28,7 +28,7 @@ def build_router(parts: Parts) -> APIRouter:
     async def overview(request: Request, member: Annotated[Member, Depends(viewer)]) -> Response:
         """Show numbers, the course of toxicity, and what is flagged."""
         position = await parts.position()
-        period = read_period(request.query_params, utcnow().date())
+        period = read_period(request.query_params, utcnow().date(), models=True)
         context = await _overview(parts, request, member, period)
         around = Around(position, waiting=context.numbers.waiting)
         return parts.pages.render(request, member, "overview.html", context, around)
@@ -36,7 +36,7 @@ def build_router(parts: Parts) -> APIRouter:
     @router.get("/analysis/numbers", summary="The numbers of the overview")
     async def overview_numbers(request: Request, member: Annotated[Member, Depends(viewer)]) -> Response:
         """Show the numbers alone."""
-        period = read_period(request.query_params, utcnow().date())
+        period = read_period(request.query_params, utcnow().date(), models=True)
         context = await _overview(parts, request, member, period)
         return parts.pages.render(request, member, "_overview_numbers.html", context)
 
@@ -46,18 +46,32 @@ def build_router(parts: Parts) -> APIRouter:
 async def _overview(parts: Parts, request: Request, member: Member, period: Period) -> Overview:
     now, store = utcnow(), parts.store
     async with store.read() as connection:
-        rows = await store.days(connection, period.since, period.until, period.language)
+        rows = await store.days(connection, period.since, period.until, period.language, period.model)
         length = timedelta(days=period.days)
-        before = await store.days(connection, period.since - length, period.since, period.language)
+        before = await store.days(connection, period.since - length, period.since, period.language, period.model)
         counts = add_up(await store.tallies(connection))
         oldest = await store.oldest_waiting(connection, Status.NEEDS_REVIEW)
         reviews = await store.reviews_between(connection, period.since, period.until)
         languages = await store.languages_seen(connection)
+        models = await store.models_seen(connection)
     days, chart = toxicity_of(rows, period)
     said = [row for row in reviews if period.language in (None, row.language)]
     found = numbers(days, before, waiting=counts.needs_review, oldest=oldest, now=now, reviews=said)
     language = parts.pages.language(request, member).code
     svg = await parts.charts.svg(chart.spec, language, READY_S) if found.scored else None
+    charts = more_charts(rows, period) if found.scored else {}
+    # what was drawn before is there at once; nobody waits for the rest, the page fetches it
+    drawn = {key: await parts.charts.svg(each.spec, language, 0) for key, each in charts.items()}
     return Overview(
-        period, tuple(languages), counts.scored > 0, found, category_bars(rows), chart, parts.charts.there, svg
+        period=period,
+        languages=tuple(languages),
+        models=tuple(models),
+        ever=counts.scored > 0,
+        numbers=found,
+        bars=category_bars(rows),
+        chart=chart,
+        charts_on=parts.charts.there,
+        svg=svg,
+        charts=charts,
+        drawn={key: each for key, each in drawn.items() if each},
     )
