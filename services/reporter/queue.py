@@ -12,7 +12,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from hashlib import sha256
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 import orjson
 
@@ -117,6 +117,11 @@ def asked(given: Iterable[tuple[str, str]], known: Iterable[str] = ()) -> Asked:
         wrong.append("to")
         filters = replace(filters, until=None)
     return Asked(filters, tuple(dict.fromkeys(wrong)), [*given] == filters.pairs())
+
+
+def filters_in(query: str) -> Filters:
+    """Return the filters of an address somebody came from; what is no filter in it is left out."""
+    return asked(parse_qsl(query.removeprefix("?"))).filters
 
 
 def _take(found: dict[str, Any], name: str, value: str) -> None:

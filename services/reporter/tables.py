@@ -389,3 +389,15 @@ reveals = Table(
     Column("posts", Integer, nullable=False),
 )
 """How many veiled texts somebody asked to see on a day (UTC)."""
+
+views = Table(
+    "reporter_views",
+    metadata,
+    Column("slug", String(80), primary_key=True),
+    Column("name", String(80), nullable=False),
+    Column("query", Text, nullable=False),  # the one address of these filters, without its path
+    Column("person_id", String(36), nullable=False, index=True),
+    Column("team", Boolean, nullable=False),  # everybody who reviews sees it
+    Column("created_at", Moment, nullable=False),
+)
+"""Filters that somebody gave a name, for themselves or for all who review."""

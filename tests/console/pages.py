@@ -84,6 +84,9 @@ PAGES = [
     Case("/reports/{report_id}", (Role.AUDITOR,), lambda given: f"/reports/{given.report}", own=True),
     Case("/reports/{report_id}/submit", (Role.AUDITOR,), lambda given: f"/reports/{given.report}/submit", own=True),
     Case("/analysis/flagged", (Role.REVIEWER,), lambda _: "/analysis/flagged?review_status=all"),
+    Case("/analysis/flagged/new", (Role.REVIEWER,), html=False),
+    Case("/export/flagged.csv", (Role.REVIEWER,), html=False),
+    Case("/views/{slug}", (Role.REVIEWER,), lambda _: "/views/no-such-view", html=False),
     Case("/posts/{post_id}", (Role.REVIEWER, Role.AUDITOR), lambda made: f"/posts/{made.posts[0]}"),
 ]
 
@@ -110,10 +113,12 @@ FORMS: dict[str, tuple[Role, ...] | None] = {
     "/posts/{post_id}/lease": (Role.REVIEWER,),
     "/posts/{post_id}/lease/release": (Role.REVIEWER,),
     "/analysis/flagged/next": (Role.REVIEWER,),
+    "/views": (Role.REVIEWER,),
+    "/views/{slug}/remove": (Role.REVIEWER,),
 }
 """POST route -> the roles that may send it."""
 
-STATUS = {"/join": 410, "/events": 406, "/": 303}
+STATUS = {"/views/{slug}": 404, "/join": 410, "/events": 406, "/": 303}
 """What is not 200 where the page is opened as above."""
 
 SHOWN = [case for case in PAGES if case.html]

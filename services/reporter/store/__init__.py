@@ -23,6 +23,7 @@ from services.reporter.store.reports import ReportQueries
 from services.reporter.store.reviews import ReviewQueries
 from services.reporter.store.statements import StatementQueries
 from services.reporter.store.transparency import TransparencyQueries
+from services.reporter.store.views import ViewQueries
 from services.reporter.store.webhooks import WebhookQueries
 from shared.db import Database
 
@@ -46,6 +47,7 @@ class Store(
     PeopleQueries,
     ConsoleQueries,
     ReviewQueries,
+    ViewQueries,
 ):
     """The reporter's tables."""
 

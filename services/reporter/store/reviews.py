@@ -20,6 +20,8 @@ from shared.vocabulary import CATEGORIES
 CURSORS = "cursors"
 WRITTEN = func.coalesce(posts.c.created_at, posts.c.seen_at, posts.c.scored_at)
 """When a post was written, as far as anybody said; else when it was judged first."""
+ARRIVED = func.coalesce(posts.c.seen_at, posts.c.scored_at)
+"""When a post was judged first, as far as that was heard; else when it got its newest score."""
 VERDICT = func.coalesce(posts.c.correction_verdict, ReviewStatus.UNREVIEWED.value)
 
 
@@ -58,8 +60,13 @@ class ReviewQueries:
 
     async def newer_in_queue(self, connection: AsyncConnection, filters: Filters, since: datetime) -> int:
         """Return how many posts of a queue came after a moment."""
-        where = (*_which(filters), func.coalesce(posts.c.seen_at, posts.c.scored_at) > since)
+        where = (*_which(filters), since < ARRIVED)
         return int(await connection.scalar(select(func.count()).select_from(posts).where(*where)) or 0)
+
+    async def newest_in_queue(self, connection: AsyncConnection, filters: Filters) -> datetime | None:
+        """Return when the post of a queue came that came last."""
+        found = await connection.scalar(select(func.max(ARRIVED)).where(*_which(filters)))
+        return found if isinstance(found, datetime) else None
 
     async def facets(self, connection: AsyncConnection, filters: Filters) -> Facets:
         """Return how many posts each value of a filter would leave, with the other filters on."""
@@ -105,6 +112,11 @@ class ReviewQueries:
     async def note_blind(self, connection: AsyncConnection, correction_id: str) -> None:
         """Remember that a verdict was given before scores and reasons were shown, also if it was not heard yet."""
         await upsert(connection, corrections, [{"correction_id": correction_id, "blind": True}])
+
+    async def words(self, connection: AsyncConnection, correction_ids: Iterable[str]) -> dict[str, Row[Any]]:
+        """Return things that people said, by id."""
+        question = select(corrections).where(corrections.c.correction_id.in_(sorted(set(correction_ids))))
+        return {row.correction_id: row for row in await connection.execute(question)}
 
     async def last_words(self, connection: AsyncConnection, reviewer: str, limit: int) -> Sequence[Row[Any]]:
         """Return what somebody said last and did not take back, newest first."""

@@ -4,12 +4,13 @@ from collections.abc import Callable
 
 from fastapi import APIRouter
 
-from services.reporter.console.actions import audits, entering, reports, reviewing, settings, trying
+from services.reporter.console.actions import audits, entering, reports, reviewing, settings, trying, views
 from services.reporter.console.parts import Parts
 
 ACTIONS: tuple[Callable[[Parts], APIRouter], ...] = (
     entering.build_router,
     reviewing.build_router,
+    views.build_router,
     settings.build_router,
     trying.build_router,
     audits.build_router,

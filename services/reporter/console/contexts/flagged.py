@@ -1,10 +1,13 @@
 """What stands on the review list: cards, filters with counts, chips that take them away, the way to the next page."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from services.reporter.console.contexts.overview import Agreement
 from services.reporter.console.contexts.reviewing import Card, Last
+from services.reporter.console.contexts.views import View
 from services.reporter.queue import ALL, SORTS, Facets, Filters, ReviewStatus
+from shared.chance import wilson
 from shared.vocabulary import CATEGORIES, ScoreSource
 
 PATH = "/analysis/flagged"
@@ -30,8 +33,25 @@ class Chip:
 
 
 @dataclass(frozen=True, slots=True)
+class News:
+    """How many posts came into a queue since a page of it was made, and how to ask again. They are not put into it."""
+
+    newer: int
+    query: str
+    again: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """A queue without a post that waits: how often reviewers agreed with the system, and the next view with work."""
+
+    agreement: Agreement | None
+    next: View | None
+
+
+@dataclass(frozen=True, slots=True)
 class Flagged:
-    """The review list. `done` of `total` posts have a verdict; `fault` names what was wrong in the address."""
+    """The review list. `done` of `total` posts have a verdict; `wrong` names what is not valid in the address."""
 
     cards: tuple[Card, ...]
     filters: Filters
@@ -40,18 +60,37 @@ class Flagged:
     done: int
     total: int
     found: int
-    newer: int
-    since: str
+    news: News
     categories: tuple[Value, ...]
     statuses: tuple[Value, ...]
     languages: tuple[Value, ...]
     sources: tuple[Value, ...]
     sorts: tuple[str, ...]
     chips: tuple[Chip, ...]
+    views: tuple[View, ...]
+    decided: Decided | None
     wrong: tuple[str, ...]
     next: str | None
     first: str | None
+    here: str
     last: Last
+
+    @property
+    def seen(self) -> str:
+        """Return the address of the same queue, decided or not."""
+        return PATH + replace(self.filters, review_status=None).query()
+
+
+def news(filters: Filters, newer: int, since: str) -> News:
+    """Return how many posts came since a moment (ISO 8601), as a page says it and asks again."""
+    return News(newer, filters.query(), f"{PATH}/new{filters.query(since=since)}")
+
+
+def agreement(facets: Facets) -> Agreement | None:
+    """Return how often reviewers agreed with the system about the posts of a queue; unsure is nobody's side."""
+    right = facets.review_status.get("correct", 0)
+    said = right + facets.review_status.get("incorrect", 0)
+    return Agreement(right / said, *wilson(right, said), said) if said else None
 
 
 def values(names: Iterable[str], counts: Mapping[str, int], on: Sequence[str]) -> tuple[Value, ...]:

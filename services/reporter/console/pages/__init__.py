@@ -8,6 +8,7 @@ from services.reporter.console.pages import (
     audits,
     charts,
     entering,
+    export,
     flagged,
     home,
     judging,
@@ -18,6 +19,7 @@ from services.reporter.console.pages import (
     settings,
     static,
     trying,
+    views,
 )
 from services.reporter.console.parts import Parts
 
@@ -30,6 +32,8 @@ PAGES: tuple[Callable[[Parts], APIRouter], ...] = (
     trying.build_router,
     charts.build_router,
     flagged.build_router,
+    export.build_router,
+    views.build_router,
     post.build_router,
     settings.build_router,
     audits.build_router,

@@ -1,100 +1,71 @@
 """The review list: flagged posts by filters, page by page, with what each filter would leave."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.responses import RedirectResponse
 
 from services.reporter.console.contexts import flagged as page
 from services.reporter.console.contexts.reviewing import Card, Held, card, last
+from services.reporter.console.contexts.views import View
+from services.reporter.console.contexts.views import views as page_views
 from services.reporter.console.leases import Lease
 from services.reporter.console.members import Member
 from services.reporter.console.parts import Parts
 from services.reporter.console.rendering import Around
 from services.reporter.console.roles import Role
-from services.reporter.queue import PAGE, Filters, Place, asked, from_cursor, to_cursor
+from services.reporter.queue import PAGE, Filters, Place, ReviewStatus, asked, filters_in, from_cursor, to_cursor
 from services.reporter.store import Connection, Stored
 from shared.clock import utcnow
 
-OURS = ("cursor", "since", "done")
-"""Parameters of the address that are no filters: the place of a page, since when news are counted, what was done."""
+OURS = ("cursor", "done")
+"""Parameters of the address that are no filters: the place of a page, and what was done."""
+VIEWS = 40
+"""Views that are offered; more than these make a list of their own."""
 
 
 def build_router(parts: Parts) -> APIRouter:
-    """Return the review list."""
+    """Return the review list, and what of it changes in place."""
     router = parts.router()
+    reviewer = parts.entrance(Role.REVIEWER)
 
     @router.get("/analysis/flagged", summary="Review list")
     async def flagged(
         request: Request,
-        member: Annotated[Member, Depends(parts.entrance(Role.REVIEWER))],
+        member: Annotated[Member, Depends(reviewer)],
         cursor: Annotated[str, Query(max_length=600)] = "",
-        since: Annotated[str, Query(max_length=40)] = "",
         done: Annotated[str, Query(max_length=80)] = "",
     ) -> Response:
-        """Show a page of the queue that the address describes."""
+        """Show a page of the queue that the address describes; another form of the address leads to its one form."""
         said = asked(request.query_params.multi_items(), OURS)
-        wrong = said.wrong
+        if not said.canonical and not said.wrong:
+            return RedirectResponse(page.PATH + said.filters.query(**_more(cursor=cursor, done=done)), 303)
+        position = await parts.position()
         async with parts.store.read() as connection:
-            secret = await parts.store.cursor_secret(connection)
-            place = from_cursor(cursor, said.filters.sort, secret) if cursor else None
-            if cursor and place is None:
-                wrong = (*wrong, "cursor")
-            context = await _context(parts, connection, member, said.filters, place, secret, wrong, since, done)
-        return parts.pages.render(request, member, "flagged.html", context, Around(waiting=context.waiting))
+            context = await _List(parts, connection, member, said.filters).page(cursor, said.wrong, done)
+            everything = await parts.store.count_queue(connection, Filters())
+        around = Around(position, waiting=everything)
+        return parts.pages.render(request, member, "flagged.html", context, around)
+
+    @router.get("/analysis/flagged/new", summary="How many posts came into a queue")
+    async def fresh(
+        request: Request, member: Annotated[Member, Depends(reviewer)], since: Annotated[str, Query(max_length=40)] = ""
+    ) -> Response:
+        """Show how many posts came since a page was made; the page itself does not move."""
+        filters = asked(request.query_params.multi_items(), ("since",)).filters
+        moment = _moment(since)
+        async with parts.store.read() as connection:
+            newer = await parts.store.newer_in_queue(connection, filters, moment) if moment else 0
+        return parts.pages.render(request, member, "_flagged_new.html", page.news(filters, newer, since))
 
     return router
 
 
-async def _context(
-    parts: Parts,
-    connection: Connection,
-    member: Member,
-    filters: Filters,
-    place: Place | None,
-    secret: str,
-    wrong: tuple[str, ...],
-    since: str,
-    done: str,
-) -> page.Flagged:
-    store = parts.store
-    rows = await store.page_of_queue(connection, filters, place, PAGE + 1)
-    facets = await store.facets(connection, filters)
-    shown = rows[:PAGE]
-    more = None
-    if len(rows) > PAGE:
-        end = Place(shown[-1].sorted_by, shown[-1].post_id)
-        more = page.PATH + filters.query(cursor=to_cursor(end, filters.sort, secret))
-    counts = {}
-    if not shown and filters.active:
-        for name, value in filters.pairs():
-            counts[name, value] = await store.count_queue(connection, filters.without(name, value))
-    total = sum(facets.review_status.values())
-    waiting = facets.review_status.get("unreviewed", 0)
-    moment = _moment(since)
-    word: Any = await store.word(connection, done) if done else None
-    return page.Flagged(
-        cards=tuple(await cards(parts, connection, member, shown)),
-        filters=filters,
-        query=filters.query(),
-        waiting=waiting,
-        done=total - waiting,
-        total=total,
-        found=await store.count_queue(connection, filters),
-        newer=await store.newer_in_queue(connection, filters, moment) if moment else 0,
-        since=utcnow().isoformat(),
-        categories=page.categories(filters, facets),
-        statuses=page.statuses(filters, facets),
-        languages=page.languages(filters, facets),
-        sources=page.sources(filters, facets),
-        sorts=page.sorts(),
-        chips=page.chips(filters, counts),
-        wrong=wrong,
-        next=more,
-        first=page.PATH + filters.query() if place is not None else None,
-        last=last(done, word, member.principal),
-    )
+def _more(**given: str) -> dict[str, str]:
+    return {name: value for name, value in given.items() if value}
 
 
 def _moment(text: str) -> datetime | None:
@@ -103,6 +74,73 @@ def _moment(text: str) -> datetime | None:
     except ValueError:
         return None
     return moment if moment.tzinfo is not None else None
+
+
+class _List:
+    """A page of a queue for somebody, asked on one connection."""
+
+    def __init__(self, parts: Parts, connection: Connection, member: Member, filters: Filters) -> None:
+        self._parts, self._store, self._connection = parts, parts.store, connection
+        self._member, self._filters = member, filters
+
+    async def page(self, cursor: str, wrong: tuple[str, ...], done: str) -> page.Flagged:
+        """Return what stands on the page."""
+        store, connection, filters, member = self._store, self._connection, self._filters, self._member
+        secret = await store.cursor_secret(connection)
+        place = from_cursor(cursor, filters.sort, secret) if cursor else None
+        if cursor and place is None:
+            wrong = (*wrong, "cursor")
+        rows = await store.page_of_queue(connection, filters, place, PAGE + 1)
+        shown = rows[:PAGE]
+        end = Place(shown[-1].sorted_by, shown[-1].post_id) if len(rows) > PAGE else None
+        facets = await store.facets(connection, filters)
+        total = sum(facets.review_status.values())
+        waiting = facets.review_status.get("unreviewed", 0)
+        saved = await store.views_for(connection, member.id, VIEWS)
+        views = page_views(saved, member.id, filters.query(), lead=member.may(Role.LEAD))
+        word: Any = await store.word(connection, done) if done else None
+        since = await store.newest_in_queue(connection, filters) or utcnow()
+        over = not shown and place is None and filters.review_status is ReviewStatus.UNREVIEWED and total > 0
+        return page.Flagged(
+            cards=tuple(await cards(self._parts, connection, member, shown)),
+            filters=filters,
+            query=filters.query(),
+            waiting=waiting,
+            done=total - waiting,
+            total=total,
+            found=await store.count_queue(connection, filters),
+            news=page.news(filters, 0, since.isoformat()),
+            categories=page.categories(filters, facets),
+            statuses=page.statuses(filters, facets),
+            languages=page.languages(filters, facets),
+            sources=page.sources(filters, facets),
+            sorts=page.sorts(),
+            chips=page.chips(filters, {} if shown else await self._without()),
+            views=views,
+            decided=page.Decided(page.agreement(facets), await self._next_view(views)) if over else None,
+            wrong=wrong,
+            next=page.PATH + filters.query(cursor=to_cursor(end, filters.sort, secret)) if end else None,
+            first=page.PATH + filters.query() if place is not None else None,
+            here=page.PATH + filters.query(**_more(cursor=cursor if place else "")),
+            last=last(done, word, member.principal),
+        )
+
+    async def _without(self) -> dict[tuple[str, str], int]:
+        """Return how many posts there are without each filter that is on."""
+        return {
+            (name, value): await self._store.count_queue(self._connection, self._filters.without(name, value))
+            for name, value in self._filters.pairs()
+            if name != "sort"
+        }
+
+    async def _next_view(self, views: Sequence[View]) -> View | None:
+        """Return the first view in which something waits."""
+        for each in views:
+            if not each.here:
+                found = await self._store.count_queue(self._connection, filters_in(each.query))
+                if found:
+                    return replace(each, waiting=found)
+        return None
 
 
 async def cards(parts: Parts, connection: Connection, member: Member, rows: Sequence[Stored]) -> list[Card]:

@@ -2,6 +2,7 @@
 import { startCharts } from "./charts.js";
 import { startAudits } from "./audits.js";
 import { startKeys } from "./keys.js";
+import { startLists } from "./lists.js";
 import { startLive } from "./live.js";
 import { startPrefs } from "./prefs.js";
 import { startRefresh } from "./refresh.js";
@@ -16,5 +17,6 @@ startCharts();
 startLive();
 startTrying();
 startReview();
+startLists();
 startEvents();
 startAudits();

@@ -8,7 +8,7 @@ export function announce(words) {
 }
 
 async function copy(button) {
-  await navigator.clipboard?.writeText(location.href);
+  await navigator.clipboard?.writeText(new URL(button?.dataset.copy || location.href, location.href).href);
   if (button?.dataset.done) announce(button.dataset.done);
 }
 
