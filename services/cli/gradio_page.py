@@ -4,7 +4,6 @@ It knows `POST /api/v1/score` and nothing else: no posts, no corrections. The co
 Nothing is stored or sent elsewhere: no flagging to a file, no share link, no analytics, no fonts of others.
 """
 
-import os
 from importlib import import_module
 from typing import Annotated, Any
 
@@ -34,7 +33,6 @@ async def scores(http: httpx.AsyncClient, text: str) -> dict[str, float]:
 
 def page(http: httpx.AsyncClient) -> Any:
     """Return the page (a `gradio.Interface`) that asks an Ombud. Raises ImportError without the extra `gradio`."""
-    os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read while it is imported
     gradio = import_module("gradio")
 
     async def score(text: str) -> dict[str, float]:
@@ -50,6 +48,7 @@ def page(http: httpx.AsyncClient) -> Any:
         examples=EXAMPLES,
         cache_examples=False,
         flagging_mode="never",
+        analytics_enabled=False,
         title="Ombud",
         description="What the live model says of a text. Nothing you type is stored.",
     )
