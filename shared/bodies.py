@@ -80,6 +80,14 @@ async def read_body(request: Request, limit: int) -> bytes:
     return bytes(body)
 
 
+async def kept_body(request: Request) -> bytes:
+    """Return the raw body of a route whose body the framework would parse, and may still: it is kept for it.
+
+    `Bodies` limits it. Raises Problem 401, 403 and 413.
+    """
+    return await request.body()
+
+
 def as_json(body: bytes) -> Any:
     """Return what the body says. Raises Problem 400 with the place where it stops being JSON."""
     try:

@@ -65,6 +65,7 @@ class Answering:
         self._felt = felt
         self._settings = settings
         self._gathering = Gathering(live, settings)
+        self._counted: tuple[Loaded | None, dict[str, float]] = (None, {})
 
     def loaded(self) -> Loaded:
         """Return the model in force. Raises Unavailable until the first one was promoted."""
@@ -76,7 +77,10 @@ class Answering:
         return {category: threshold_of(category, found) for category in loaded.model.categories}
 
     def _in_force(self, loaded: Loaded) -> dict[str, float]:
-        return in_force(loaded.model.thresholds, self._settings.flag_threshold, self._settings.thresholds)
+        if self._counted[0] is not loaded:
+            found = in_force(loaded.model.thresholds, self._settings.flag_threshold, self._settings.thresholds)
+            self._counted = loaded, found
+        return self._counted[1]
 
     async def one(self, text: str) -> Answer:
         """Return the score of a text; it may share a call with others that came at the same time."""
@@ -96,6 +100,6 @@ class Answering:
         said = [
             applied(score, mine, thresholds) for score, mine in zip(scores_of(found, thresholds), words, strict=True)
         ]
-        judged = {*loaded.model.categories, *(category for each in said for category in each.provenance)}
+        judged = set(loaded.model.categories).union(*(each.provenance for each in said))
         limits = {category: threshold_of(category, thresholds) for category in CATEGORIES if category in judged}
         return Answer([each.score for each in said], loaded, limits, [each.provenance for each in said])

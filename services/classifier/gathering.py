@@ -1,7 +1,8 @@
 """Single texts that come in at the same time share one call of the model.
 
-A window follows each call, and what comes within it waits for its end: one text alone is scored at once, and however
-many come, there is one call per window or full call. Invariant: who asks gets the score of their own text by one model
+What one round of the event loop brings shares a call. A window follows each call that was shared, and what comes within
+it waits for its end: one text after the other is scored at once, and where many come together there is one call per
+window or full call. Invariant: who asks gets the score of their own text by one model
 version, or an error; nobody waits longer than a window for others, and no more texts are under way than allowed.
 """
 
@@ -86,7 +87,8 @@ class Gathering:
             self._timer = None
         gathered, self._waiting, self._characters = self._waiting, [], 0
         if gathered:
-            self._next_at = asyncio.get_running_loop().time() + self._window_s
+            if len(gathered) > 1:  # who comes alone has nobody to wait for
+                self._next_at = asyncio.get_running_loop().time() + self._window_s
             task = asyncio.create_task(self._score(gathered))
             self._calls.add(task)
             task.add_done_callback(self._calls.discard)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.thresholds import OVERALL, threshold_of
+from shared.thresholds import OVERALL, over, threshold_of
 from shared.vocabulary import CATEGORIES
 
 DIGITS = 4
@@ -30,6 +30,8 @@ class Score:
 def scores_of(probabilities: NDArray[np.float64], thresholds: Mapping[str, float]) -> list[Score]:
     """Return one score per row of a (posts, 12) array in which NaN is unknown."""
     rounded = np.round(probabilities, DIGITS)
+    if len(rounded) == 1:
+        return [_score_of(rounded[0].tolist(), thresholds)]
     columns = [at for at in range(len(CATEGORIES)) if not np.isnan(rounded[:, at]).all()]
     names = [CATEGORIES[at] for at in columns]
     known = rounded[:, columns].tolist()
@@ -43,6 +45,12 @@ def scores_of(probabilities: NDArray[np.float64], thresholds: Mapping[str, float
     return [
         Score(scores, max(scores.values(), default=0.0), flagged) for scores, flagged in zip(rows, flags, strict=True)
     ]
+
+
+def _score_of(row: Sequence[float], thresholds: Mapping[str, float]) -> Score:
+    """Return what the columns say of one row, in a fifth of the time: somebody waits for it."""
+    scores = {name: value for name, value in zip(CATEGORIES, row, strict=True) if value == value}
+    return Score(scores, max(scores.values(), default=0.0), bool(over(scores, thresholds)))
 
 
 def in_force(model: Mapping[str, float], overall: float | None, own: Mapping[str, float]) -> dict[str, float]:

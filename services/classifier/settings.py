@@ -64,7 +64,7 @@ class ClassifierSettings(ServiceSettings):
     rescore_page: int = Field(200, ge=1, le=1000, description="Posts of one rescoring step.")
 
     gather_ms: float = Field(
-        2.0, ge=0, le=1000, description="How long after a call of the model single texts gather for the next one."
+        2.0, ge=0, le=1000, description="How long after a call that texts shared single texts gather for the next one."
     )
     gather_texts: int = Field(64, ge=1, le=1000, description="Most single texts scored in one go.")
     waiting_texts: int = Field(

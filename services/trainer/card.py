@@ -59,6 +59,8 @@ WEAK_SPOTS = (
     "a score of 0.5 means far less than one half; thresholds do not depend on that, and the order of scores does not.",
     "Our own sentences were written knowing the published names of HateCheck's functionalities, not its cases: an "
     "honest aid, but not a blind one.",
+    "**HateCheck and Multilingual HateCheck were not at hand**, and no figure of them is given: that judgement is to "
+    "be made by others, with `ombud evaluate FILE --format hatecheck` and `--format mhc`.",
 )
 
 

@@ -131,7 +131,7 @@ def test_bodies_are_read_only_where_a_limit_is_kept() -> None:
     reading = {"request.body", "request.json", "request.form", "request.stream"}
     limited = {"shared/bodies.py", "services/ingest/api/posts.py"}
     assert found(reading, except_in=limited) == []
-    assert len(found(reading)) == len(limited)
+    assert {place.partition(":")[0] for place in found(reading)} == limited
 
 
 def test_nothing_is_left_half_built() -> None:

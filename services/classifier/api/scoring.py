@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from services.classifier.answering import Answering
 from services.classifier.api.metering import Metered
+from services.classifier.api.quick import QuickRoute
 from services.classifier.categories import DESCRIPTIONS
 from services.classifier.settings import ClassifierSettings
 from services.classifier.store import Store
@@ -148,11 +149,6 @@ def build_router(
     may_read = Depends(require(platform.keys, Scope.READ))
     limit, metered = platform.settings.max_text_bytes, Depends(meter)
 
-    @router.post(
-        "/predict",
-        summary="Score one text now",
-        dependencies=[metered] if settings.open_predict else [may_score, metered],
-    )
     async def predict(wanted: PredictIn) -> Prediction:
         """Score a text with the live model; nothing is stored. 503 until a model was promoted."""
         check_text(wanted.inputs, limit, "inputs")
@@ -169,6 +165,15 @@ def build_router(
             model=answer.version,
             data_hash=answer.data_hash,
         )
+
+    router.add_api_route(
+        "/predict",
+        predict,
+        methods=["POST"],
+        summary="Score one text now",
+        dependencies=[metered] if settings.open_predict else [may_score, metered],
+        route_class_override=QuickRoute,
+    )
 
     @router.post("/api/v1/score", summary="Score a batch of texts now", dependencies=[may_score, metered])
     async def score_batch(wanted: ScoreIn) -> Scores:

@@ -68,10 +68,17 @@ async def test_long_texts_do_not_gather_past_what_may_hold_up_the_others(live: L
     assert calls()[0] - before[0] == 2
 
 
-async def test_a_text_alone_is_scored_at_once_and_what_follows_within_the_window_gathers(live: LiveModel) -> None:
+async def test_one_text_after_the_other_is_scored_at_once_however_long_the_window(live: LiveModel) -> None:
+    gathering, before = Gathering(live, settings(gather_ms=60_000)), calls()
+    for n in range(1, 6):
+        loaded, scores = await asyncio.wait_for(gathering.one(WORDS["toxic"]), 30)
+        assert loaded.version == "m-1" and scores.shape == (1, len(CATEGORIES))
+        assert calls()[0] - before[0] == n
+
+
+async def test_what_follows_a_shared_call_within_the_window_gathers(live: LiveModel) -> None:
     gathering, before = Gathering(live, settings(gather_ms=400)), calls()
-    loaded, scores = await asyncio.wait_for(gathering.one(WORDS["toxic"]), 0.3)
-    assert loaded.version == "m-1" and scores.shape == (1, len(CATEGORIES))
+    await asyncio.wait_for(asyncio.gather(gathering.one(WORDS["toxic"]), gathering.one("kind")), 0.3)
     waiting = []
     for _ in range(3):
         waiting.append(asyncio.create_task(gathering.one("kind")))
@@ -79,7 +86,7 @@ async def test_a_text_alone_is_scored_at_once_and_what_follows_within_the_window
     assert not any(each.done() for each in waiting)
     await asyncio.gather(*waiting)
     after = calls()
-    assert (after[0] - before[0], after[1] - before[1]) == (2, 4)
+    assert (after[0] - before[0], after[1] - before[1]) == (2, 5)
 
 
 async def test_who_leaves_takes_nobody_along(live: LiveModel) -> None:
