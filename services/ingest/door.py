@@ -85,16 +85,18 @@ class Door:
     async def speak(self, word: Callable[[int], Event[Any]], subject: str, seen: int | None) -> tuple[bool, int]:
         """Append the next word on a subject and return whether it was new and which version stands.
 
-        `word(version)` makes it. Raises Problem 409 if there is a word that who speaks has not `seen` (None: whoever
-        does not say what they saw is next in any case), 429 or 503 with Retry-After.
+        `word(version)` makes it. Most subjects are spoken about once, so the first try is that nobody has spoken; who
+        is refused hears which version stands, and nobody asks for it beforehand. Raises Problem 409 if there is a word
+        that who speaks has not `seen` (None: whoever does not say what they saw is next in any case), 429 or 503 with
+        Retry-After.
         """
-        publisher = self._platform.publisher
+        stands = seen or 0
         while True:
-            event = word(1 + (await publisher.version(subject) if seen is None else seen))
+            event = word(1 + stands)
             stream = stream_of(event).name
             if refusal := self.refusal(stream):
                 raise refusal
-            fresh, stands = await publisher.publish_next(event, subject, event.data.version)
+            fresh, stands = await self._platform.publisher.publish_next(event, subject, event.data.version)
             if fresh is not None:
                 ADMITTED.labels(stream, "yes" if fresh else "no").inc()
                 return fresh, stands

@@ -94,16 +94,6 @@ class Publisher:
             await asyncio.sleep(0)
         return fresh
 
-    async def version(self, subject: str) -> int:
-        """Return the version of the last event that `publish_next` appended about a subject; 0 if none is remembered.
-
-        Raises Unavailable when the broker cannot be reached.
-        """
-        try:
-            return int(await self._redis.get(version_key(subject)) or 0)
-        except RedisError as error:
-            raise Unavailable("broker") from error
-
     async def publish_next(self, event: Event[Any], subject: str, version: int) -> tuple[bool | None, int]:
         """Append an event that carries a version, unless that version of its subject, or a later one, is there.
 

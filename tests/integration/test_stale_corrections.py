@@ -1,12 +1,22 @@
 """Nobody speaks over a word they have not seen: versions of what was said about a post."""
 
 import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
 from uuid import uuid4
 
 import httpx
 from redis.asyncio import Redis
 
+from services.ingest.door import Door, spoken
+from services.ingest.feedback import FeedbackIn, corrected
+from services.ingest.settings import IngestSettings
+from shared.events import Event, PostCorrected
+from shared.runtime import Platform
+from shared.settings import Settings
 from tests.support.doors import events, problem
+from tests.support.servers import Broker
 
 
 async def said(redis: Redis, post_id: str) -> list[tuple[str, int | None]]:
@@ -65,3 +75,34 @@ async def test_a_hold_is_said_with_the_word(http: httpx.AsyncClient, redis: Redi
     (heard,) = [each.data for each in await events(redis, "posts.corrected") if each.data.post_id == post]
     assert heard.hold_until is not None
     assert (heard.hold_until - heard.corrected_at).total_seconds() == 30
+
+
+async def test_the_first_word_on_a_post_is_one_step_of_the_broker_and_each_later_one_two(tmp_path: Path) -> None:
+    broker = Broker(tmp_path).start()
+    platform = Platform(Settings(data_dir=tmp_path), broker.url)
+    door, now = Door(platform, IngestSettings(), lambda: "salt"), datetime(2026, 3, 1, tzinfo=UTC)
+
+    def word(name: str) -> Callable[[int], Event[PostCorrected]]:
+        heard = FeedbackIn(post_id="p1")
+        return lambda version: spoken(
+            corrected(heard, correction_id=name, reviewer="r", now=now, version=version), name
+        )
+
+    async def asked() -> int:
+        stats = await platform.redis.info("commandstats")
+        return sum(stats.get(f"cmdstat_{name}", {}).get("calls", 0) for name in ("evalsha", "fcall"))
+
+    try:
+        steps, answers = [], []
+        await door.speak(word("warm"), "another post", None)
+        for name in ("first", "first", "second", "third"):
+            before = await asked()
+            answers.append(await door.speak(word(name), "p1", None))
+            steps.append(await asked() - before)
+        assert answers == [(True, 1), (False, 1), (True, 2), (True, 3)]
+        assert steps == [1, 1, 2, 2]
+        stats = await platform.redis.info("commandstats")
+        assert stats["cmdstat_get"]["calls"] == sum(steps) + 1, "only the script itself looks for the version"
+    finally:
+        await platform.redis.aclose()
+        broker.stop()
