@@ -99,16 +99,16 @@ class KeyRing:
             await pipe.execute()
         self._read_at = float("-inf")
 
-    async def session_hashes(self) -> set[str]:
-        """Return the sessions that every service believes. Raises Unavailable."""
+    async def sessions(self) -> dict[str, Principal]:
+        """Return the sessions that every service believes: hash -> who it is. Raises Unavailable."""
         try:
-            rows: Any = await self._redis.hkeys(SESSIONS)
+            rows: Any = await self._redis.hgetall(SESSIONS)
         except RedisError as error:
             raise Unavailable("broker") from error
-        return {row.decode() for row in rows}
+        return {hashed.decode(): _principal(raw) for hashed, raw in rows.items()}
 
     async def add_session(self, hashed: str, principal: Principal) -> None:
-        """Let a new session be believed everywhere. Raises Unavailable. Only the reporter calls this."""
+        """Let a session be believed everywhere, as who it is now. Raises Unavailable. Only the reporter calls this."""
         try:
             await self._redis.hset(SESSIONS, hashed, orjson.dumps(_row(principal)))
         except RedisError as error:

@@ -360,6 +360,7 @@ invitations = Table(
     Column("created_by", String(64), nullable=False),
     Column("expires_at", Moment, nullable=False),
     Column("used_at", Moment),
+    Column("person_id", String(36)),  # whose password it sets anew; empty: it makes an account
 )
 
 commands = Table(
@@ -372,6 +373,22 @@ commands = Table(
     Column("at", Moment, nullable=False, index=True),
 )
 """What people did in the console, so that the same form sent twice is one act."""
+
+console_acts = Table(
+    "reporter_console_acts",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("person_id", String(36), nullable=False),
+    Column("action", String(200), nullable=False),  # the form's route
+    Column("object", String(200), nullable=False),  # id of what it was done to; empty where there is none
+    Column("before", Json),  # names and numbers only: never a post's words, an address or a secret
+    Column("after", Json),
+    Column("at", Moment, nullable=False, index=True),
+    Column("finished_at", Moment),  # empty: nobody knows whether it was done
+    Index("reporter_console_acts_of_person", "person_id", "at"),
+    Index("reporter_console_acts_on_object", "object", "at"),
+)
+"""Who did what in the console; what was refused is not in it."""
 
 secrets = Table(
     "reporter_secrets",

@@ -16,7 +16,7 @@ import pytest_asyncio
 from playwright.async_api import Browser
 
 from services.reporter.console.roles import Role
-from tests.console.installation import Installation, fill, look_into, sign_up
+from tests.console.installation import Installation, fill, look_into, person_of, sign_up
 from tests.support.browser import Window, chromium, window
 from tests.support.ombud import client
 from tests.support.shapes import Shared, one_process
@@ -46,7 +46,8 @@ async def installation(running: Shared) -> Installation:
         posts = await fill(http)
         sessions = {role: await sign_up(http, role) for role in Role}
     audit, report = await look_into(running.url, sessions[Role.AUDITOR], posts)
-    return Installation(running, sessions, posts, audit, report)
+    person = await person_of(running.url, sessions[Role.ADMIN], Role.VIEWER)
+    return Installation(running, sessions, posts, audit, report, person)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

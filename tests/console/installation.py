@@ -1,5 +1,6 @@
 """An Ombud that people can use: sample posts in it, and somebody of every role."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice
@@ -21,13 +22,17 @@ PASSWORD = "a password of the tests"
 
 @dataclass(frozen=True)
 class Installation:
-    """A running Ombud, the session of each role, the ids of its posts, an audit of the auditor's and its report."""
+    """A running Ombud, the session of each role, the ids of its posts, an audit of the auditor's and its report.
+
+    `person` is the id of who has the role viewer.
+    """
 
     ombud: Shared
     sessions: Mapping[Role, str]
     posts: list[str]
     audit: str
     report: str
+    person: str
 
     @property
     def url(self) -> str:
@@ -83,6 +88,15 @@ async def look_into(url: str, session: str, posts: list[str]) -> tuple[str, str]
         report = await http.post("/v1/reports", json=finding)
         assert report.status_code == 201, report.text
     return audit, str(report.json()["id"])
+
+
+async def person_of(url: str, admin: str, account: str) -> str:
+    """Return the id of who has an account, as an administrator finds it."""
+    async with httpx.AsyncClient(base_url=url, cookies={COOKIE: admin}) as http:
+        html = (await http.get("/admin/people")).text
+    found = re.search(rf'/admin/people/([0-9a-f-]{{36}})"(?:(?!</tr>).)*<bdi>{re.escape(account)}</bdi>', html, re.S)
+    assert found, account
+    return found[1]
 
 
 async def sign_up(http: httpx.AsyncClient, role: Role, account: str | None = None) -> str:

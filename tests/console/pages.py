@@ -87,6 +87,8 @@ PAGES = [
     Case("/analysis/flagged/new", (Role.REVIEWER,), html=False),
     Case("/export/flagged.csv", (Role.REVIEWER,), html=False),
     Case("/views/{slug}", (Role.REVIEWER,), lambda _: "/views/no-such-view", html=False),
+    Case("/admin/people", (Role.ADMIN,)),
+    Case("/admin/people/{person_id}", (Role.ADMIN,), lambda made: f"/admin/people/{made.person}"),
     Case("/posts/{post_id}", (Role.REVIEWER, Role.AUDITOR), lambda made: f"/posts/{made.posts[0]}"),
 ]
 
@@ -115,6 +117,12 @@ FORMS: dict[str, tuple[Role, ...] | None] = {
     "/analysis/flagged/next": (Role.REVIEWER,),
     "/views": (Role.REVIEWER,),
     "/views/{slug}/remove": (Role.REVIEWER,),
+    "/admin/people/invitations": (Role.ADMIN,),
+    "/admin/people/invitations/{link}/withdraw": (Role.ADMIN,),
+    "/admin/people/{person_id}/role": (Role.ADMIN,),
+    "/admin/people/{person_id}/access": (Role.ADMIN,),
+    "/admin/people/{person_id}/sessions/end": (Role.ADMIN,),
+    "/admin/people/{person_id}/reset": (Role.ADMIN,),
 }
 """POST route -> the roles that may send it."""
 

@@ -169,5 +169,6 @@ def test_every_table_of_read_models_is_compared_here() -> None:
         "reporter_commands",
         "reporter_reveals",
         "reporter_secrets",
+        "reporter_console_acts",
     }
     assert set(metadata.tables) - own == {table.name for table in TABLES}

@@ -13,6 +13,7 @@ from services.reporter.console.guard import console_route
 from services.reporter.console.leases import Leases
 from services.reporter.console.pages import PAGES
 from services.reporter.console.parts import Parts, Reporting
+from services.reporter.console.people import People
 from services.reporter.console.rendering import Pages
 from services.reporter.console.roles import Role
 from services.reporter.console.service_client import ServiceClient
@@ -43,6 +44,7 @@ class Console:
             settings=settings,
             store=store,
             sessions=self.sessions,
+            people=People(store, self.sessions),
             pages=pages,
             commands=Commands(store),
             services=self._services,

@@ -10,6 +10,7 @@ from services.reporter.console.chart_worker import ChartWorker
 from services.reporter.console.commands import Commands
 from services.reporter.console.guard import Acting, Entrance
 from services.reporter.console.leases import Leases
+from services.reporter.console.people import People
 from services.reporter.console.rendering import Pages
 from services.reporter.console.roles import Role
 from services.reporter.console.service_client import ServiceClient
@@ -44,6 +45,7 @@ class Parts:
     settings: ReporterSettings
     store: Store
     sessions: Sessions
+    people: People
     pages: Pages
     commands: Commands
     services: ServiceClient

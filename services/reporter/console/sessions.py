@@ -6,6 +6,7 @@ the copy that every service believes, and neither holds the session itself.
 
 import asyncio
 import secrets
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
@@ -35,6 +36,16 @@ FAILURES_KEPT_S = 900
 COMMANDS_KEPT = timedelta(days=1)
 HASHER = PasswordHasher()
 """Argon2id with the parameters of RFC 9106, section 4 (low memory), which are the library's own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Invited:
+    """What a link is for: an account with a role, or a new password of the person whose `account` it names."""
+
+    role: Role
+    account: str | None = None
+    name: str | None = None
+    person_id: str | None = None
 
 
 class Sessions:
@@ -73,19 +84,20 @@ class Sessions:
         SIGNINS.labels("signed_in").inc()
         return await self.begin(person.id, person.name, Role(person.role))
 
-    async def begin(self, person_id: str, name: str, role: Role) -> tuple[str, datetime]:
-        """Return a new session of a person and its end."""
+    async def begin(self, person_id: str, name: str, role: Role, way: str = "/signin") -> tuple[str, datetime]:
+        """Return a new session of a person and its end. `way`: what the history says they came by."""
         token, now = new_key(), utcnow()
         until = now + timedelta(seconds=self._settings.session_s)
         row = {"hash": hash_key(token), "person_id": person_id, "created_at": now, "until": until}
         async with self._store.begin() as connection:
             await self._store.add_session(connection, row)
+            await self._store.begin_act(connection, _act(person_id, way))
         await self._keys.add_session(hash_key(token), _principal(person_id, name, role, until))
         return token, until
 
-    async def end(self, token: str) -> None:
-        """End a session."""
-        await self._drop([hash_key(token)])
+    async def end(self, member: Member) -> None:
+        """End the session of somebody who signs out."""
+        await self._drop([hash_key(member.token)], _act(member.id, "/signout"))
 
     async def end_all(self, person_id: str) -> None:
         """End every session of a person."""
@@ -93,41 +105,69 @@ class Sessions:
             hashes = await self._store.sessions_of(connection, person_id)
         await self._drop(hashes)
 
-    async def _drop(self, hashes: list[str]) -> None:
+    async def _drop(self, hashes: list[str], act: dict[str, Any] | None = None) -> None:
         async with self._store.begin() as connection:
             await self._store.drop_sessions(connection, hashes)
+            if act is not None:
+                await self._store.begin_act(connection, act)
         await self._keys.end_sessions(hashes)
 
-    async def invite(self, role: Role, by: str) -> tuple[str, datetime]:
-        """Return a link that makes one account with a role, and when it ends."""
+    async def invite(self, role: Role, by: str, person_id: str | None = None) -> tuple[str, datetime]:
+        """Return a link that makes one account with a role, or sets one person's password anew, and when it ends."""
         token, expires_at = secrets.token_urlsafe(32), utcnow() + timedelta(seconds=self._settings.person_invitation_s)
         row = {"hash": hash_key(token), "role": role.value, "created_by": by, "expires_at": expires_at, "used_at": None}
         async with self._store.begin() as connection:
-            await self._store.invite(connection, row)
+            if person_id is not None:
+                await self._store.drop_invitations_of(connection, person_id)  # the newest link is the one that works
+            await self._store.invite(connection, row | {"person_id": person_id})
         origin = self._common.public_url or f"http://{self._common.host}:{self._common.port}"
         return f"{origin.rstrip('/')}/join?token={token}", expires_at
 
-    async def invited(self, token: str) -> Role | None:
-        """Return which role a link gives, None if it was used or is too old."""
+    async def invited(self, token: str) -> Invited | None:
+        """Return what a link is for, None if it was used or is too old."""
         async with self._store.read() as connection:
             row = await self._store.invitation(connection, hash_key(token), utcnow())
-        return None if row is None else Role(row.role)
+        return None if row is None else Invited(Role(row.role), row.account, row.name, row.person_id)
 
     async def join(self, token: str, account: str, name: str, password: str) -> tuple[str, datetime]:
         """Make an account by a link and return a new session and its end.
 
         Raises Problem 410 (the link is not good any more) and 409 (the account is taken).
         """
-        role = await self.invited(token)
-        if role is None:
-            raise Problem(410, "invitation_used", "This link was used already or is too old.")
-        row = person_row(account, name, role) | {"password": await asyncio.to_thread(HASHER.hash, password)}
+        invited = await self.invited(token)
+        if invited is None:
+            raise _used()
+        if invited.person_id is not None:
+            return await self._set_password(token, invited.person_id, password)
+        row = person_row(account, name, invited.role) | {"password": await asyncio.to_thread(HASHER.hash, password)}
         async with self._store.begin() as connection:
             if not await self._store.add_person(connection, row):
                 raise Problem(409, "account_taken", "Somebody else has this account.", field="account")
             if not await self._store.use_invitation(connection, hash_key(token), utcnow()):
-                raise Problem(410, "invitation_used", "This link was used already or is too old.")
-        return await self.begin(row["id"], row["name"], role)
+                raise _used()
+        return await self.begin(row["id"], row["name"], invited.role, "/join")
+
+    async def _set_password(self, token: str, person_id: str, password: str) -> tuple[str, datetime]:
+        hashed = await asyncio.to_thread(HASHER.hash, password)
+        async with self._store.begin() as connection:
+            person = await self._store.person(connection, person_id)
+            used = await self._store.use_invitation(connection, hash_key(token), utcnow())
+            if not used or person is None or person.disabled_at is not None:
+                raise _used()
+            await self._store.change_person(connection, person_id, {"password": hashed})
+        await self.end_all(person_id)
+        return await self.begin(person.id, person.name, Role(person.role), "/join")
+
+    async def tell(self, person_id: str) -> None:
+        """Let every service believe the open sessions of a person as what the table says: its role, or none at all."""
+        async with self._store.read() as connection:
+            hashes = await self._store.sessions_of(connection, person_id)
+            alive = {
+                row.hash: row for row in await self._store.all_sessions(connection, utcnow()) if row.id == person_id
+            }
+        for hashed, row in alive.items():
+            await self._keys.add_session(hashed, _principal(row.id, row.name, Role(row.role), row.until))
+        await self._keys.end_sessions([each for each in hashes if each not in alive])
 
     async def keep_preferences(self, member: Member, wanted: Preferences) -> None:
         """Keep what a person prefers."""
@@ -140,7 +180,7 @@ class Sessions:
         The broker is asked first: what it has and the table, read later, has not, is over.
         """
         now = utcnow()
-        copied = await self._keys.session_hashes()
+        copied = await self._keys.sessions()
         async with self._store.read() as connection:
             over = await self._store.ended_sessions(connection, now)
             alive = {row.hash: row for row in await self._store.all_sessions(connection, now)}
@@ -148,9 +188,9 @@ class Sessions:
             async with self._store.begin() as connection:
                 await self._store.drop_sessions(connection, over)
         await self._keys.end_sessions([each for each in copied if each not in alive])
-        for hashed in alive.keys() - copied:
-            row = alive[hashed]
-            await self._keys.add_session(hashed, _principal(row.id, row.name, Role(row.role), row.until))
+        for hashed, row in alive.items():
+            if copied.get(hashed) != (who := _principal(row.id, row.name, Role(row.role), row.until)):
+                await self._keys.add_session(hashed, who)
 
     async def forget_commands(self) -> None:
         """Forget under which ids people did something long ago."""
@@ -200,6 +240,15 @@ def person_row(account: str, name: str, role: Role, subject: str | None = None) 
 
 def _principal(person_id: str, name: str, role: Role, until: datetime) -> Principal:
     return Principal(f"user:{person_id}", name, SCOPES[role], int(until.timestamp() * 1000))
+
+
+def _act(person_id: str, action: str) -> dict[str, Any]:
+    now = utcnow()
+    return {"person_id": person_id, "action": action, "object": "", "at": now, "finished_at": now}
+
+
+def _used() -> Problem:
+    return Problem(410, "invitation_used", "This link was used already or is too old.")
 
 
 @cache

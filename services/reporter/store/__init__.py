@@ -14,6 +14,7 @@ from services.reporter.store.console import ConsoleQueries
 from services.reporter.store.deliveries import DeliveryQueries
 from services.reporter.store.erasure import ErasureQueries
 from services.reporter.store.hiding import HidingQueries
+from services.reporter.store.history import HistoryQueries
 from services.reporter.store.labels import LabelQueries
 from services.reporter.store.overview import OverviewQueries
 from services.reporter.store.people import PeopleQueries
@@ -45,6 +46,7 @@ class Store(
     TransparencyQueries,
     WebhookQueries,
     PeopleQueries,
+    HistoryQueries,
     ConsoleQueries,
     ReviewQueries,
     ViewQueries,

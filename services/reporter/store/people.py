@@ -34,9 +34,24 @@ class PeopleQueries:
             return False
         return await insert_first(connection, people, row)
 
+    async def person(self, connection: AsyncConnection, person_id: str) -> Row[Any] | None:
+        """Return one person."""
+        return (await connection.execute(select(people).where(people.c.id == person_id))).first()
+
     async def list_people(self, connection: AsyncConnection) -> Sequence[Row[Any]]:
         """Return everybody by name."""
         return (await connection.execute(select(people).order_by(people.c.name, people.c.id))).all()
+
+    async def lock_role(self, connection: AsyncConnection, role: str) -> set[str]:
+        """Return who may sign in with a role; nobody else changes them until the transaction ends."""
+        question = select(people.c.id).where(people.c.role == role, ACTIVE).order_by(people.c.id)
+        return {row.id for row in await connection.execute(question.with_for_update())}
+
+    async def signed_in(self, connection: AsyncConnection, now: datetime) -> dict[str, tuple[int, datetime]]:
+        """Return how many sessions each person has that have not ended, and when the newest began."""
+        question = select(sessions.c.person_id, func.count().label("open"), func.max(sessions.c.created_at).label("at"))
+        question = question.where(sessions.c.until > now).group_by(sessions.c.person_id)
+        return {row.person_id: (row.open, row.at) for row in await connection.execute(question)}
 
     async def change_person(self, connection: AsyncConnection, person_id: str, values: Mapping[str, Any]) -> bool:
         """Set columns of a person; return whether there is one."""
@@ -81,7 +96,25 @@ class PeopleQueries:
     async def invitation(self, connection: AsyncConnection, hashed: str, now: datetime) -> Row[Any] | None:
         """Return an invitation that is still good."""
         good = (invitations.c.hash == hashed, invitations.c.used_at.is_(None), invitations.c.expires_at > now)
-        return (await connection.execute(select(invitations).where(*good))).first()
+        question = select(invitations, people.c.account, people.c.name)
+        question = question.outerjoin(people, people.c.id == invitations.c.person_id)
+        return (await connection.execute(question.where(*good))).first()
+
+    async def open_invitations(self, connection: AsyncConnection, now: datetime) -> Sequence[Row[Any]]:
+        """Return the links that still work, with whose password they set anew, the newest last."""
+        question = select(invitations, people.c.name).outerjoin(people, people.c.id == invitations.c.person_id)
+        good = (invitations.c.used_at.is_(None), invitations.c.expires_at > now)
+        return (await connection.execute(question.where(*good).order_by(invitations.c.expires_at))).all()
+
+    async def drop_invitations_of(self, connection: AsyncConnection, person_id: str) -> None:
+        """Let no link set a person's password any more."""
+        await connection.execute(delete(invitations).where(invitations.c.person_id == person_id))
+
+    async def drop_invitation(self, connection: AsyncConnection, hashed: str) -> str | None:
+        """Withdraw a link; return the role it would have given, None if there is none."""
+        gone = delete(invitations).where(invitations.c.hash == hashed, invitations.c.used_at.is_(None))
+        found = (await connection.execute(gone.returning(invitations.c.role))).first()
+        return None if found is None else str(found.role)
 
     async def use_invitation(self, connection: AsyncConnection, hashed: str, now: datetime) -> bool:
         """Burn an invitation; of several callers at once exactly one gets True."""

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from fastapi import APIRouter
 
-from services.reporter.console.actions import audits, entering, reports, reviewing, settings, trying, views
+from services.reporter.console.actions import audits, entering, people, reports, reviewing, settings, trying, views
 from services.reporter.console.parts import Parts
 
 ACTIONS: tuple[Callable[[Parts], APIRouter], ...] = (
@@ -15,4 +15,5 @@ ACTIONS: tuple[Callable[[Parts], APIRouter], ...] = (
     trying.build_router,
     audits.build_router,
     reports.build_router,
+    people.build_router,
 )

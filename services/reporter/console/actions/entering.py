@@ -6,14 +6,12 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Form, Request, Response
 from fastapi.responses import RedirectResponse
 
-from services.reporter.console.contexts.entering import Join, SignIn
+from services.reporter.console.contexts.entering import SHORTEST, SignIn
 from services.reporter.console.guard import COOKIE, Command, check_origin, secure
-from services.reporter.console.pages.entering import local
+from services.reporter.console.pages.entering import join_page, local
 from services.reporter.console.parts import Parts
 from services.reporter.console.rendering import Around
 from shared.errors import Problem
-
-SHORTEST = 12
 
 
 def build_router(parts: Parts) -> APIRouter:
@@ -48,21 +46,22 @@ def build_router(parts: Parts) -> APIRouter:
     ) -> Response:
         """Burn the link, make the account and sign in."""
         check_origin(request)
-        fault = _fault(account, name, password)
+        invited = await parts.sessions.invited(token)
+        known = invited is not None and invited.account is not None  # a new password for somebody who is here already
+        fault = _short(password) if known else _fault(account, name, password)
         try:
             if fault is None:
                 return entered(request, *await parts.sessions.join(token, account, name, password), "/analysis")
             status = 422
         except Problem as problem:
             fault, status = problem.reason, problem.status
-        role = await parts.sessions.invited(token)
-        context = Join(token, role, account, name, fault, SHORTEST)
+        context = join_page(token, await parts.sessions.invited(token), account, name, fault or "")
         return parts.pages.render(request, None, "join.html", context, Around(status=status))
 
     @router.post("/signout", summary="Sign out")
     async def sign_out(command: Annotated[Command, Depends(parts.acting())]) -> Response:
         """End the session, everywhere, and forget the cookie."""
-        await parts.sessions.end(command.member.token)
+        await parts.sessions.end(command.member)
         response = RedirectResponse("/signin", 303)
         response.delete_cookie(COOKIE, path="/")
         response.headers["Clear-Site-Data"] = '"cache", "storage"'
@@ -91,4 +90,8 @@ def _fault(account: str, name: str, password: str) -> str | None:
         return "account_missing"
     if not name.strip() or "\x00" in name:
         return "name_missing"
+    return _short(password)
+
+
+def _short(password: str) -> str | None:
     return "password_short" if len(password) < SHORTEST else None

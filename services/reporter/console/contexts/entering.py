@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 from services.reporter.console.roles import Role
 
+SHORTEST = 12
+"""Characters a password has at least."""
+
 
 @dataclass(frozen=True, slots=True)
 class SignIn:
@@ -17,11 +20,15 @@ class SignIn:
 
 @dataclass(frozen=True, slots=True)
 class Join:
-    """The form that makes an account from a link; without a role the link is no good."""
+    """The form that makes an account from a link; without a role the link is no good.
+
+    `known`: the link sets the password of this account anew instead.
+    """
 
     token: str
     role: Role | None
     account: str = ""
     name: str = ""
     fault: str = ""
-    shortest: int = 12
+    shortest: int = SHORTEST
+    known: bool = False

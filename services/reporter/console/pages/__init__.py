@@ -14,6 +14,7 @@ from services.reporter.console.pages import (
     judging,
     live,
     overview,
+    people,
     post,
     reports,
     settings,
@@ -39,5 +40,6 @@ PAGES: tuple[Callable[[Parts], APIRouter], ...] = (
     audits.build_router,
     judging.build_router,
     reports.build_router,
+    people.build_router,
 )
 """Routes that are found first come first: a path without parameters before one with."""

@@ -9,11 +9,21 @@ from services.reporter.console.contexts.entering import Join, SignIn
 from services.reporter.console.guard import COOKIE
 from services.reporter.console.parts import Parts
 from services.reporter.console.rendering import Around
+from services.reporter.console.sessions import Invited
 
 
 def local(address: str) -> str:
     """Return where to go afterwards: a path of ours, whatever a link says."""
     return address if address.startswith("/") and not address.startswith(("//", "/\\")) else "/analysis"
+
+
+def join_page(token: str, invited: Invited | None, account: str = "", name: str = "", fault: str = "") -> Join:
+    """Return what stands on the page of a link, with what was typed and what is wrong with it."""
+    if invited is None:
+        return Join(token, None, fault=fault)
+    if invited.account is not None:
+        return Join(token, invited.role, invited.account, invited.name or "", fault, known=True)
+    return Join(token, invited.role, account, name, fault)
 
 
 def build_router(parts: Parts) -> APIRouter:
@@ -31,8 +41,8 @@ def build_router(parts: Parts) -> APIRouter:
     @router.get("/join", summary="Make an account by a link")
     async def join(request: Request, token: Annotated[str, Query(max_length=100)] = "") -> Response:
         """Show the form, or that the link is no good; looking (a preview does) uses nothing up."""
-        role = await parts.sessions.invited(token)
-        around = Around(status=200 if role else 410)
-        return parts.pages.render(request, None, "join.html", Join(token, role), around)
+        context = join_page(token, await parts.sessions.invited(token))
+        around = Around(status=200 if context.role else 410)
+        return parts.pages.render(request, None, "join.html", context, around)
 
     return router
