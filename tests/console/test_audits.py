@@ -11,7 +11,9 @@ from playwright.async_api import Browser, Page, expect
 
 from services.reporter.avid import AvidReport
 from services.reporter.avid_export import submission
+from services.reporter.console.roles import Role
 from tests.console.auditing import Audited, audited
+from tests.console.installation import sign_up
 from tests.support.browser import COOKIE, Window, window
 from tests.support.servers import eventually
 
@@ -137,34 +139,115 @@ async def _again(page: Page) -> None:
     await eventually(sent, 30, every=0.3)
 
 
+async def marks(page: Page) -> list[dict[str, str]]:
+    """Return the marks of the map that is open: where they lead, what they are called, how they are filled."""
+    await expect(page.locator(".chart.linked svg")).to_be_visible(timeout=PATIENT)
+    found: list[dict[str, str]] = await page.locator(".chart.linked svg a").evaluate_all(
+        "all => all.map(a => ({href: a.getAttribute('href'), name: a.getAttribute('aria-label'),"
+        " fill: a.querySelector('path').getAttribute('fill'), stop: a.getAttribute('tabindex')}))"
+    )
+    return found
+
+
+@pytest.mark.check("CON-08")
 @pytest.mark.check("CON-35")
-async def test_every_topic_of_the_table_is_reached_by_click_and_by_key_and_its_step_follows_the_gap(
+async def test_every_mark_of_the_map_reaches_its_topic_by_click_and_by_key_and_its_step_follows_the_gap(
     ombud: Audited, browser: Browser
 ) -> None:
     session = await ombud.auditor("ben")
     async with window(browser, ombud.url, session) as looking:
         audit = await begin(looking, "All topics")
+        for rating in "4421":  # so that some topics differ
+            await looking.page.keyboard.press(rating)
+            await looking.page.wait_for_timeout(400)
         page = await looking.open(f"{audit}?error=all")
         rows = page.locator("section[aria-labelledby=topics] tbody tr")
-        assert await rows.count() > 5
+        drawn = {each["href"]: each for each in await marks(page)}
+        assert await rows.count() == len(drawn) > 5
         for n in range(await rows.count()):
             row = rows.nth(n)
-            step = (await row.locator(".glyph").get_attribute("class") or "").split("s-")[1]
-            gap = await row.locator("td").nth(3).inner_text()
+            own = drawn[await row.locator("a").get_attribute("href") or ""]
+            cells = [await row.locator("td").nth(at).inner_text() for at in (1, 2, 3)]
+            assert all(cell in own["name"] for cell in cells), (own, cells)
+            step = (await row.locator("td .glyph").first.get_attribute("class") or "").split("s-")[1]
+            size = abs(float(cells[2].replace("\u2212", "-")))
             if step[-1].isdigit():
-                size = abs(float(gap.replace("\u2212", "-")))
+                assert own["fill"] == f"var(--{step})"
                 # the gap is written with two digits, the step follows from all of them
                 assert int(step[-1]) in {1 + sum(size + by > each for each in (0.5, 1, 1.5)) for by in (-0.005, 0.005)}
-        for by_key in (False, True):
-            page = await looking.open(f"{audit}?error=all")
-            link = page.locator("section[aria-labelledby=topics] tbody a").nth(1)
-            name = await link.inner_text()
-            if by_key:
-                await link.focus()
-                await page.keyboard.press("Enter")
             else:
-                await link.click()
-            await expect(page.get_by_role("heading", level=1)).to_have_text(name, timeout=PATIENT)
+                assert own["fill"] == {"keep": "var(--card)", "remove": "var(--line-2)"}[step]
+        # one stop of the Tab key, arrows inside, Enter opens
+        assert {each["stop"] for each in drawn.values()} == {"-1"}
+        await page.locator(".chart.linked").focus()
+        walked = []
+        for _ in range(len(drawn)):
+            await page.keyboard.press("ArrowRight")
+            walked.append(await page.evaluate("document.activeElement.getAttribute('href')"))
+        assert set(walked) == set(drawn) and len(set(walked)) == len(walked)
+        assert await page.locator("[data-readout]").first.inner_text() == drawn[walked[-1]]["name"]
+        await page.keyboard.press("Enter")
+        await page.wait_for_url(f"**{walked[-1]}")
+        # a post's mark leads to the table that begins with its row
+        page = await looking.open(f"{walked[0]}?error=all")
+        last = (await marks(page))[-1]["href"]
+        await page.locator(f'.chart.linked a[href="{last}"]').click()
+        await page.wait_for_url(f"**{last}")
+        assert await page.locator(".posts > li").first.get_attribute("id") == last.partition("#")[2]
+        # the legend leaves one kind, and again brings all back
+        button = page.get_by_role("button", name="system over-flags")
+        await button.click()
+        assert await page.locator(".chart.linked").get_attribute("data-only") == "over"
+        await expect(button).to_have_attribute("aria-pressed", "true")
+        assert (await looking.axe(), await looking.violations(), looking.complaints) == ([], [], [])
+        # the same numbers as a file; other roles are told which one is missing
+        async with httpx.AsyncClient(base_url=ombud.url, cookies={COOKIE: session}) as http:
+            query = f"?audit={audit.rpartition('/')[2]}&error=all"
+            lines = (await http.get(f"/charts/topics.csv{query}")).text.splitlines()
+            assert len(lines) == len(drawn) + 1 and lines[0] == "id,you,system,gap,n,step"
+            assert " style=" not in (await http.get(f"/charts/topics.svg{query}")).text
+            http.cookies.set(COOKIE, await sign_up(ombud.http, Role.VIEWER, "vic"))
+            assert (await http.get(f"/charts/topics.csv{query}")).status_code == 403
+    async with window(browser, ombud.url, session, java_script_enabled=False) as looking:
+        page = await looking.open(f"{audit}?error=all")
+        if await page.locator(".chart.linked svg a").count():  # drawn before, so part of the page
+            target = page.locator(".chart.linked svg a").first
+            href = await target.get_attribute("href")
+            await target.click()
+            await page.wait_for_url(f"**{href}")
+
+
+@pytest.mark.check("CON-34")
+async def test_a_rating_of_exactly_the_cut_is_one_decision_on_every_page(ombud: Audited, browser: Browser) -> None:
+    session = await ombud.auditor("eva")
+    async with window(browser, ombud.url, session) as looking:
+        audit = await begin(looking, "On the cut")
+        page = looking.page
+        await expect(page.locator(".rating.toxic")).to_have_count(3)
+        await expect(page.locator('[data-key-act="rate-2"]')).to_have_class(re.compile("toxic"))
+        async with _client(ombud, session) as http:
+            asked = (await http.get(f"/v1{audit}/label", params={"i": 1})).json()["post"]
+            post, word = asked["post_id"], asked["text"].split()[-1]
+        await page.keyboard.press("2")
+        await at(page, 2)
+
+        async def shown() -> bool:
+            await looking.open(f"{audit}/search?q={word}&error=all&at={post}")
+            words = await page.locator(f"#p-{post}").inner_text()
+            assert "You said 2" in words
+            removed = [each for each in ("both remove", "system under-flags") if each in words]
+            assert len(removed) == 1
+            mark = next(each for each in await marks(page) if post in each["href"])
+            assert removed[0] in mark["name"] and "you 2.00" in mark["name"]
+            return True
+
+        await eventually(shown, 30)
+        async with _client(ombud, session) as http:
+            query = {"audit": audit.rpartition("/")[2], "error": "all", "q": word}
+            spec = (await http.get("/charts/posts.vl.json", params=query)).json()
+        own = next(each for each in spec["data"]["values"] if each["id"] == post)
+        rule = next(each for each in spec["layer"] if each["mark"]["type"] == "rule")["encoding"]["x"]["datum"]
+        assert own["x"] > rule == 2.0 and own["kind"] in ("remove", "under")
 
 
 @pytest.mark.check("CON-36")

@@ -3,7 +3,8 @@
 import gzip
 import re
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import combinations
 
 import httpx
 import pytest
@@ -12,6 +13,7 @@ from services.reporter.console.assets import assets
 from services.reporter.console.roles import Role
 from shared.vocabulary import CATEGORIES
 from tests.console.catalogues import CONSOLE
+from tests.console.colours import DEFICIENCIES, ciede2000, difference
 from tests.console.installation import Installation
 from tests.console.pages import SHOWN
 from tests.support.ombud import ROOT
@@ -21,6 +23,14 @@ TOKEN = re.compile(r"--([\w-]+): light-dark\((#[0-9a-f]{6}), (#[0-9a-f]{6})\)")
 TOKENS = {name: (light, dark) for name, light, dark in TOKEN.findall(CSS)}
 TEXT = ("ink", "ink-2", "accent", "correct", "incorrect", "unsure")
 GRAPHICS = ("line-2", *(f"{side}-{step}" for side in ("under", "over") for step in (1, 2, 3, 4)), *CATEGORIES)
+ONE_SHAPE = (
+    ("toxic", "dehumanization"),
+    ("threat", "extremism"),
+    ("hate_speech", "homophobia"),
+    ("racism", "islamophobia"),
+    ("antisemitism", "ableism"),
+    ("sexism", "insult"),
+)
 CLINICAL = re.compile(
     r"\b(ptsd|trauma\w*|burn-?out|secondary stress|therap\w+|mental health|diagnos\w+|psychological safety|"
     r"geestelijke gezondheid|psychisch\w*)\b",
@@ -53,6 +63,29 @@ def test_text_and_graphics_can_be_told_from_what_they_stand_on(theme: int) -> No
     assert contrast(TOKENS["ink"][theme], TOKENS["veil"][theme]) >= 4.5
     for name in ("accent", "correct", "incorrect", "unsure"):
         assert contrast(TOKENS["on-accent"][theme], TOKENS[name][theme]) >= 4.5, name
+
+
+@pytest.mark.check("CON-09")
+@pytest.mark.parametrize("theme", [0, 1], ids=["light", "dark"])
+@pytest.mark.parametrize("sight", DEFICIENCIES)
+def test_verdicts_and_categories_can_be_told_apart_also_with_a_colour_vision_deficiency(sight: str, theme: int) -> None:
+    def least(pairs: Iterable[tuple[str, str]]) -> float:
+        return min(difference(TOKENS[one][theme], TOKENS[other][theme], sight) for one, other in pairs)
+
+    assert least(combinations(("correct", "incorrect", "unsure"), 2)) >= 12
+    assert least(combinations(CATEGORIES, 2)) >= 10
+    assert least(ONE_SHAPE) >= 20
+
+
+def test_the_difference_of_colours_is_that_of_its_source() -> None:
+    # Sharma, Wu and Dalal 2005, table 1: pairs 1, 4, 17 and 34
+    for one, other, said in [
+        ((50.0, 2.6772, -79.7751), (50.0, 0.0, -82.7485), 2.0425),
+        ((50.0, -1.3802, -84.2814), (50.0, 0.0, -82.7485), 1.0),
+        ((50.0, 2.5, 0.0), (73.0, 25.0, -18.0), 27.1492),
+        ((2.0776, 0.0795, -1.1350), (0.9033, -0.0636, -0.5514), 0.9082),
+    ]:
+        assert ciede2000(one, other) == pytest.approx(said, abs=1e-4)
 
 
 @pytest.mark.check("CON-49")

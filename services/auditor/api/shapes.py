@@ -66,7 +66,11 @@ class AccuracyView(BaseModel):
 
 
 class TopicView(BaseModel):
-    """A topic in lists and maps: the middle ratings, how they differ, and the share of posts decided differently."""
+    """A topic in lists and maps: the middle ratings, how they differ, and the share of posts decided differently.
+
+    `under` and `over` are the two kinds of it. `at` is its place on a plane where topics about alike things are near
+    each other; its axes mean nothing.
+    """
 
     topic: int
     name: str | None
@@ -82,6 +86,9 @@ class TopicView(BaseModel):
     error: FigureView | None
     step: Number | None
     rank: int | None
+    under: Number | None
+    over: Number | None
+    at: tuple[Number, Number] | None
 
 
 class TopicMapView(BaseModel):
@@ -92,6 +99,18 @@ class TopicMapView(BaseModel):
     counts: dict[ErrorType, int]
     large: list[TopicView]
     small: list[TopicView]
+
+
+class GapView(BaseModel):
+    """Posts whose gap (person less system) is from `low` to under `high`, by how the two decide."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    low: float
+    high: float
+    under: int
+    over: int
+    agree: int
 
 
 class PostView(BaseModel):
@@ -189,8 +208,8 @@ def accuracy_of(known: Known, version: int) -> AccuracyView:
     )
 
 
-def topic_of(row: TopicRow, sight: Sight) -> TopicView:
-    """Return a topic as it is answered."""
+def topic_of(row: TopicRow, sight: Sight, at: tuple[float, float] | None = None) -> TopicView:
+    """Return a topic as it is answered; `at` is its place on the plane of topics."""
     return TopicView(
         topic=row.topic,
         name=sight.name_of(row.topic),
@@ -206,16 +225,22 @@ def topic_of(row: TopicRow, sight: Sight) -> TopicView:
         error=figure_of(row.error),
         step=row.step,
         rank=row.rank,
+        under=None if row.disagreement is None else row.disagreement.under.value,
+        over=None if row.disagreement is None else row.disagreement.over.value,
+        at=at,
     )
 
 
-def map_of(found: TopicMap, sight: Sight, errors: Errors) -> TopicMapView:
+def map_of(
+    found: TopicMap, sight: Sight, errors: Errors, places: Mapping[int, tuple[float, float]] | None = None
+) -> TopicMapView:
     """Return a map of topics as it is answered."""
+    known = places or {}
     return TopicMapView(
         statistic=found.statistic,
         errors=errors,
         counts=dict(found.counts),
-        large=[topic_of(row, sight) for row in found.large],
+        large=[topic_of(row, sight, known.get(row.topic)) for row in found.large],
         small=[topic_of(row, sight) for row in found.small],
     )
 

@@ -16,6 +16,7 @@ from services.auditor.api.shapes import (
     AccuracyView,
     ChartView,
     DisagreementView,
+    GapView,
     TableView,
     TopicMapView,
     accuracy_of,
@@ -30,7 +31,9 @@ from services.auditor.auditing import Auditing
 from services.auditor.audits.charts import post_chart, topic_chart
 from services.auditor.audits.decisions import Errors, Side
 from services.auditor.audits.disagreement import Disagreement, Set, by_category, disagreement, of_own_labels
+from services.auditor.audits.gaps import gaps
 from services.auditor.audits.knowing import known
+from services.auditor.audits.projecting import projected
 from services.auditor.audits.table import Counts, Cursor, Filter, Mark, Page
 from services.auditor.audits.topics import Statistic, topic_map
 from services.auditor.looking import Looking, Sight, computed, of_systems, once
@@ -48,6 +51,9 @@ CategoryAsked = Annotated[
 ]
 Labelled = Annotated[bool | None, Query(description="Only posts the person rated, or only the others.")]
 Place = Annotated[str | None, Query(max_length=1024, description="`next` of the page before.")]
+Beginning = Annotated[
+    str | None, Query(max_length=128, pattern=NO_NUL, description="Begin with this post, if it is in the table.")
+]
 Size = Annotated[int, Query(ge=1, le=100, description="Rows of a page; 5, 10, 25 and 100 are offered.")]
 Charted = Annotated[bool, Query(description="With the marks of the chart; further pages need none.")]
 
@@ -55,7 +61,7 @@ Charted = Annotated[bool, Query(description="With the marks of the chart; furthe
 class FiguresView(BaseModel):
     """All figures of a sight: the system's distance from the person, and, apart from it, the model's accuracy.
 
-    `scored_by` counts the posts by the version of the system that scored them.
+    `scored_by` counts the posts by the version of the system that scored them, `gaps` by how far the two are apart.
     """
 
     posts: int
@@ -63,6 +69,7 @@ class FiguresView(BaseModel):
     data_hash: str
     disagreement: dict[str, DisagreementView | None]
     categories: dict[str, DisagreementView | None]
+    gaps: list[GapView]
     accuracy: AccuracyView | None
     topics: TopicMapView
     chart: ChartView
@@ -115,6 +122,7 @@ def build_router(auditing: Auditing, store: AuditStore, looking: Looking, keys: 
         model: Modelled = True,
         tuned: Tuned = True,
         cursor: Place = None,
+        at: Beginning = None,
         limit: Size = 25,
         chart: Charted = True,
     ) -> Response:
@@ -123,7 +131,7 @@ def build_router(auditing: Auditing, store: AuditStore, looking: Looking, keys: 
         sight = await looking.at(audit, model=model, tuned=tuned)
         rows = rows_of(sight, topic)
         wanted = asked(error, category, labelled)
-        return tagged(request, await table(audit, sight, rows, wanted, cursor, limit, chart, topic=topic))
+        return tagged(request, await table(audit, sight, rows, wanted, (cursor, at), limit, chart, topic=topic))
 
     @router.get(
         "/audits/{audit_id}/search", summary="Posts with some words", response_model=TableView, responses=UNCHANGED
@@ -141,6 +149,7 @@ def build_router(auditing: Auditing, store: AuditStore, looking: Looking, keys: 
         model: Modelled = True,
         tuned: Tuned = True,
         cursor: Place = None,
+        at: Beginning = None,
         limit: Size = 25,
         chart: Charted = True,
     ) -> Response:
@@ -151,20 +160,22 @@ def build_router(auditing: Auditing, store: AuditStore, looking: Looking, keys: 
         if topic is not None:
             rows = np.union1d(rows, rows_of(sight, topic))
         wanted = asked(error, category, labelled)
-        return tagged(request, await table(audit, sight, rows, wanted, cursor, limit, chart, topic=topic))
+        return tagged(request, await table(audit, sight, rows, wanted, (cursor, at), limit, chart, topic=topic))
 
     async def table(
         audit: Stored,
         sight: Sight,
         rows: NDArray[np.int64],
         wanted: Filter,
-        cursor: str | None,
+        place: tuple[str | None, str | None],
         limit: int,
         chart: bool,
         *,
         topic: int | None,
     ) -> TableView:
-        matching, counts, page, marks = await computed(read, sight, rows, wanted, after_of(cursor, sight), limit, chart)
+        cursor, at = place
+        after = after_of(cursor, sight) if cursor else beginning(sight, at) if at else None
+        matching, counts, page, marks = await computed(read, sight, rows, wanted, after, limit, chart)
         texts = await looking.texts_of([row.post for row in page.rows])
         reported = {row.post_id for row in await store.evidence_of(audit.audit_id)}
         judge, name = sight.judge, sight.name_of(topic)
@@ -198,8 +209,9 @@ def figures_of(sight: Sight, topic: int | None, errors: Errors, statistic: Stati
         data_hash=sight.data_hash,
         disagreement={name: disagreement_of(each) for name, each in sets_of(topic, sight, side).items()},
         categories={} if side is None else {n: disagreement_of(each) for n, each in by_category(side, corpus).items()},
+        gaps=[] if side is None else [GapView.model_validate(each) for each in gaps(side)],
         accuracy=None if judge is None else accuracy_of(known(judge.basis), judge.basis.version),
-        topics=map_of(found, sight, errors),
+        topics=map_of(found, sight, errors, projected(corpus)),
         chart=chart_of(topic_chart(found, sight.names, cut=sight.cut)),
     )
 
@@ -253,6 +265,12 @@ def after_of(cursor: str | None, sight: Sight) -> Cursor | None:
     if len(keys) != count or any(not isinstance(key, (int, float)) for key in keys):
         raise Problem(422, "cursor_invalid", "This is no cursor of this table.", field="cursor")
     return Cursor(tuple(float(key) for key in keys), post)
+
+
+def beginning(sight: Sight, post: str) -> Cursor | None:
+    """Return the place just before a post; None, which is the beginning, for one that is not there."""
+    row = sight.corpus.places.get(post)
+    return None if row is None else sight.table.before(row)
 
 
 def tuned_by(sight: Sight, topic: int) -> int:

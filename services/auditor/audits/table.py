@@ -132,6 +132,11 @@ class Table:
         shown = self.rows(first[:size])
         return Page(shown, self._cursor(shown[-1]) if len(first) > size else None)
 
+    def before(self, row: int) -> Cursor:
+        """Return the cursor after which a row comes first, if it is in the table."""
+        (said,) = self.rows(np.array([row]))
+        return Cursor(self._cursor(said).keys, self.corpus.posts[row - 1] if row else "")
+
     def marks(self, rows: Numbers, most: int = MARKS, step: float = STEP) -> tuple[Mark, ...]:
         """Return the marks of a chart: of the rows those most surely decided differently, ties by id, then by place."""
         keys = self._keys(rows)[:1]

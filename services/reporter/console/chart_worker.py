@@ -6,7 +6,6 @@ out is JSON on pipes. Invariant: without the extra `charts`, or when a conversio
 
 import asyncio
 import hashlib
-import re
 import sys
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -17,13 +16,13 @@ from typing import Any
 import orjson
 import structlog
 
+from services.reporter.console.marking import cleaned
+
 log = structlog.get_logger("ombud.reporter")
 
 LONGEST_S = 15.0
 KEPT = 200
 LOCALES = {"en": "en-US", "nl": "nl-NL"}
-DROPPED = re.compile(r'\s(?:style|role|xmlns(?::\w+)?|aria-[a-z]+)="[^"]*"')
-"""Our policy allows no style attribute; what the drawing says to a screen reader the page says better."""
 LINE_LIMIT = 16 * 1024 * 1024
 
 
@@ -81,7 +80,7 @@ class ChartWorker:
         process.stdin.write(orjson.dumps(wanted) + b"\n")
         await process.stdin.drain()
         answer = orjson.loads(await process.stdout.readuntil(b"\n"))
-        return DROPPED.sub("", answer["svg"]) if answer["svg"] else None
+        return cleaned(answer["svg"]) if answer["svg"] else None
 
     async def _running(self) -> asyncio.subprocess.Process:
         if self._process is None or self._process.returncode is not None:

@@ -39,12 +39,13 @@ class Day:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """A chart in all its forms: the spec, and the same numbers as a table."""
+    """A chart in all its forms: the spec, and the same numbers as a table. `links`: marks lead somewhere."""
 
     key: str
     columns: tuple[str, ...]
     rows: tuple[tuple[Any, ...], ...]
     spec: Mapping[str, Any]
+    links: bool = False
 
 
 def by_day(rows: Iterable[DayRow], first: date, last: date) -> list[Day]:

@@ -56,6 +56,13 @@ class Pages:
         html = self._environments[language.code].get_template(template).render(frame=frame, page=context)
         return HTMLResponse(html, around.status)
 
+    def lines(self, request: Request, member: Member | None, template: str, context: Any) -> list[str]:
+        """Return the lines of a template: words as markup, one after the other, for what is put together elsewhere."""
+        language = self.language(request, member)
+        frame = self._frame(request, member, language, Around())
+        html = self._environments[language.code].get_template(template).render(frame=frame, page=context)
+        return [line for each in html.splitlines() if (line := each.strip())]
+
     def language(self, request: Request, member: Member | None) -> Language:
         """Return the language somebody reads."""
         setting = member.preferences.language if member else None

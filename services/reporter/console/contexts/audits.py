@@ -103,7 +103,10 @@ class Distance:
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """A topic in the table of a map. `gap` is what the person says less what the system says; `step` names a colour."""
+    """A topic in the table of a map. `gap` is what the person says less what the system says; `step` names a colour.
+
+    `share` of its posts are decided differently, `under` and `over` by kind.
+    """
 
     topic: int
     name: str
@@ -116,6 +119,8 @@ class Topic:
     type: str
     step: str
     share: Figure | None
+    under: float | None
+    over: float | None
     href: str
 
 
@@ -177,6 +182,8 @@ class AuditMap:
     statistic: str
     drawer: Drawer
     notices: tuple[str, ...]
+    apart: Mapping[str, int]
+    charts: Mapping[str, Any]
 
 
 def figure(found: Given | None) -> Figure | None:
@@ -263,6 +270,8 @@ def topics_of(audit: str, found: Sequence[Given]) -> tuple[Topic, ...]:
             type_of(each["error_type"], each["system_toxic"]),
             step_of(each["error_type"], each["colour"], each["system_toxic"]),
             figure(each["error"]),
+            each["under"],
+            each["over"],
             f"/audits/{audit}/topics/{each['topic']}",
         )
         for each in found
@@ -316,10 +325,11 @@ def drawer_of(found: Given, reports: Sequence[ReportName]) -> Drawer:
 
 def map_of(
     found: Given,
-    versions: Sequence[Given],
+    versions: Sequence[Version],
     beside: Given | None,
     drawer: Drawer,
     notices: Sequence[str],
+    charts: Mapping[str, Any],
 ) -> AuditMap:
     """Return the map of an audit; `beside` is the person beside others, if that could be asked."""
     audit, topics = audit_of(found), found["topics"]
@@ -330,7 +340,7 @@ def map_of(
         None if in_force is None else in_force["version"],
         accuracy_of(found["accuracy"]),
         distance_of(found["disagreement"].get("all_posts")),
-        versions_of(versions),
+        tuple(versions),
         place_of(beside),
         topics_of(audit.id, topics["large"]),
         topics_of(audit.id, topics["small"]),
@@ -339,6 +349,8 @@ def map_of(
         topics["statistic"],
         drawer,
         tuple(notices),
+        {kind: sum(bar[kind] for bar in found["gaps"]) for kind in ("under", "over", "agree")},
+        charts,
     )
 
 

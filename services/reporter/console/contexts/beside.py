@@ -1,8 +1,9 @@
 """What stands where a person is put beside others, and where an audit is put beside a later system."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from services.reporter.console.contexts.audits import (
     Audit,
@@ -53,6 +54,7 @@ class Comparison:
     others: tuple[Odds, ...]
     drawer: Drawer
     notices: tuple[str, ...]
+    charts: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,9 @@ class Changes:
     drawer: Drawer
 
 
-def comparison_of(audit: Given, found: Given, drawer: Drawer, notices: Sequence[str]) -> Comparison:
+def comparison_of(
+    audit: Given, found: Given, drawer: Drawer, notices: Sequence[str], charts: Mapping[str, Any]
+) -> Comparison:
     """Return a person beside others."""
     return Comparison(
         audit_of(audit),
@@ -120,6 +124,7 @@ def comparison_of(audit: Given, found: Given, drawer: Drawer, notices: Sequence[
         tuple(_odds(each) for each in found["against_others"]),
         drawer,
         tuple(notices),
+        charts,
     )
 
 

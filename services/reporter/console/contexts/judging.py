@@ -91,6 +91,7 @@ class Table:
     drawer: Drawer
     here: str
     notices: tuple[str, ...]
+    chart: Any
 
 
 def labelling_of(
@@ -140,6 +141,7 @@ def table_of(
     query: str,
     here: str,
     notices: Sequence[str],
+    chart: Any = None,
 ) -> Table:
     """Return a table of posts. `posts` are those the reporter knows, `kept` what was judged of the evidence, by id."""
     rows = [_row(each, posts.get(each["post_id"]), kept.get(each["post_id"]), level) for each in found["rows"]]
@@ -158,6 +160,7 @@ def table_of(
         drawer,
         here,
         tuple(notices),
+        chart,
     )
 
 

@@ -3,12 +3,15 @@
 import asyncio
 from collections.abc import Mapping
 from typing import Annotated, Any
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from services.reporter.console.contexts import audits as shown
 from services.reporter.console.contexts.beside import changes_of, comparison_of
+from services.reporter.console.contexts.drawing import map_sketches, place_sketch
 from services.reporter.console.members import Member
+from services.reporter.console.pages.drawing import drawn
 from services.reporter.console.parts import Parts
 from services.reporter.console.roles import Role
 from services.reporter.report import Person
@@ -17,6 +20,7 @@ from shared.errors import Problem, Unavailable, not_found
 AuditId = Annotated[str, Path(pattern=r"^[0-9a-f-]{36}$")]
 Loose = Annotated[str | None, Query()]
 """A parameter of a page: what we do not know is told and left out, never refused (U2)."""
+PLAIN = {"error": shown.ERRORS[0], "statistic": shown.STATISTICS[0]}
 CLASSES = ("category", "topic", "severity")
 
 
@@ -53,10 +57,13 @@ def build_router(parts: Parts) -> APIRouter:
         found = await ask(member, path, error=errors, statistic=chosen)
         beside, versions, (drawer, _) = await asyncio.gather(
             _or_none(ask(member, f"{path}/compare")),
-            _or_none(_versions(parts, member, found["model"])),
+            _or_none(versions_asked(parts, member, found["model"])),
             drawer_of(parts, member, audit_id),
         )
-        context = shown.map_of(found, versions or [], beside, drawer, notices)
+        known = shown.versions_of(versions or [])
+        query = _query(audit_id, {"error": errors, "statistic": chosen}, PLAIN)
+        charts = await drawn(parts, request, member, map_sketches(found, query, known))
+        context = shown.map_of(found, known, beside, drawer, notices, charts)
         return parts.pages.render(request, member, "audits_map.html", context)
 
     @router.get("/audits/{audit_id}/compare", summary="You beside other people")
@@ -69,7 +76,9 @@ def build_router(parts: Parts) -> APIRouter:
             ask(member, f"/v1/audits/{audit_id}/compare", by=chosen),
             drawer_of(parts, member, audit_id),
         )
-        context = comparison_of(audit, found, drawer, notices)
+        sketch = place_sketch(found, f"audit={audit_id}")
+        charts = await drawn(parts, request, member, {"others": sketch} if sketch else {})
+        context = comparison_of(audit, found, drawer, notices, charts)
         return parts.pages.render(request, member, "audits_compare.html", context)
 
     @router.get("/audits/{audit_id}/changes", summary="What another system changed")
@@ -117,10 +126,16 @@ async def posts_of(parts: Parts, ids: list[str]) -> dict[str, Any]:
         return await parts.store.scored_posts(connection, ids)
 
 
-async def _versions(parts: Parts, member: Member, model: str) -> Any:
+async def versions_asked(parts: Parts, member: Member, model: str) -> Any:
+    """Return the versions of one of a person's models, the newest first."""
     path = "/v1/models/personal/me/versions"
     params = {"limit": "50"} | ({"model": model} if model else {})
     return await parts.services.ask("trainer", "GET", path, member.token, params=params)
+
+
+def _query(audit_id: str, asked: Mapping[str, str], defaults: Mapping[str, str]) -> str:
+    """Return what the other forms of a chart are found by: the audit, and what differs from the defaults."""
+    return urlencode({"audit": audit_id} | {name: value for name, value in asked.items() if value != defaults[name]})
 
 
 async def _or_none(asked: Any) -> Any:

@@ -1,20 +1,26 @@
 """Every chart by its key, in the forms a page and a program want: SVG, the spec, CSV."""
 
+import csv
+import io
 from typing import Annotated, Any
 
 import orjson
 from fastapi import APIRouter, Depends, Path, Request, Response
 
-from services.reporter.console.charts import Chart
+from services.reporter.console.contexts.drawing import Sketch
 from services.reporter.console.contexts.overview import more_charts, toxicity_of
 from services.reporter.console.contexts.period import read_period
 from services.reporter.console.members import Member
+from services.reporter.console.pages.audit_charts import KEYS, audit_sketch
+from services.reporter.console.pages.drawing import picture
 from services.reporter.console.parts import Parts
 from services.reporter.console.roles import Role
 from shared.clock import utcnow
 from shared.errors import not_found
 
 WAIT_S = 15.0
+RUNS = ("=", "+", "-", "@", "\t", "\r")
+"""What a cell of words may not begin with, or a spreadsheet runs it."""
 Key = Annotated[str, Path(pattern=r"^[a-z-]{1,40}$")]
 
 
@@ -24,38 +30,43 @@ def build_router(parts: Parts) -> APIRouter:
     viewer = parts.entrance(Role.VIEWER)
 
     @router.get("/charts/{key}.svg", summary="A chart as a picture")
-    async def picture(request: Request, member: Annotated[Member, Depends(viewer)], key: Key) -> Response:
+    async def drawing(request: Request, member: Annotated[Member, Depends(viewer)], key: Key) -> Response:
         """Answer with SVG, whose colours are those of the page it is put into; 404 without the extra `charts`."""
-        chart = await _chart(parts, request, key)
-        svg = await parts.charts.svg(chart.spec, parts.pages.language(request, member).code, WAIT_S)
+        svg = await picture(parts, request, member, await _sketch(parts, request, member, key), WAIT_S)
         if svg is None:
             raise not_found("picture of this chart")
         return Response(svg, media_type="image/svg+xml")
 
-    @router.get("/charts/{key}.vl.json", summary="A chart as a Vega-Lite spec", dependencies=[Depends(viewer)])
-    async def spec(request: Request, key: Key) -> Response:
+    @router.get("/charts/{key}.vl.json", summary="A chart as a Vega-Lite spec")
+    async def spec(request: Request, member: Annotated[Member, Depends(viewer)], key: Key) -> Response:
         """Answer with the spec, data included."""
-        return Response(orjson.dumps((await _chart(parts, request, key)).spec), media_type="application/json")
+        found = (await _sketch(parts, request, member, key)).chart
+        return Response(orjson.dumps(found.spec), media_type="application/json")
 
-    @router.get("/charts/{key}.csv", summary="The numbers of a chart", dependencies=[Depends(viewer)])
-    async def numbers(request: Request, key: Key) -> Response:
+    @router.get("/charts/{key}.csv", summary="The numbers of a chart")
+    async def numbers(request: Request, member: Annotated[Member, Depends(viewer)], key: Key) -> Response:
         """Answer with the numbers as CSV: decimal points in every language."""
-        chart = await _chart(parts, request, key)
-        lines = [",".join(chart.columns), *(",".join(_cell(value) for value in row) for row in chart.rows)]
-        return Response("\r\n".join([*lines, ""]), media_type="text/csv; charset=utf-8")
+        chart = (await _sketch(parts, request, member, key)).chart
+        out = io.StringIO()
+        lines = csv.writer(out, lineterminator="\r\n")
+        lines.writerows([chart.columns, *([_cell(value) for value in row] for row in chart.rows)])
+        return Response(out.getvalue(), media_type="text/csv; charset=utf-8")
 
     return router
 
 
-async def _chart(parts: Parts, request: Request, key: str) -> Chart:
+async def _sketch(parts: Parts, request: Request, member: Member, key: str) -> Sketch:
+    if key in KEYS:
+        return await audit_sketch(parts, request, member, key)
     period = read_period(request.query_params, utcnow().date(), models=True)
     async with parts.store.read() as connection:
         rows = await parts.store.days(connection, period.since, period.until, period.language, period.model)
     charts = {"toxicity": toxicity_of(rows, period)[1]} | more_charts(rows, period)
     if key not in charts:
         raise not_found("chart")
-    return charts[key]
+    return Sketch(charts[key], period.query)
 
 
 def _cell(value: Any) -> str:
-    return "" if value is None else str(value)
+    text = "" if value is None else str(value)
+    return f"'{text}" if isinstance(value, str) and text[:1] in RUNS else text

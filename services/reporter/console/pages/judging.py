@@ -1,15 +1,18 @@
 """Where an auditor reads posts: one at a time to rate, or those of a topic or with some words."""
 
 import asyncio
+from collections.abc import Mapping
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Path, Request, Response
 
 from services.reporter.console.contexts.audits import ERRORS, one_of
+from services.reporter.console.contexts.drawing import post_sketch
 from services.reporter.console.contexts.judging import labelling_of, table_of
 from services.reporter.console.members import Member
 from services.reporter.console.pages.audits import AuditId, Loose, drawer_of, line_of, posts_of
+from services.reporter.console.pages.drawing import drawn
 from services.reporter.console.parts import Parts
 from services.reporter.console.rendering import Around
 from services.reporter.console.roles import Role
@@ -39,17 +42,21 @@ def build_router(parts: Parts) -> APIRouter:
         error: str | None,
         cursor: str | None,
         query: dict[str, str],
+        at: str | None,
     ) -> Response:
         notices: list[str] = []
         errors = one_of(error, ERRORS, "error", notices)
-        asked = query | {"error": errors, "chart": "false"}
+        asked = query | {"error": errors, "chart": "false" if cursor else "true"} | ({"at": at[:128]} if at else {})
         audit, (drawer, kept), found = await asyncio.gather(
             line_of(parts, member, audit_id),
             drawer_of(parts, member, audit_id),
             _page(parts, member, f"/v1/audits/{audit_id}{path}", asked, cursor, notices),
         )
         posts = await posts_of(parts, [each["post_id"] for each in found["rows"]])
-        given = query | ({"error": errors} if errors != ERRORS[0] else {})
+        here, chart = here_of(audit_id, path, query, errors), None
+        if found["chart"] is not None:
+            sketch = post_sketch(audit, found["chart"], here, chart_query(audit_id, found["topic"], query, errors))
+            chart = (await drawn(parts, request, member, {"posts": sketch}))["posts"] if sketch else None
         context = table_of(
             audit,
             found,
@@ -59,8 +66,9 @@ def build_router(parts: Parts) -> APIRouter:
             drawer,
             errors=errors,
             query=query.get("q", ""),
-            here=f"/audits/{audit_id}{path}" + (f"?{urlencode(given)}" if given else ""),
+            here=here,
             notices=notices,
+            chart=chart,
         )
         return parts.pages.render(request, member, "audits_posts.html", context)
 
@@ -72,19 +80,38 @@ def build_router(parts: Parts) -> APIRouter:
         topic: Annotated[int, Path(ge=-1, le=2**31 - 1)],
         error: Loose = None,
         cursor: Loose = None,
+        at: Loose = None,
     ) -> Response:
-        """Show the posts of a topic, those most surely decided differently first."""
-        return await table(request, member, audit_id, f"/topics/{topic}", error, cursor, {})
+        """Show the posts of a topic, those most surely decided differently first, or from one post on."""
+        return await table(request, member, audit_id, f"/topics/{topic}", error, cursor, {}, at)
 
     @router.get("/audits/{audit_id}/search", summary="Posts with some words")
     async def search(
-        request: Request, member: Auditor, audit_id: AuditId, q: Loose = None, error: Loose = None, cursor: Loose = None
+        request: Request,
+        member: Auditor,
+        audit_id: AuditId,
+        q: Loose = None,
+        error: Loose = None,
+        cursor: Loose = None,
+        at: Loose = None,
     ) -> Response:
         """Show the posts that hold some words."""
         words = (q or "").replace("\0", "")[:200]
-        return await table(request, member, audit_id, "/search", error, cursor, {"q": words} if words else {})
+        return await table(request, member, audit_id, "/search", error, cursor, {"q": words} if words else {}, at)
 
     return router
+
+
+def here_of(audit_id: str, path: str, query: Mapping[str, str], errors: str) -> str:
+    """Return the address of a table of posts, defaults left out (U1)."""
+    given = dict(query) | ({"error": errors} if errors != ERRORS[0] else {})
+    return f"/audits/{audit_id}{path}" + (f"?{urlencode(given)}" if given else "")
+
+
+def chart_query(audit_id: str, topic: int | None, query: Mapping[str, str], errors: str) -> str:
+    """Return what the other forms of a map of posts are found by."""
+    given = {"audit": audit_id} | ({} if topic is None else {"topic": str(topic)}) | dict(query)
+    return urlencode(given | ({"error": errors} if errors != ERRORS[0] else {}))
 
 
 async def labelling_page(
