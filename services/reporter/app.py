@@ -85,7 +85,8 @@ def build(platform: Platform) -> Service:
     writing = Writing(store, origin, platform.settings.public_url)
     owning = Owning(store, writing, settings.undo_removal_s)
     submitting = Submitting(store, sinks, settings.avid_daily, settings.avid_daily_of_all)
-    console = Console(platform, settings, store, broadcast, Reporting(writing, owning, submitting, bool(sinks)))
+    reporting = Reporting(writing, owning, submitting, bool(sinks))
+    console = Console(platform, settings, store, broadcast, reporting, hooking)
     completed = Announcer(
         database, platform.publisher, report_table, report_completed, due=report_table.c.completed_at.is_not(None)
     )

@@ -35,7 +35,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
     """The whole Ombud in a process of its own."""
-    with one_process(tmp_path_factory.mktemp("console"), trainer_corrections_per_run=100_000) as made:
+    with one_process(
+        tmp_path_factory.mktemp("console"), trainer_corrections_per_run=100_000, reporter_webhook_private_networks=True
+    ) as made:
         yield made
 
 
@@ -45,9 +47,12 @@ async def installation(running: Shared) -> Installation:
     async with client(running.url) as http:
         posts = await fill(http)
         sessions = {role: await sign_up(http, role) for role in Role}
+        hook = {"url": "http://127.0.0.1:9/", "streams": ["reports.submitted"], "description": "Nobody is there"}
+        made = await http.post("/v1/webhooks", json=hook)
+        assert made.status_code == 201, made.text
     audit, report = await look_into(running.url, sessions[Role.AUDITOR], posts)
     person = await person_of(running.url, sessions[Role.ADMIN], Role.VIEWER)
-    return Installation(running, sessions, posts, audit, report, person)
+    return Installation(running, sessions, posts, audit, report, person, made.json()["id"])
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -24,7 +24,7 @@ PASSWORD = "a password of the tests"
 class Installation:
     """A running Ombud, the session of each role, the ids of its posts, an audit of the auditor's and its report.
 
-    `person` is the id of who has the role viewer.
+    `person` is the id of who has the role viewer, `webhook` that of a webhook nobody answers.
     """
 
     ombud: Shared
@@ -33,6 +33,7 @@ class Installation:
     audit: str
     report: str
     person: str
+    webhook: str
 
     @property
     def url(self) -> str:

@@ -89,6 +89,9 @@ PAGES = [
     Case("/views/{slug}", (Role.REVIEWER,), lambda _: "/views/no-such-view", html=False),
     Case("/admin/people", (Role.ADMIN,)),
     Case("/admin/people/{person_id}", (Role.ADMIN,), lambda made: f"/admin/people/{made.person}"),
+    Case("/admin/keys", (Role.ADMIN,)),
+    Case("/admin/webhooks", (Role.ADMIN,)),
+    Case("/admin/webhooks/{webhook_id}", (Role.ADMIN,), lambda made: f"/admin/webhooks/{made.webhook}"),
     Case("/posts/{post_id}", (Role.REVIEWER, Role.AUDITOR), lambda made: f"/posts/{made.posts[0]}"),
 ]
 
@@ -123,6 +126,15 @@ FORMS: dict[str, tuple[Role, ...] | None] = {
     "/admin/people/{person_id}/access": (Role.ADMIN,),
     "/admin/people/{person_id}/sessions/end": (Role.ADMIN,),
     "/admin/people/{person_id}/reset": (Role.ADMIN,),
+    "/admin/keys": (Role.ADMIN,),
+    "/admin/keys/{key_id}/revoke": (Role.ADMIN,),
+    "/admin/webhooks": (Role.ADMIN,),
+    "/admin/webhooks/{webhook_id}/pause": (Role.ADMIN,),
+    "/admin/webhooks/{webhook_id}/resume": (Role.ADMIN,),
+    "/admin/webhooks/{webhook_id}/rotate": (Role.ADMIN,),
+    "/admin/webhooks/{webhook_id}/redrive": (Role.ADMIN,),
+    "/admin/webhooks/{webhook_id}/try": (Role.ADMIN,),
+    "/admin/webhooks/{webhook_id}/remove": (Role.ADMIN,),
 }
 """POST route -> the roles that may send it."""
 

@@ -18,6 +18,7 @@ from services.reporter.console.rendering import Pages
 from services.reporter.console.roles import Role
 from services.reporter.console.service_client import ServiceClient
 from services.reporter.console.sessions import Sessions
+from services.reporter.hooking import Hooking
 from services.reporter.settings import ReporterSettings
 from services.reporter.store import Store
 from shared.runtime import Loop, Platform
@@ -33,6 +34,7 @@ class Console:
         store: Store,
         broadcast: Broadcast,
         reporting: Reporting,
+        hooking: Hooking,
     ) -> None:
         pages = Pages()
         self._store = store
@@ -52,6 +54,7 @@ class Console:
             broadcast=broadcast,
             charts=self._charts,
             reporting=reporting,
+            hooking=hooking,
             route=console_route(pages),
         )
         self.routers: list[APIRouter] = [build(parts) for build in (*PAGES, *ACTIONS, feed.build_router)]

@@ -16,6 +16,7 @@ from services.reporter.console.roles import Role
 from services.reporter.console.service_client import ServiceClient
 from services.reporter.console.sessions import Sessions
 from services.reporter.feed import Position
+from services.reporter.hooking import Hooking
 from services.reporter.owning import Owning
 from services.reporter.settings import ReporterSettings
 from services.reporter.store import Store
@@ -53,6 +54,7 @@ class Parts:
     broadcast: Broadcast
     charts: ChartWorker
     reporting: Reporting
+    hooking: Hooking
     route: type[APIRoute]
 
     async def position(self) -> str:

@@ -4,7 +4,18 @@ from collections.abc import Callable
 
 from fastapi import APIRouter
 
-from services.reporter.console.actions import audits, entering, people, reports, reviewing, settings, trying, views
+from services.reporter.console.actions import (
+    audits,
+    entering,
+    keys,
+    people,
+    reports,
+    reviewing,
+    settings,
+    trying,
+    views,
+    webhooks,
+)
 from services.reporter.console.parts import Parts
 
 ACTIONS: tuple[Callable[[Parts], APIRouter], ...] = (
@@ -16,4 +27,6 @@ ACTIONS: tuple[Callable[[Parts], APIRouter], ...] = (
     audits.build_router,
     reports.build_router,
     people.build_router,
+    keys.build_router,
+    webhooks.build_router,
 )

@@ -12,6 +12,7 @@ from services.reporter.console.pages import (
     flagged,
     home,
     judging,
+    keys,
     live,
     overview,
     people,
@@ -21,6 +22,7 @@ from services.reporter.console.pages import (
     static,
     trying,
     views,
+    webhooks,
 )
 from services.reporter.console.parts import Parts
 
@@ -41,5 +43,7 @@ PAGES: tuple[Callable[[Parts], APIRouter], ...] = (
     judging.build_router,
     reports.build_router,
     people.build_router,
+    keys.build_router,
+    webhooks.build_router,
 )
 """Routes that are found first come first: a path without parameters before one with."""
