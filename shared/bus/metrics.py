@@ -68,8 +68,11 @@ class GroupState:
         return self.lag + self.pending + self.delayed
 
 
-async def sweep(redis: Redis, groups: Iterable[tuple[str, str]]) -> list[GroupState]:
-    """Return how every given group stands, and set the gauges; one round trip, and one more where something waits."""
+async def sweep(redis: Redis, groups: Iterable[tuple[str, str]], *, gauges: bool = True) -> list[GroupState]:
+    """Return how every given group stands; one round trip, and one more where something waits.
+
+    `gauges`: set them. Who only looks leaves them to the service whose group it is.
+    """
     pairs = list(groups)
     async with redis.pipeline(transaction=False) as pipe:
         for stream, group in pairs:
@@ -89,7 +92,7 @@ async def sweep(redis: Redis, groups: Iterable[tuple[str, str]]) -> list[GroupSt
         replace(state, oldest_s=max(state.oldest_pending_s, (now - unread.get(n, now)) / 1000))
         for n, state in enumerate(states)
     ]
-    for state in states:
+    for state in states if gauges else ():
         _publish(state)
     return states
 
