@@ -97,7 +97,7 @@ class DeliveryState(StrEnum):
 
 
 class Scope(StrEnum):
-    """A right an API key can carry. `admin` implies all others."""
+    """A right an API key can carry. `admin` implies all others, `read` implies `figures`: counts without a post."""
 
     INGEST = "ingest"
     SCORE = "score"
@@ -105,4 +105,5 @@ class Scope(StrEnum):
     AUDIT = "audit"
     REPORT = "report"
     READ = "read"
+    FIGURES = "figures"
     ADMIN = "admin"

@@ -70,7 +70,7 @@ def build(platform: Platform) -> Service:
         routers=[
             statuses.build_router(platform, store),
             histories.build_router(platform, store, policy, decided),
-            rounds.build_router(round_store, platform.keys, settled),
+            rounds.build_router(round_store, platform.keys, settled, terms),
             beginning.build_router(audit_store, store, looking, suggested, keys),
             audits.build_router(auditing, audit_store, keys),
             views.build_router(auditing, audit_store, looking, keys),

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import Row, Select, and_, exists, func, or_, select, true, update
@@ -14,6 +14,7 @@ from services.classifier.overrides import fingerprint
 from services.classifier.records import facts_of
 from services.classifier.tables import (
     corrections,
+    days,
     models,
     posts,
     questions,
@@ -304,6 +305,17 @@ class Store:
         """Return the newest analysis runs."""
         async with self._database.read() as connection:
             return (await connection.execute(select(runs).order_by(runs.c.started_at.desc()).limit(limit))).all()
+
+    async def run(self, run_id: str) -> Row[Any] | None:
+        """Return an analysis run."""
+        async with self._database.read() as connection:
+            return (await connection.execute(select(runs).where(runs.c.id == run_id))).one_or_none()
+
+    async def spent(self, first: date, last: date) -> Sequence[Row[Any]]:
+        """Return what calls to the LLM cost on each day (UTC) from the first to the last, in nanodollars."""
+        period = days.c.day.between(first.isoformat(), last.isoformat()) & (days.c.spent_nano > 0)
+        async with self._database.read() as connection:
+            return (await connection.execute(select(days).where(period).order_by(days.c.day))).all()
 
     async def count_scores(self) -> int:
         """Return how many rows toxicity_scores has."""

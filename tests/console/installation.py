@@ -41,6 +41,13 @@ class Installation:
         return self.ombud.url
 
 
+def newest_run(made: Installation) -> str:
+    """Return the id of the run of the classifier that began last."""
+    headers = {"Authorization": f"Bearer {made.sessions[Role.ADMIN]}"}
+    answer = httpx.get(f"{made.url}/v1/analysis-runs", params={"limit": 1}, headers=headers, timeout=30)
+    return str(answer.json()[0]["id"])
+
+
 async def fill(http: httpx.AsyncClient) -> list[str]:
     """Ingest sample posts, wait until all are scored and have a status, return their ids."""
     chosen = list(islice(rows("post"), POSTS))

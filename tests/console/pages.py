@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from services.reporter.console.roles import Role
-from tests.console.installation import Installation
+from tests.console.installation import Installation, newest_run
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,8 @@ PAGES = [
     Case("/", None, html=False),
     Case("/analysis", (Role.VIEWER,)),
     Case("/analysis/numbers", (Role.VIEWER,), html=False),
+    Case("/analysis/runs", (Role.VIEWER,)),
+    Case("/analysis/runs/{run_id}", (Role.VIEWER,), lambda made: f"/analysis/runs/{newest_run(made)}"),
     Case("/charts/{key}.svg", (Role.VIEWER,), lambda _: "/charts/toxicity.svg", html=False),
     Case("/charts/{key}.vl.json", (Role.VIEWER,), lambda _: "/charts/toxicity.vl.json", html=False),
     Case("/charts/{key}.csv", (Role.VIEWER,), lambda _: "/charts/toxicity.csv", html=False),

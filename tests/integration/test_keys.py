@@ -125,6 +125,8 @@ AUDITED = {
     "/v1/scaffolds",
     "/v1/scaffolds/{name}",
 }
+COUNTED = {"/v1/analysis-runs", "/v1/analysis-runs/{run_id}", "/v1/spending", "/v1/rounds"}
+"""Counts without a post: who may read may see them, too."""
 PUBLIC = {
     "/overview",
     "/welcome",
@@ -214,15 +216,19 @@ async def test_what_may_hold_text_is_read_with_the_scope_read_only(
     needed = Scope.ADMIN if path in ("/v1/keys", "/v1/sources") or path.startswith("/v1/webhooks") else special
     async with httpx.AsyncClient(base_url=ombud.url) as anybody:
         problem(await anybody.get(filled(path)), 401, "no_key")
-    for scope in set(Scope) - {needed, Scope.ADMIN} - ({Scope.REVIEW} if path in OWN else set()):
+    needed = Scope.FIGURES if path in COUNTED else needed
+    also = {Scope.REVIEW} if path in OWN else {Scope.READ} if path in COUNTED else set()
+    asked = {"first": "2026-01-01", "last": "2026-01-31"} if path == "/v1/spending" else {}
+    for scope in set(Scope) - {needed, Scope.ADMIN} - also:
         async with client(ombud.url, keys[scope]) as http:
             problem(await http.get(filled(path)), 403, "missing_scope")
     if "{rater}" in path:
         async with client(ombud.url, keys[Scope.REVIEW]) as http:
             problem(await http.get(filled(path)), 403, "not_yours")
             assert (await http.get(path.replace("{rater}", "me"))).status_code in (200, 404)
-    async with client(ombud.url, keys[needed]) as http:
-        assert (await http.get(filled(path))).status_code in (200, 404)
+    for scope in {needed} | (also if path in COUNTED else set()):
+        async with client(ombud.url, keys[scope]) as http:
+            assert (await http.get(filled(path), params=asked)).status_code in (200, 404)
 
 
 @pytest.mark.parametrize("path", sorted(PUBLIC))
@@ -237,7 +243,8 @@ async def test_reading_changes_nothing(http: httpx.AsyncClient, redis: Redis) ->
     before = await let_in(redis)
     for method, path in ROUTES:
         if method in ("GET", "HEAD"):
-            answer = await http.request(method, filled(path), params={"token": "x" * 43} if path == "/welcome" else {})
+            given = {"/welcome": {"token": "x" * 43}, "/v1/spending": {"first": "2026-01-01", "last": "2026-01-31"}}
+            answer = await http.request(method, filled(path), params=given.get(path, {}))
             assert answer.status_code in (200, 404), (path, answer.text)
     assert await let_in(redis) == before
     assert {path: (await http.get(path)).json() for path in made} == made

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.auditor.round_store import RoundStore
-from services.auditor.status.gating import Decision, State
+from services.auditor.status.gating import ALL, Decision, State, Terms
 from services.auditor.status.policy import SMOOTHING
 from shared.auth import KeyRing, Principal, require
 from shared.clock import utcnow
@@ -34,7 +34,11 @@ class SubsetView(BaseModel):
 
 
 class RoundView(BaseModel):
-    """Scores of older posts by a newly promoted model. `posts` were counted, `waiting` scores are not applied yet."""
+    """Scores of older posts by a newly promoted model. `posts` were counted, `waiting` scores are not applied yet.
+
+    `flagged_before`, `gained` and `lost` are of all posts, null until they were counted; `gained_limit` and
+    `lost_limit` the shares (of the flagged before plus 100) up to which a round passes today.
+    """
 
     round_id: str
     model_version: str
@@ -43,6 +47,11 @@ class RoundView(BaseModel):
     posts: int
     waiting: int
     failed: list[str]
+    flagged_before: int | None
+    gained: int | None
+    lost: int | None
+    gained_limit: float
+    lost_limit: float
     opened_at: datetime
     last_heard_at: datetime
     judged_at: datetime | None
@@ -74,10 +83,10 @@ class DecisionRequest(BaseModel):
     reason: Annotated[str, Field(min_length=3, max_length=500, pattern=NO_NUL, description="It stays with the round.")]
 
 
-def build_router(store: RoundStore, keys: KeyRing, settled: asyncio.Event) -> APIRouter:
-    """Return the routes of rounds; `settled` wakes whoever announces what was decided here."""
+def build_router(store: RoundStore, keys: KeyRing, settled: asyncio.Event, terms: Terms) -> APIRouter:
+    """Return the routes of rounds; `settled` wakes whoever announces what was decided here, `terms` are the limits."""
     router = APIRouter(tags=["rounds"])
-    reading = [Depends(require(keys, Scope.READ))]
+    reading, counting = [Depends(require(keys, Scope.READ))], [Depends(require(keys, Scope.FIGURES))]
     admin, auditing = require(keys, Scope.ADMIN), require(keys, Scope.AUDIT)
 
     async def whole(round_id: str) -> WholeRoundView:
@@ -85,7 +94,7 @@ def build_router(store: RoundStore, keys: KeyRing, settled: asyncio.Event) -> AP
         if row is None:
             raise not_found("round")
         subsets = [_subset(each) for each in row.flips or ()]
-        return WholeRoundView(**_view(row).model_dump(), subsets=subsets, examples=row.examples or {})
+        return WholeRoundView(**_view(row, terms).model_dump(), subsets=subsets, examples=row.examples or {})
 
     async def settle(round_id: str, decision: Decision, by: str, reason: str) -> WholeRoundView:
         found = await store.settle(round_id, decision, by, reason, utcnow())
@@ -98,7 +107,7 @@ def build_router(store: RoundStore, keys: KeyRing, settled: asyncio.Event) -> AP
         settled.set()
         return await whole(round_id)
 
-    @router.get("/v1/rounds", dependencies=reading, summary="Rounds, newest first")
+    @router.get("/v1/rounds", dependencies=counting, summary="Rounds, newest first")
     async def list_rounds(
         state: Annotated[State | None, Query(description="Only rounds that are this far.")] = None,
         limit: Annotated[int, Query(ge=1, le=200, description="Most rounds to answer.")] = 50,
@@ -114,7 +123,7 @@ def build_router(store: RoundStore, keys: KeyRing, settled: asyncio.Event) -> AP
                 raise not_found("round")
             behind = row.opened_at, row.round_id
         rows = await store.page(state=state, before=behind, limit=limit + 1)
-        shown = [_view(row) for row in rows[:limit]]
+        shown = [_view(row, terms) for row in rows[:limit]]
         return RoundPage(rounds=shown, next=shown[-1].round_id if len(rows) > limit else None)
 
     @router.get("/v1/rounds/{round_id}", dependencies=reading, summary="One round")
@@ -152,11 +161,13 @@ def build_router(store: RoundStore, keys: KeyRing, settled: asyncio.Event) -> AP
     return router
 
 
-def _view(row: Stored) -> RoundView:
+def _view(row: Stored, terms: Terms) -> RoundView:
     failed = [each["name"] for each in row.flips or () if each["failed"]]
-    return RoundView.model_validate(
-        dict(row._mapping) | {"model_version": row.version, "posts": row.rows, "failed": failed}
-    )
+    whole: dict[str, Any] = next((each for each in row.flips or () if each["name"] == ALL), {})
+    said = {"model_version": row.version, "posts": row.rows, "failed": failed}
+    said |= {"flagged_before": whole.get("before"), "gained": whole.get("gained"), "lost": whole.get("lost")}
+    said |= {"gained_limit": terms.gained, "lost_limit": terms.lost}
+    return RoundView.model_validate(dict(row._mapping) | said)
 
 
 def _subset(flips: dict[str, Any]) -> SubsetView:

@@ -1,9 +1,9 @@
 """Scoring while you wait, in our own words: one text, a batch, the categories, and what the classifier has done."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.classifier.answering import Answering
@@ -13,7 +13,7 @@ from services.classifier.categories import DESCRIPTIONS
 from services.classifier.settings import ClassifierSettings
 from services.classifier.store import Store
 from shared.auth import require
-from shared.errors import Problem
+from shared.errors import Problem, not_found
 from shared.events import Provenance
 from shared.ids import NO_NUL
 from shared.runtime import Platform
@@ -132,6 +132,13 @@ class AnalysisRun(BaseModel):
     batch_id: str | None
 
 
+class Spending(BaseModel):
+    """What calls to the LLM cost on one day (UTC), in USD."""
+
+    day: date
+    cost_usd: float
+
+
 def check_text(text: str, limit: int, field: str) -> None:
     """Raise Problem 413 for a text of more than `limit` bytes of UTF-8 and 422 for one that says nothing."""
     if len(text.encode("utf-8", "surrogatepass")) > limit:
@@ -147,6 +154,7 @@ def build_router(
     router = APIRouter(tags=["scoring"])
     may_score = Depends(require(platform.keys, Scope.SCORE))
     may_read = Depends(require(platform.keys, Scope.READ))
+    may_count = Depends(require(platform.keys, Scope.FIGURES))
     limit, metered = platform.settings.max_text_bytes, Depends(meter)
 
     async def predict(wanted: PredictIn) -> Prediction:
@@ -219,9 +227,29 @@ def build_router(
             ],
         )
 
-    @router.get("/v1/analysis-runs", summary="List analysis runs", dependencies=[may_read])
+    @router.get("/v1/analysis-runs", summary="List analysis runs", dependencies=[may_count])
     async def list_analysis_runs(limit: Annotated[int, Query(ge=1, le=500)] = 50) -> list[AnalysisRun]:
         """List what was scored by which model, newest first."""
         return [AnalysisRun.model_validate(dict(row._mapping)) for row in await store.list_runs(limit)]
+
+    @router.get("/v1/analysis-runs/{run_id}", summary="One analysis run", dependencies=[may_count])
+    async def read_analysis_run(
+        run_id: Annotated[str, Path(max_length=64, pattern=NO_NUL, description="Id of the run.")],
+    ) -> AnalysisRun:
+        """Answer with what one run scored, how it stands, and what it cost."""
+        row = await store.run(run_id)
+        if row is None:
+            raise not_found("analysis run")
+        return AnalysisRun.model_validate(dict(row._mapping))
+
+    @router.get("/v1/spending", summary="What the LLM cost, by day", dependencies=[may_count])
+    async def read_spending(
+        first: Annotated[date, Query(description="First day (UTC).")],
+        last: Annotated[date, Query(description="Last day (UTC), at most a year later.")],
+    ) -> list[Spending]:
+        """List the days on which something was paid, the oldest first; what is still set aside is not counted."""
+        if not 0 <= (last - first).days <= 366:
+            raise Problem(422, "bad_period", "The last day has to lie 0 to 366 days after the first.", field="last")
+        return [Spending(day=row.day, cost_usd=row.spent_nano / 1e9) for row in await store.spent(first, last)]
 
     return router

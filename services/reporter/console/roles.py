@@ -29,10 +29,10 @@ INCLUDES: Mapping[Role, frozenset[Role]] = {
 """Role -> the roles whose pages it may see, its own among them."""
 
 SCOPES: Mapping[Role, frozenset[Scope]] = {
-    Role.VIEWER: frozenset(),  # `read` opens texts of posts, which a viewer does not see
-    Role.REVIEWER: frozenset({Scope.READ, Scope.REVIEW, Scope.SCORE}),
-    Role.AUDITOR: frozenset({Scope.READ, Scope.AUDIT, Scope.REPORT}),
-    Role.LEAD: frozenset({Scope.READ, Scope.REVIEW, Scope.SCORE, Scope.AUDIT, Scope.REPORT}),
+    Role.VIEWER: frozenset({Scope.FIGURES}),  # `read` opens texts of posts, which a viewer does not see
+    Role.REVIEWER: frozenset({Scope.READ, Scope.FIGURES, Scope.REVIEW, Scope.SCORE}),
+    Role.AUDITOR: frozenset({Scope.READ, Scope.FIGURES, Scope.AUDIT, Scope.REPORT}),
+    Role.LEAD: frozenset({Scope.READ, Scope.FIGURES, Scope.REVIEW, Scope.SCORE, Scope.AUDIT, Scope.REPORT}),
     Role.ADMIN: frozenset({Scope.ADMIN}),
 }
 """Role -> what a session of it may do at the services."""

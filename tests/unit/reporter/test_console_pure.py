@@ -25,7 +25,7 @@ def test_who_includes_a_role_may_all_that_it_may(role: Role) -> None:
 
 
 def test_a_viewer_holds_no_key_to_texts() -> None:
-    assert SCOPES[Role.VIEWER] == frozenset()
+    assert SCOPES[Role.VIEWER] == {Scope.FIGURES}
     assert all(Scope.ADMIN not in SCOPES[role] for role in Role if role is not Role.ADMIN)
 
 

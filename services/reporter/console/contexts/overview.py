@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from services.reporter.console.category_charts import distribution, together, trend_days, trends
 from services.reporter.console.charts import Chart, Day, DayRow, by_day, toxicity
 from services.reporter.console.contexts.period import Period
+from services.reporter.console.contexts.runs import Run
 from services.reporter.readmodel import BITS
 from shared.chance import wilson
 from shared.vocabulary import Verdict
@@ -36,7 +37,10 @@ class Agreement:
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """What is counted: in the period, but for what waits now. `before` is the share of the period before."""
+    """What is counted: in the period, but for what waits now. `before` is the share of the period before.
+
+    `cost` is what the LLM cost on these days in USD, whatever the posts; None where nobody says it.
+    """
 
     scored: int
     today: int
@@ -46,13 +50,20 @@ class Numbers:
     waiting: int
     waits_s: float | None
     agreement: Agreement | None
+    cost: float | None
+
+    @property
+    def per_thousand(self) -> float | None:
+        """Return what a thousand posts cost, in USD."""
+        return 1000 * self.cost / self.scored if self.cost is not None and self.scored else None
 
 
 @dataclass(frozen=True, slots=True)
 class Overview:
     """The overview. `svg` is the chart if it was ready at once; `ever` says whether any post was ever scored.
 
-    `charts` are those below the first one, by their keys, and `drawn` the ones of them that were ready.
+    `charts` are those below the first one, by their keys, and `drawn` the ones of them that were ready. `runs` are the
+    newest scoring runs, None where the classifier does not say them.
     """
 
     period: Period
@@ -66,6 +77,7 @@ class Overview:
     svg: str | None
     charts: Mapping[str, Chart]
     drawn: Mapping[str, str]
+    runs: tuple[Run, ...] | None
 
     @property
     def queue(self) -> str:
@@ -108,6 +120,7 @@ def numbers(
     oldest: datetime | None,
     now: datetime,
     reviews: Sequence[Any],
+    cost: float | None = None,
 ) -> Numbers:
     """Return what is counted."""
     scored, flagged = sum(day.posts for day in days), sum(day.flagged for day in days)
@@ -121,6 +134,7 @@ def numbers(
         waiting=waiting,
         waits_s=(now - oldest).total_seconds() if oldest and waiting else None,
         agreement=agreement(reviews),
+        cost=cost,
     )
 
 

@@ -10,15 +10,18 @@ from fastapi import APIRouter, Depends, Path, Request, Response
 from services.reporter.console.contexts.drawing import Sketch
 from services.reporter.console.contexts.overview import more_charts, toxicity_of
 from services.reporter.console.contexts.period import read_period
+from services.reporter.console.contexts.runs import charts_of_runs
 from services.reporter.console.members import Member
 from services.reporter.console.pages.audit_charts import KEYS, audit_sketch
 from services.reporter.console.pages.drawing import picture
+from services.reporter.console.pages.runs import LISTED, recent_runs
 from services.reporter.console.parts import Parts
 from services.reporter.console.roles import Role
 from shared.clock import utcnow
 from shared.errors import not_found
 
 WAIT_S = 15.0
+OF_RUNS = ("run-costs", "run-churn")
 RUNS = ("=", "+", "-", "@", "\t", "\r")
 """What a cell of words may not begin with, or a spreadsheet runs it."""
 Key = Annotated[str, Path(pattern=r"^[a-z-]{1,40}$")]
@@ -58,6 +61,11 @@ def build_router(parts: Parts) -> APIRouter:
 async def _sketch(parts: Parts, request: Request, member: Member, key: str) -> Sketch:
     if key in KEYS:
         return await audit_sketch(parts, request, member, key)
+    if key in OF_RUNS:
+        drawn = charts_of_runs((await recent_runs(parts, member, LISTED))[0] or ())
+        if key not in drawn:
+            raise not_found("chart")
+        return Sketch(drawn[key], "")
     period = read_period(request.query_params, utcnow().date(), models=True)
     async with parts.store.read() as connection:
         rows = await parts.store.days(connection, period.since, period.until, period.language, period.model)

@@ -1,5 +1,6 @@
 """The overview: what was scored, flagged, decided, and how that moves."""
 
+import asyncio
 from datetime import timedelta
 from typing import Annotated
 
@@ -8,6 +9,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from services.reporter.console.contexts.overview import Overview, category_bars, more_charts, numbers, toxicity_of
 from services.reporter.console.contexts.period import Period, read_period
 from services.reporter.console.members import Member
+from services.reporter.console.pages.runs import asked, recent_runs
 from services.reporter.console.parts import Parts
 from services.reporter.console.rendering import Around
 from services.reporter.console.roles import Role
@@ -15,6 +17,7 @@ from services.reporter.overview import add_up
 from shared.clock import utcnow
 from shared.vocabulary import Status
 
+RUNS = 5
 READY_S = 0.15
 """A chart that takes longer than this is fetched by the page later."""
 
@@ -45,6 +48,10 @@ def build_router(parts: Parts) -> APIRouter:
 
 async def _overview(parts: Parts, request: Request, member: Member, period: Period) -> Overview:
     now, store = utcnow(), parts.store
+    first, last = period.first.isoformat(), period.last.isoformat()
+    (runs, _), spent = await asyncio.gather(
+        recent_runs(parts, member, RUNS), asked(parts, member, "classifier", "/v1/spending", first=first, last=last)
+    )
     async with store.read() as connection:
         rows = await store.days(connection, period.since, period.until, period.language, period.model)
         length = timedelta(days=period.days)
@@ -56,7 +63,8 @@ async def _overview(parts: Parts, request: Request, member: Member, period: Peri
         models = await store.models_seen(connection)
     days, chart = toxicity_of(rows, period)
     said = [row for row in reviews if period.language in (None, row.language)]
-    found = numbers(days, before, waiting=counts.needs_review, oldest=oldest, now=now, reviews=said)
+    cost = None if spent is None else sum(each["cost_usd"] for each in spent)
+    found = numbers(days, before, waiting=counts.needs_review, oldest=oldest, now=now, reviews=said, cost=cost)
     language = parts.pages.language(request, member).code
     svg = await parts.charts.svg(chart.spec, language, READY_S) if found.scored else None
     charts = more_charts(rows, period) if found.scored else {}
@@ -74,4 +82,5 @@ async def _overview(parts: Parts, request: Request, member: Member, period: Peri
         svg=svg,
         charts=charts,
         drawn={key: each for key, each in drawn.items() if each},
+        runs=runs,
     )
