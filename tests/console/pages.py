@@ -64,6 +64,7 @@ PAGES = [
     Case("/charts/{key}.csv", (Role.VIEWER,), lambda _: "/charts/toxicity.csv", html=False),
     Case("/events", (Role.VIEWER,), html=False),
     Case("/live", (Role.REVIEWER,)),
+    Case("/live/pace", (Role.REVIEWER,), html=False),
     Case("/live/rows", (Role.REVIEWER,), html=False),
     Case("/try", (Role.REVIEWER,)),
     Case("/settings", ()),

@@ -5,12 +5,14 @@ from uuid import uuid4
 import httpx
 import orjson
 import pytest
+from playwright.async_api import Page, Route
 
 from services.reporter.console.contexts.event import told
 from services.reporter.console.roles import Role
 from tests.console.conftest import Open
 from tests.console.installation import Installation
 from tests.support.ombud import client
+from tests.support.servers import eventually
 
 
 def test_a_viewer_hears_that_something_happened_and_not_to_which_post() -> None:
@@ -40,6 +42,89 @@ async def test_a_post_comes_into_the_open_page_by_itself_and_the_pill_says_live(
         await say(installation, f"A mild sentence about a {word} in the garden")
         await page.locator("[data-live-rows] > li", has_text=word).wait_for(timeout=60_000)
         assert (await window.violations(), window.complaints) == ([], [])
+
+
+ROW = '<li data-at="2026-03-01T12:00:00+00:00"><p class="row">12:00:00</p><bdi class="text">words</bdi></li>'
+ROWS = f'<ol class="feed" data-live-rows tabindex="-1">{ROW * 200}</ol>'
+FLOOD, A_TIME = 5_000, 500
+
+
+@pytest.mark.check("CON-31")
+async def test_thousands_of_events_leave_few_rows_and_little_memory(open_as: Open) -> None:
+    told = iter(range(FLOOD // A_TIME))
+
+    async def events(route: Route) -> None:
+        place = next(told, None)
+        sent = range(place * A_TIME, (place + 1) * A_TIME) if place is not None else ()
+        said = [f'id: {n}-0-0\nevent: posts.scored\ndata: {{"post_id": "p{n}", "overall": 0.9}}\n\n' for n in sent]
+        await route.fulfill(content_type="text/event-stream", body="retry: 50\n\n" + "".join(said))
+
+    async def rows(route: Route) -> None:
+        await route.fulfill(content_type="text/html", body=ROWS)
+
+    async with open_as(Role.REVIEWER) as window:
+        await window.page.route("**/events?*", events)
+        await window.page.route("**/live/rows?*", rows)
+        await window.page.add_init_script(
+            "window.heard = 0; document.addEventListener('ombud:posts.scored', () => { window.heard += 1; });"
+        )
+        inspector = await window.context.new_cdp_session(window.page)
+        page = await window.open("/live")
+
+        async def heap() -> int:
+            await inspector.send("HeapProfiler.collectGarbage")
+            return int((await inspector.send("Runtime.getHeapUsage"))["usedSize"])
+
+        before = await heap()
+
+        async def heard_all() -> bool:
+            return bool(await page.evaluate("() => window.heard") == FLOOD)
+
+        await eventually(heard_all, 60)
+        list_ = page.locator("[data-live-rows] > li")
+        await eventually(lambda: list_.count(), 60)
+        assert 0 < await list_.count() <= 200
+        assert await heap() - before < 20_000_000
+        assert window.complaints == []
+
+
+@pytest.mark.check("CON-31")
+async def test_ten_tabs_hold_one_stream_and_another_takes_over(open_as: Open) -> None:
+    asked: list[Page] = []
+    async with open_as(Role.REVIEWER) as window:
+        context = window.context
+        context.on("request", lambda each: asked.append(each.frame.page) if "/events?" in each.url else None)
+        await window.open("/live")
+        tabs = [window.page, *[await context.new_page() for _ in range(9)]]
+        for tab in tabs[1:]:
+            await tab.goto(window.origin + "/live")
+        for tab in tabs:
+            await tab.locator('[data-pill][data-state="live"]').wait_for(timeout=60_000)
+        assert asked == [window.page]
+        await window.page.close()
+        await eventually(lambda: len(asked) == 2, 30)
+        assert asked[1] in tabs[1:]
+
+
+async def test_a_paused_stream_counts_what_waits_and_shows_it_when_it_goes_on(
+    open_as: Open, installation: Installation
+) -> None:
+    word = f"window{uuid4().hex[:8]}"
+    async with open_as(Role.REVIEWER) as window:
+        page = await window.open("/live?min=0.001")
+        await page.locator('[data-pill][data-state="live"]').wait_for(timeout=60_000)
+        assert await page.locator(".pace .spark rect").count() == 60
+        await page.keyboard.press("p")
+        await say(installation, f"You useless {word}, you idiot")
+        await page.locator("[data-fresh]", has_text="1 new;").wait_for(timeout=60_000)
+        assert await page.locator("[data-live-rows] > li", has_text=word).count() == 0
+        await page.keyboard.press("p")
+        await eventually(lambda: page.locator("[data-fresh]").is_hidden(), 60)
+        page = await window.open("/live?category=insult&type=flagged")
+        assert await page.locator("[data-live-rows] > li").count() > 0
+        shown = await page.locator("[data-live-rows] > li .chip").all_inner_texts()
+        assert "INS" in " ".join(shown)
+        assert await window.axe() == []
 
 
 @pytest.mark.check("CON-39")

@@ -87,3 +87,20 @@ async def test_a_view_is_its_owners_or_the_teams(dialect: str, migrated: Migrate
     async with store.begin() as connection:
         await store.drop_view(connection, "a")
         assert await store.view(connection, "a") is None
+
+
+async def test_the_stream_of_newest_posts_is_narrowed_and_its_pace_is_counted_in_steps(
+    dialect: str, migrated: Migrated
+) -> None:
+    store = await filled(migrated, dialect, 0, 30)  # three a minute
+    async with store.read() as connection:
+        counts = await store.scored_lately(connection, at(5), 10)
+        assert counts == {int(at(minute).timestamp()) // 10: 3 for minute in range(5, 10)}
+        newest = await store.newest_posts(connection, after=at(8), least=0, flagged=False, category=None, limit=50)
+        assert {row.post_id for row in newest} == {post(n).post_id for n in (27, 28, 29)}
+        insulting = await store.newest_posts(
+            connection, after=None, least=0.7, flagged=True, category="insult", limit=50
+        )
+        assert {row.post_id for row in insulting} == {post(n).post_id for n in range(30) if n % 5 >= 2}
+        other = await store.newest_posts(connection, after=None, least=0, flagged=False, category="toxic", limit=50)
+        assert other == []

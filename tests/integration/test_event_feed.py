@@ -6,18 +6,20 @@ from contextlib import asynccontextmanager, suppress
 
 import pytest
 
+from services.reporter.console.roles import Role
 from services.reporter.feed import STREAMS
 from shared.bus.erasures import ask_erasure
 from shared.bus.publisher import Publisher, connect
 from shared.events import Event, Payload, PostScored
 from shared.settings import BusSettings
 from shared.streams import FLOW
+from tests.console.installation import sign_up
 from tests.support.doors import problem
 from tests.support.feed import SSE, Follower, corrected, scored
 from tests.support.ombud import Processes
 from tests.support.servers import Broker, eventually
 
-STORM, LISTENERS = 600, 4
+STORM, LISTENERS, PAGES = 600, 4, 2
 
 
 @asynccontextmanager
@@ -70,21 +72,28 @@ def test_the_feed_knows_every_stream() -> None:
     assert set(STREAMS) == set(FLOW)
 
 
+@pytest.mark.check("CON-29")
 async def test_every_listener_gets_every_event_once_and_in_order_though_the_reporter_is_killed(
     reporter: Processes, publish: Publisher
 ) -> None:
     said = storm(0)
     async with reporter.client("reporter") as http:
         followers = [Follower(http) for _ in range(LISTENERS)]
-        async with following(*followers):
+        session = await sign_up(http, Role.REVIEWER)
+        pages = [Follower(http, path="/events", session=session) for _ in range(PAGES)]
+        everybody = followers + pages
+        async with following(*everybody):
             await publish.publish_many(said[:200])
-            await eventually(lambda: all(len(each.got) > 100 for each in followers))
+            await eventually(lambda: all(len(each.got) > 100 for each in everybody))
             reporter.kill("reporter")
             await publish.publish_many(said[200:400])
             reporter.start("reporter")
             await reporter.ready("reporter")
             await publish.publish_many(said[400:])
-            await eventually(lambda: all(len(each.got) >= STORM for each in followers), 60)
+            await eventually(lambda: all(len(each.got) >= STORM for each in everybody), 60)
+        for each in pages:
+            assert each.ended >= 1
+            assert each.positions == followers[0].positions
         for each in followers:
             assert each.ended >= 1
             assert sorted(each.ids) == sorted(event.id for event in said)

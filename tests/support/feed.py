@@ -20,10 +20,15 @@ SSE = {"Accept": "text/event-stream"}
 
 @dataclass
 class Follower:
-    """Follows `/v1/events`. `got` holds (position, stream, document) of every event, `late` its seconds on the way."""
+    """Follows `/v1/events`, or with a session what pages of the console do.
+
+    `got` holds (position, stream, document) of every event, `late` its seconds on the way.
+    """
 
     http: httpx.AsyncClient
     query: dict[str, Any] = field(default_factory=dict)
+    path: str = "/v1/events"
+    session: str | None = None
     last: str | None = None
     got: list[tuple[Position, str, dict[str, Any]]] = field(default_factory=list)
     late: list[float] = field(default_factory=list)
@@ -42,7 +47,9 @@ class Follower:
     async def read(self) -> None:
         """Read one connection to its end."""
         known = {"Last-Event-ID": self.last} if self.last else {}
-        async with self.http.stream("GET", "/v1/events", params=self.query, headers=SSE | known, timeout=60) as answer:
+        if self.session:
+            known["Cookie"] = f"ombud_session={self.session}"
+        async with self.http.stream("GET", self.path, params=self.query, headers=SSE | known, timeout=60) as answer:
             assert answer.status_code == 200, await answer.aread()
             assert answer.headers["content-type"].startswith("text/event-stream")
             self.opened += 1
@@ -58,10 +65,11 @@ class Follower:
     def take(self, event: dict[str, str]) -> None:
         """Take one dispatched block: its id counts even where it is no event."""
         self.last = event.get("id", self.last)
-        if "data" in event and "id" in event:
+        if "data" in event and "id" in event and event["event"] != "beat":
             document = orjson.loads(event["data"])
             self.got.append((Position.read(event["id"]), event["event"], document))
-            self.late.append(time.time() - datetime.fromisoformat(document["time"]).timestamp())
+            if "time" in document:
+                self.late.append(time.time() - datetime.fromisoformat(document["time"]).timestamp())
         elif "data" in event:
             self.notices.append(event["event"])
 

@@ -85,6 +85,6 @@ def _frames(role: Role, said: Said) -> list[bytes]:
 
 def _beat(parts: Parts, position: Position) -> bytes:
     """Return the heartbeat: an event, because scripts do not see comments; `behind` says since when data are old."""
-    oldest = max((each.oldest_s for each in parts.platform.states if each.group == "reporter"), default=0.0)
+    oldest = parts.waiting_s
     behind = (utcnow() - timedelta(seconds=oldest)).isoformat() if oldest > BEHIND_S else None
     return b"id: %s\nevent: beat\ndata: %s\n\n" % (str(position).encode(), orjson.dumps({"behind": behind}))

@@ -68,6 +68,11 @@ class Parts:
             return ""
         return str(Position(max(0, now.ms - EARLIER_MS), 0, 0))
 
+    @property
+    def waiting_s(self) -> float:
+        """Return the age of the oldest event that the reporter has not applied yet, in seconds."""
+        return max((each.oldest_s for each in self.platform.states if each.group == "reporter"), default=0.0)
+
     def router(self) -> APIRouter:
         """Return an empty router of the console; its routes are not part of the API's documentation."""
         return APIRouter(tags=["console"], route_class=self.route, include_in_schema=False)

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, func, select
+from sqlalchemy import Integer, Row, cast, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.reporter.readmodel import BITS
 from services.reporter.tables import posts
 
 HUNDREDTH = 2
@@ -66,8 +67,24 @@ class ConsoleQueries:
         found = (await connection.execute(question.where(posts.c.deleted_at.is_(None)))).scalar_one_or_none()
         return found if isinstance(found, datetime) else None
 
+    async def scored_lately(self, connection: AsyncConnection, since: datetime, step_s: int) -> dict[int, int]:
+        """Return how many posts were scored in each `step_s` seconds since a moment; keys count steps since 1970."""
+        at: Any = posts.c.scored_at
+        on_sqlite = connection.dialect.name == "sqlite"
+        seconds: Any = cast(func.strftime("%s", at), Integer) if on_sqlite else func.extract("epoch", at)
+        step = cast(func.floor(seconds / step_s), Integer).label("step")
+        rows = await connection.execute(select(step, func.count().label("posts")).where(at >= since).group_by(step))
+        return {row.step: row.posts for row in rows}
+
     async def newest_posts(
-        self, connection: AsyncConnection, *, after: datetime | None, least: float, flagged: bool, limit: int
+        self,
+        connection: AsyncConnection,
+        *,
+        after: datetime | None,
+        least: float,
+        flagged: bool,
+        category: str | None,
+        limit: int,
     ) -> Sequence[Row[Any]]:
         """Return the posts scored last that are neither deleted nor hidden, the newest first."""
         where: list[Any] = [posts.c.scored_at.is_not(None), posts.c.deleted_at.is_(None), posts.c.hidden.is_(False)]
@@ -77,5 +94,7 @@ class ConsoleQueries:
             where.append(posts.c.overall >= least)
         if flagged:
             where.append(posts.c.flagged.is_(True))
+        if category:
+            where.append(posts.c.flagged_mask.op("&")(dict(BITS)[category]) != 0)
         question = select(posts).where(*where).order_by(posts.c.scored_at.desc(), posts.c.post_id).limit(limit)
         return (await connection.execute(question)).all()

@@ -1,11 +1,13 @@
 """The pure parts of the console: roles, veil, hostile text, numbers, catalogues, proofs of forms."""
 
 from collections import defaultdict
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from services.reporter.console import formats, hostile, po
+from services.reporter.console.contexts.live import STEP_S, STEPS, Chosen, pace, read_chosen
 from services.reporter.console.contexts.reviewing import card
 from services.reporter.console.members import TOKEN_BYTES, csrf, csrf_holds
 from services.reporter.console.roles import INCLUDES, SCOPES, Role, may
@@ -109,3 +111,21 @@ class _Row:
 
     def __getattr__(self, name: str) -> Any:
         return self._values[name]
+
+
+def test_the_pace_is_of_steps_that_are_over_and_its_peak_is_its_highest() -> None:
+    now = datetime(2026, 3, 1, 12, 0, 5, tzinfo=UTC)
+    last = int(now.timestamp()) // STEP_S - 1
+    found = pace({last + 1: 500, last: 20, last - 5: 40, last - 6: 100, last - STEPS: 1000}, now, 0.2)
+    assert found.per_s == pytest.approx(1.0)  # sixty posts in the last full minute
+    assert (found.peak, len(found.steps), max(found.steps), found.steps[-1]) == (10, STEPS, 100, 20)
+    still = pace({}, now, 3)
+    assert (still.per_s, still.peak, set(still.steps), still.waiting_s) == (0, 0, {0}, 3)
+
+
+def test_what_an_address_of_the_stream_says_wrong_is_named() -> None:
+    assert read_chosen({"min": "0.5", "type": "flagged", "category": "threat"}) == (Chosen(0.5, True, "threat"), ())
+    assert read_chosen({"min": "nan", "type": "x", "category": "y", "z": ""}) == (
+        Chosen(),
+        ("z", "min", "type", "category"),
+    )

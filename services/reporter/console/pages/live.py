@@ -1,19 +1,19 @@
 """The newest posts as they are scored, veiled."""
 
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from services.reporter.console.contexts.live import Live, live
+from services.reporter.console.contexts.live import STEP_S, STEPS, Chosen, Live, Pace, live, pace, read_chosen
 from services.reporter.console.members import Member
 from services.reporter.console.parts import Parts
 from services.reporter.console.rendering import Around
 from services.reporter.console.roles import Role
+from shared.clock import utcnow
 
 SHOWN, AT_ONCE = 50, 200
-KNOWN = ("min", "type", "since")
 
 
 def build_router(parts: Parts) -> APIRouter:
@@ -21,17 +21,32 @@ def build_router(parts: Parts) -> APIRouter:
     router = parts.router()
     reviewer = parts.entrance(Role.REVIEWER)
 
-    async def found(request: Request, member: Member, after: datetime | None, limit: int) -> Live:
-        least, flagged, ignored = _filters(request)
+    async def found(
+        request: Request, member: Member, after: datetime | None, limit: int, at: Pace | None = None
+    ) -> Live:
+        chosen, ignored = read_chosen(request.query_params)
         async with parts.store.read() as connection:
-            rows = await parts.store.newest_posts(connection, after=after, least=least, flagged=flagged, limit=limit)
-        return live(rows, member.preferences.veil, parts.settings.severity_high, least, flagged, ignored)
+            rows = await parts.store.newest_posts(
+                connection,
+                after=after,
+                least=chosen.least,
+                flagged=chosen.flagged,
+                category=chosen.category,
+                limit=limit,
+            )
+        return live(rows, member.preferences.veil, parts.settings.severity_high, chosen, at, ignored)
+
+    async def measured() -> Pace:
+        now = utcnow()
+        async with parts.store.read() as connection:
+            counts = await parts.store.scored_lately(connection, now - timedelta(seconds=STEP_S * (STEPS + 1)), STEP_S)
+        return pace(counts, now, parts.waiting_s)
 
     @router.get("/live", summary="Newest posts")
     async def live_page(request: Request, member: Annotated[Member, Depends(reviewer)]) -> Response:
         """Show the newest posts; more come by themselves where scripts run."""
         position = await parts.position()
-        context = await found(request, member, None, SHOWN)
+        context = await found(request, member, None, SHOWN, await measured())
         return parts.pages.render(request, member, "live.html", context, Around(position))
 
     @router.get("/live/rows", summary="Posts scored since")
@@ -47,19 +62,9 @@ def build_router(parts: Parts) -> APIRouter:
         context = await found(request, member, after if after and after.tzinfo else None, AT_ONCE)
         return parts.pages.render(request, member, "_live_rows.html", context)
 
+    @router.get("/live/pace", summary="How fast posts come")
+    async def live_pace(request: Request, member: Annotated[Member, Depends(reviewer)]) -> Response:
+        """Show how many posts were scored a second in the last minutes."""
+        return parts.pages.render(request, member, "_live_pace.html", Live((), Chosen(), await measured()))
+
     return router
-
-
-def _filters(request: Request) -> tuple[float, bool, tuple[str, ...]]:
-    ignored = [name for name in request.query_params if name not in KNOWN]
-    least, kind = 0.0, request.query_params.get("type", "")
-    try:
-        least = float(request.query_params.get("min") or 0)
-    except ValueError:
-        ignored.append("min")
-    if not 0 <= least <= 1:
-        least = 0.0
-        ignored.append("min")
-    if kind not in ("", "flagged"):
-        ignored.append("type")
-    return least, kind == "flagged", tuple(ignored)

@@ -7,11 +7,13 @@ const WAIT_MS = 1000;
 export function startRefresh() {
   for (const found of document.querySelectorAll("[data-refresh]")) {
     let place = found;
-    const { refresh, refreshOn } = found.dataset;
-    onQuiet(refreshOn, WAIT_MS, async () => {
+    const { refresh, refreshOn, refreshEvery } = found.dataset;
+    const again = async () => {
       try {
         place = await load(refresh, place);
       } catch { /* the next event tries again */ }
-    });
+    };
+    onQuiet(refreshOn, WAIT_MS, again);
+    if (refreshEvery) setInterval(() => { if (!document.hidden) again(); }, 1000 * refreshEvery);
   }
 }
