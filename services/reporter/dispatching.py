@@ -16,10 +16,12 @@ import structlog
 from prometheus_client import Counter
 
 from services.reporter.feed import outgoing
+from services.reporter.holding import STREAM as HOLDS
+from services.reporter.holding import Found, about, sort_out
 from services.reporter.sealing import Seal, WrongKey
 from services.reporter.settings import ReporterSettings
 from services.reporter.store import Store, Stored
-from services.reporter.tail import Read, Tail
+from services.reporter.tail import Tail
 from services.reporter.webhook_client import WebhookClient
 from services.reporter.webhooks import DispatchState, Posted, WebhookState, failed, headers, place, post_of, with_text
 from shared.clock import utcnow
@@ -34,6 +36,8 @@ OPEN = Seal()
 GRACE_S = 5.0
 """How much longer than its timeout a try may take before its process counts as gone."""
 CLEAN_EVERY = timedelta(minutes=5)
+HOLDS_KEPT = timedelta(days=1)
+"""How long it is known that a word was taken back in time: a hearer that was down says what followed from it late."""
 
 TRIES = Counter("ombud_reporter_webhook_tries", "Tries to post an event to a webhook.", ["state"])
 
@@ -65,8 +69,10 @@ class Dispatcher:
         async with self._store.read() as connection:
             known = await self._store.webhooks(connection)
             waiting = await self._store.waiting(connection) if known else {}
+            over = await self._store.holds_over(connection, self._clock()) if known else {}
         for webhook in known:
-            await self._take(webhook, self._settings.webhook_room - sum(waiting.get(webhook.id, {}).values()))
+            room = self._settings.webhook_room - sum(waiting.get(webhook.id, {}).values())
+            await self._take(webhook, room, over.get(webhook.id, {}))
         for name in [name for name, task in self._posting.items() if task.done()]:
             if error := self._posting.pop(name).exception():
                 raise error
@@ -87,27 +93,36 @@ class Dispatcher:
         """Wait until nothing is being posted."""
         await asyncio.gather(*self._posting.values())
 
-    async def _take(self, webhook: Stored, room: int) -> None:
+    async def _take(self, webhook: Stored, room: int, over: dict[str, datetime]) -> None:
+        """Take what was said since the last time; `over` are causes and ends of holds that ended before this."""
         seen, turn, until = dict(webhook.seen), webhook.turn, await self._tail.now()
-        while room > 0:
-            read = await self._tail.read({name: seen[name] for name in webhook.streams}, until, AT_ONCE)
-            if not (read.seen.items() - seen.items()):
+        while room > 0 or over:
+            read = await self._tail.read({name: seen[name] for name in {*webhook.streams, HOLDS}}, until, AT_ONCE)
+            # what was said while a hold lasted is known by now: what was not taken back may leave
+            free = [cause for cause, end in over.items() if not read.more or end.timestamp() * 1000 < read.known.ms]
+            if not (free or read.seen.items() - seen.items()):
                 break
             seen |= read.seen
             async with self._store.begin() as connection:
-                rows = self._rows(webhook.id, read)
+                found = sort_out(read.found, await self._store.holds(connection, webhook.id, *about(read.found)))
+                rows = self._rows(webhook, found.kept)
                 if not await self._store.put_in_line(connection, webhook.id, turn, rows, seen):
                     break
+                await self._store.keep_holds(connection, webhook.id, found.changed, found.undone)
+                await self._store.let_go(connection, webhook.id, free)
+            over = {cause: end for cause, end in over.items() if cause not in free}
             turn, room = turn + 1, room - len(rows)
 
-    def _rows(self, webhook_id: str, read: Read) -> list[dict[str, Any]]:
+    def _rows(self, webhook: Stored, found: Sequence[tuple[Found, str | None]]) -> list[dict[str, Any]]:
         now, rows = self._clock(), []
-        for position, stream, _, event in read.found:
+        for (position, stream, _, event), held in found:
+            if stream not in webhook.streams:
+                continue
             body = outgoing(stream, event)
             body["data"].get("post", {}).pop("author", None)
             rows.append(
                 {
-                    "webhook_id": webhook_id,
+                    "webhook_id": webhook.id,
                     "event_id": event.id,
                     "place": place(position),
                     "stream": stream,
@@ -116,6 +131,7 @@ class Dispatcher:
                     "state": DispatchState.QUEUED.value,
                     "attempts": 0,
                     "created_at": now,
+                    "held": held,
                 }
             )
         return rows
@@ -201,4 +217,5 @@ class Dispatcher:
             before = now - timedelta(seconds=self._settings.webhook_kept_s)
             async with self._store.begin() as connection:
                 await self._store.forget_delivered(connection, before)
+                await self._store.forget_holds(connection, now - HOLDS_KEPT)
             self._cleaned = now

@@ -272,8 +272,24 @@ dispatches = Table(
     Column("reason", Text),
     Column("created_at", Moment, nullable=False),
     Column("finished_at", Moment),
+    Column("held", String),  # the cause of the hold that keeps it, and all behind it, in the line
     Index("reporter_dispatches_line", "webhook_id", "state", "place"),
     Index("reporter_dispatches_finished", "state", "finished_at"),
+)
+webhook_holds = Table(
+    "reporter_webhook_holds",
+    metadata,
+    Column("webhook_id", String(36), primary_key=True),
+    Column("cause_id", String, primary_key=True),
+    Column("correction_id", String, nullable=False),
+    Column("correlation", String, nullable=False),
+    Column("until", Moment, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("back", Boolean, nullable=False),
+    Column("posts", Json, nullable=False),
+    Index("reporter_webhook_holds_correlation", "webhook_id", "correlation"),
+    Index("reporter_webhook_holds_correction", "webhook_id", "correction_id"),
+    Index("reporter_webhook_holds_until", "state", "until"),
 )
 """Events on their way to webhooks, one row for each of both."""
 

@@ -31,11 +31,15 @@ def _outages() -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """One look at the streams: events in order, what has been read by now, and whether there is more."""
+    """One look at the streams: events in order, what has been read by now, and whether there is more.
+
+    Nothing said up to `known` is left to read.
+    """
 
     found: list[tuple[Position, str, bytes, Event[Any]]]
     seen: Seen
     more: bool
+    known: Position
 
     @property
     def items(self) -> list[Item]:
@@ -76,7 +80,7 @@ class Tail:
         full = [Position.of(name, page[-1][0]) for name, page in zip(streams, pages, strict=True) if len(page) == count]
         chosen = sorted((each for each in placed if not full or each[0] <= min(full)), key=lambda each: each[0])
         later = dict(seen) | {name: entry.decode() for _, name, entry, _ in chosen}
-        return Read(await self._allowed(chosen), later, bool(full))
+        return Read(await self._allowed(chosen), later, bool(full), min(full, default=until))
 
     async def _allowed(
         self, chosen: Sequence[tuple[Position, str, bytes, dict[bytes, bytes]]]

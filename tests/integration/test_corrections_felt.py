@@ -12,6 +12,7 @@ import redis as redis_sync
 
 from tests.support.installed import install
 from tests.support.ombud import embedded
+from tests.support.receiver import Receiver
 from tests.support.servers import Broker, eventually
 
 TEXT = "You are a worthless idiot, shut up"
@@ -139,3 +140,61 @@ async def _no(door: Any) -> bool:
 async def _status(http: httpx.AsyncClient, post_id: str, wanted: str) -> dict[str, Any] | None:
     answer = await http.get(f"/v1/posts/{post_id}/status")
     return dict(answer.json()) if answer.status_code == 200 and answer.json()["status"] == wanted else None
+
+
+@pytest.mark.check("CON-15")
+async def test_a_verdict_taken_back_within_its_hold_is_never_posted_to_a_webhook_and_one_that_stands_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the ids that classifier and auditor really give what follows from a verdict."""
+    monkeypatch.setenv("OMBUD_REPORTER_WEBHOOK_PRIVATE_NETWORKS", "true")
+    receiver = Receiver()
+    streams = ["posts.scored", "posts.corrected", "posts.status_changed"]
+    with receiver.server:
+        async with running(tmp_path) as (http, broker):
+            for name in ("undone", "stands"):  # the same text: a verdict on one is felt by both
+                await send(http, name, TEXT)
+            undone, stands = [(await nth(broker, name, 1))["post"]["post_id"] for name in ("undone", "stands")]
+            await eventually(lambda: _status(http, stands, "flagged"), 20)
+            made = await http.post("/v1/webhooks", json={"url": receiver.url, "streams": streams})
+            assert made.status_code == 201, made.text
+            word = {"feedback_type": "false_positive", "actual_categories": ["insult", "toxic"]}
+            # taken back before the hold is over, after everybody felt it
+            said = await http.post("/v1/feedback", json={**word, "post_id": undone, "hold_s": 120})
+            await nth(broker, "stands", 2)
+            await eventually(lambda: _status(http, undone, "cleared"), 20)
+            await http.post("/v1/feedback", json={"retracts": said.json()["id"], "hold_s": 120})
+            await nth(broker, "stands", 3)
+            await eventually(lambda: _status(http, undone, "flagged"), 20)
+            # one that stands
+            said = await http.post("/v1/feedback", json={**word, "post_id": stands, "hold_s": 1})
+            await eventually(lambda: _status(http, stands, "cleared"), 20)
+
+            def both() -> bool:
+                return {each["type"] for each in receiver.taken if _post(each) == stands} == {
+                    "ombud.PostCorrected.v1",
+                    "ombud.PostScored.v1",
+                    "ombud.PostStatusChanged.v1",
+                }
+
+            await eventually(both, 60)
+            await eventually(lambda: _drained(http, made.json()["id"]), 60)
+    assert {each["data"]["correction_id"] for each in receiver.taken if "Corrected" in each["type"]} == {
+        said.json()["id"]
+    }
+    words = [each["data"].get("corrected", {}) for each in receiver.taken if "Scored" in each["type"]]
+    assert {word["correction_id"] for each in words for word in each.values()} == {said.json()["id"]}
+    assert len(words) == 2  # the two posts with this text, because of this word only
+    # the verdict on the other post moved this one's model opinion, too; its own verdict and its undoing left no trace
+    changes = [
+        each["data"]["sequence"] for each in receiver.taken if _post(each) == undone and "Status" in each["type"]
+    ]
+    assert len(changes) <= 1
+
+
+def _post(document: dict[str, Any]) -> str:
+    return str(document["data"].get("post", document["data"])["post_id"])
+
+
+async def _drained(http: httpx.AsyncClient, webhook_id: str) -> bool:
+    return bool((await http.get(f"/v1/webhooks/{webhook_id}")).json()["queued"] == 0)

@@ -159,6 +159,7 @@ def test_every_table_of_read_models_is_compared_here() -> None:
         "reporter_deliveries",
         "reporter_webhooks",
         "reporter_dispatches",
+        "reporter_webhook_holds",
         "reporter_labels",
         "reporter_label_work",
         "reporter_acts",

@@ -4,16 +4,18 @@ Invariant: events are taken from the streams and noted as taken in one transacti
 webhook, and what it posted is marked only after the receiver took it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from itertools import takewhile
 from typing import Any
 
 from sqlalchemy import Row, and_, delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.reporter.tables import dispatches, posts, webhooks
+from services.reporter.holding import Hold, HoldState
+from services.reporter.tables import dispatches, posts, webhook_holds, webhooks
 from services.reporter.webhooks import DispatchState, WebhookState
-from shared.db import append, insert_new
+from shared.db import append, insert_new, upsert
 
 
 class WebhookQueries:
@@ -39,6 +41,7 @@ class WebhookQueries:
     async def remove_webhook(self, connection: AsyncConnection, webhook_id: str) -> bool:
         """Remove a webhook with everything on its way to it; return whether it was there."""
         await connection.execute(delete(dispatches).where(dispatches.c.webhook_id == webhook_id))
+        await connection.execute(delete(webhook_holds).where(webhook_holds.c.webhook_id == webhook_id))
         return (await connection.execute(delete(webhooks).where(webhooks.c.id == webhook_id))).rowcount == 1
 
     async def waiting(self, connection: AsyncConnection) -> dict[str, dict[str, int]]:
@@ -65,6 +68,61 @@ class WebhookQueries:
             await insert_new(connection, dispatches, rows)
         return moved.rowcount == 1
 
+    async def holds(
+        self, connection: AsyncConnection, webhook_id: str, correlations: Collection[str], corrections: Collection[str]
+    ) -> list[Hold]:
+        """Return the holds of a webhook that events with these correlations or corrections may be kept back by."""
+        its = or_(
+            webhook_holds.c.correlation.in_(list(correlations)), webhook_holds.c.correction_id.in_(list(corrections))
+        )
+        rows = await connection.execute(select(webhook_holds).where(webhook_holds.c.webhook_id == webhook_id, its))
+        return [_hold(row) for row in rows]
+
+    async def keep_holds(
+        self, connection: AsyncConnection, webhook_id: str, holds: Sequence[Hold], undone: Collection[str]
+    ) -> None:
+        """Note how holds stand, and take out of the line what waits for one that was undone."""
+        rows = [
+            {
+                "webhook_id": webhook_id,
+                "cause_id": each.cause_id,
+                "correction_id": each.correction_id,
+                "correlation": each.correlation,
+                "until": each.until,
+                "state": each.state.value,
+                "back": each.back,
+                "posts": list(each.posts),
+            }
+            for each in holds
+        ]
+        await upsert(connection, webhook_holds, rows)
+        if undone:
+            where = (dispatches.c.webhook_id == webhook_id, dispatches.c.held.in_(list(undone)))
+            await connection.execute(delete(dispatches).where(*where))
+
+    async def holds_over(self, connection: AsyncConnection, now: datetime) -> dict[str, dict[str, datetime]]:
+        """Return by webhook the causes, each with its end, whose wait is over and of which nothing left yet."""
+        where = (webhook_holds.c.state == HoldState.HELD.value, webhook_holds.c.until <= now)
+        found: dict[str, dict[str, datetime]] = {}
+        for row in await connection.execute(select(webhook_holds).where(*where)):
+            found.setdefault(row.webhook_id, {})[row.cause_id] = row.until
+        return found
+
+    async def let_go(self, connection: AsyncConnection, webhook_id: str, causes: Sequence[str]) -> None:
+        """Let what waits for these causes leave; what was undone meanwhile stays undone."""
+        if not causes:
+            return
+        held = webhook_holds.c.state == HoldState.HELD.value
+        theirs = (webhook_holds.c.webhook_id == webhook_id, webhook_holds.c.cause_id.in_(causes), held)
+        await connection.execute(update(webhook_holds).where(*theirs).values(state=HoldState.OVER.value))
+        where = (dispatches.c.webhook_id == webhook_id, dispatches.c.held.in_(causes))
+        await connection.execute(update(dispatches).where(*where).values(held=None))
+
+    async def forget_holds(self, connection: AsyncConnection, before: datetime) -> int:
+        """Remove holds that ended before a moment; return how many."""
+        where = (webhook_holds.c.state != HoldState.HELD.value, webhook_holds.c.until < before)
+        return int((await connection.execute(delete(webhook_holds).where(*where))).rowcount)
+
     async def take_turn(
         self, connection: AsyncConnection, webhook: Row[Any], owner: str, now: datetime, until: datetime
     ) -> bool:
@@ -87,11 +145,15 @@ class WebhookQueries:
         await connection.execute(update(webhooks).where(*where).values(owner=None, lease_until=None))
 
     async def head(self, connection: AsyncConnection, webhook_id: str, limit: int) -> list[Row[Any]]:
-        """Return the next events of a webhook's line in order, each with the text of its post as it stands."""
+        """Return the next events of a webhook's line in order, each with the text of its post as it stands.
+
+        What a hold keeps back keeps back all that is behind it.
+        """
         words = and_(posts.c.post_id == dispatches.c.post_id, posts.c.deleted_at.is_(None), posts.c.hidden.is_(False))
         question = select(dispatches, posts.c.text, posts.c.author).outerjoin(posts, words)
         where = (dispatches.c.webhook_id == webhook_id, dispatches.c.state == DispatchState.QUEUED.value)
-        return list(await connection.execute(question.where(*where).order_by(dispatches.c.place).limit(limit)))
+        rows = list(await connection.execute(question.where(*where).order_by(dispatches.c.place).limit(limit)))
+        return list(takewhile(lambda row: row.held is None, rows))
 
     async def mark(
         self, connection: AsyncConnection, webhook_id: str, event_ids: Sequence[str], values: Mapping[str, Any]
@@ -126,3 +188,15 @@ class WebhookQueries:
         """Remove what was delivered before a moment; return how many."""
         where = (dispatches.c.state == DispatchState.DELIVERED.value, dispatches.c.finished_at < before)
         return int((await connection.execute(delete(dispatches).where(*where))).rowcount)
+
+
+def _hold(row: Row[Any]) -> Hold:
+    return Hold(
+        row.cause_id,
+        row.correction_id,
+        row.correlation,
+        row.until,
+        HoldState(row.state),
+        row.back,
+        tuple(row.posts),
+    )

@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -13,14 +13,22 @@ import httpx
 import pytest
 import uvicorn
 from fastapi import FastAPI
+from redis.asyncio import Redis
 from sqlalchemy import select
 
+from services.reporter.dispatching import Dispatcher
 from services.reporter.handlers import Handlers
+from services.reporter.hooking import Hooking
+from services.reporter.sealing import Seal
 from services.reporter.settings import ReporterSettings
 from services.reporter.store import Store
 from services.reporter.tables import metadata, posts
+from services.reporter.tail import Tail
+from services.reporter.webhook_client import WebhookClient
 from shared import errors
 from shared.auth import Principal, hash_key
+from shared.bus.erasures import server_millis
+from shared.bus.publisher import Publisher, connect
 from shared.db import Database
 from shared.embedded import PrivateBroker
 from shared.events import (
@@ -35,8 +43,9 @@ from shared.events import (
     said,
 )
 from shared.runtime import Platform, Service
-from shared.settings import Settings
+from shared.settings import BusSettings, Settings
 from shared.vocabulary import Scope, Status, Verdict, Visibility
+from tests.support.receiver import Receiver
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 KEYS = {
@@ -314,3 +323,91 @@ async def serving(service: Service) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="http://ombud") as client:
         yield client
+
+
+HOOKED = ["posts.scored", "posts.corrected"]
+
+
+class Clock:
+    """A clock that only goes when the test says so."""
+
+    def __init__(self) -> None:
+        self.now = datetime.now(UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def pass_(self, **time: float) -> None:
+        self.now += timedelta(**time)
+
+
+@dataclass
+class Sending:
+    """A dispatcher on a real broker and a real database."""
+
+    reporter: Reporter
+    redis: Redis
+    hooking: Hooking
+    dispatcher: Dispatcher
+    clock: Clock
+    seal: Seal
+
+    async def say(self, *events: Event[Any]) -> None:
+        """Append events to their streams, all at once."""
+        await Publisher(self.redis, BusSettings()).publish_many(events)
+
+    async def say_in_turn(self, *events: Event[Any]) -> None:
+        """Append events, each in a millisecond of its own, so that their order is that of the feed."""
+        for event in events:
+            await self.say(event)
+            begun = await server_millis(self.redis)
+            while await server_millis(self.redis) <= begun:
+                continue
+
+    async def make(
+        self, receiver: Receiver, streams: list[str] | None = None, *, text: bool = False
+    ) -> tuple[str, str]:
+        """Make a webhook for the receiver, in a millisecond of the broker's in which nothing was said before."""
+        begun = await server_millis(self.redis)
+        while await server_millis(self.redis) <= begun:  # positions are milliseconds: what shares one counts as later
+            continue
+        made = await self.hooking.make(receiver.url, streams or HOOKED, text=text, description="", by="a test")
+        self.clock.pass_(seconds=1)
+        return made
+
+    async def round(self) -> None:
+        """Take what was said and post what is due."""
+        await self.dispatcher()
+        await self.dispatcher.idle()
+
+    async def webhook(self, webhook_id: str) -> Any:
+        async with self.reporter.store.read() as connection:
+            return await self.reporter.store.webhook(connection, webhook_id)
+
+    async def states(self, webhook_id: str) -> list[str]:
+        """Return the state of every event of a webhook, oldest first."""
+        async with self.reporter.store.read() as connection:
+            rows = await self.reporter.store.line(connection, webhook_id, state=None, after=None, limit=1000)
+        return [row.state for row in reversed(rows)]
+
+
+@pytest.fixture
+async def sending(reporter: Reporter, broker: PrivateBroker) -> AsyncIterator[Sending]:
+    """Everything that sends, with a clock of the test's."""
+    redis, clock = connect(broker.url), Clock()
+    await redis.flushall()
+    client = WebhookClient(private=True, timeout_s=5)
+    tail = Tail(redis)
+    seal = Seal()
+    dispatcher = Dispatcher(reporter.store, tail, client, ReporterSettings(), clock, seal)
+    yield Sending(reporter, redis, Hooking(reporter.store, tail, client, seal), dispatcher, clock, seal)
+    await dispatcher.stop()
+    await redis.aclose()
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """Somebody who listens."""
+    made = Receiver()
+    with made.server:
+        yield made

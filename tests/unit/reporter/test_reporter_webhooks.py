@@ -1,112 +1,24 @@
 """Outgoing webhooks: signatures, order, hours of patience in no time, dead letters, pauses, and where nobody posts."""
 
 import stat
-from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 from pydantic import SecretStr
-from redis.asyncio import Redis
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from services.reporter.dispatching import Dispatcher
 from services.reporter.hooking import Hooking
-from services.reporter.sealing import Seal, key_of
+from services.reporter.sealing import key_of
 from services.reporter.settings import ReporterSettings
 from services.reporter.tail import Tail
 from services.reporter.webhook_client import WebhookClient
 from services.reporter.webhooks import Posted, WebhookState, failed, headers, is_public, url_fault
-from shared.bus.erasures import server_millis
-from shared.bus.publisher import Publisher, connect
-from shared.embedded import PrivateBroker
 from shared.errors import Problem
-from shared.events import Event
-from shared.settings import BusSettings
 from tests.support.receiver import Receiver
-from tests.unit.reporter.conftest import Reporter, Say
-
-SCORED = ["posts.scored", "posts.corrected"]
-
-
-class Clock:
-    """A clock that only goes when the test says so."""
-
-    def __init__(self) -> None:
-        self.now = datetime.now(UTC)
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def pass_(self, **time: float) -> None:
-        self.now += timedelta(**time)
-
-
-@dataclass
-class Sending:
-    """A dispatcher on a real broker and a real database."""
-
-    reporter: Reporter
-    redis: Redis
-    hooking: Hooking
-    dispatcher: Dispatcher
-    clock: Clock
-    seal: Seal
-
-    async def say(self, *events: Event[Any]) -> None:
-        """Append events to their streams."""
-        await Publisher(self.redis, BusSettings()).publish_many(events)
-
-    async def make(
-        self, receiver: Receiver, streams: list[str] | None = None, *, text: bool = False
-    ) -> tuple[str, str]:
-        """Make a webhook for the receiver, in a millisecond of the broker's in which nothing was said before."""
-        begun = await server_millis(self.redis)
-        while await server_millis(self.redis) <= begun:  # positions are milliseconds: what shares one counts as later
-            continue
-        made = await self.hooking.make(receiver.url, streams or SCORED, text=text, description="", by="a test")
-        self.clock.pass_(seconds=1)
-        return made
-
-    async def round(self) -> None:
-        """Take what was said and post what is due."""
-        await self.dispatcher()
-        await self.dispatcher.idle()
-
-    async def webhook(self, webhook_id: str) -> Any:
-        async with self.reporter.store.read() as connection:
-            return await self.reporter.store.webhook(connection, webhook_id)
-
-    async def states(self, webhook_id: str) -> list[str]:
-        """Return the state of every event of a webhook, oldest first."""
-        async with self.reporter.store.read() as connection:
-            rows = await self.reporter.store.line(connection, webhook_id, state=None, after=None, limit=1000)
-        return [row.state for row in reversed(rows)]
-
-
-@pytest.fixture
-async def sending(reporter: Reporter, broker: PrivateBroker) -> AsyncIterator[Sending]:
-    """Everything that sends, with a clock of the test's."""
-    redis, clock = connect(broker.url), Clock()
-    await redis.flushall()
-    client = WebhookClient(private=True, timeout_s=5)
-    tail = Tail(redis)
-    seal = Seal()
-    dispatcher = Dispatcher(reporter.store, tail, client, ReporterSettings(), clock, seal)
-    yield Sending(reporter, redis, Hooking(reporter.store, tail, client, seal), dispatcher, clock, seal)
-    await dispatcher.stop()
-    await redis.aclose()
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    """Somebody who listens."""
-    made = Receiver()
-    with made.server:
-        yield made
+from tests.unit.reporter.conftest import HOOKED, Say, Sending
 
 
 async def test_what_is_said_arrives_in_order_signed_and_without_text(
@@ -341,7 +253,7 @@ async def test_addresses_in_private_networks_and_odd_ones_are_refused(url: str, 
     guarded = WebhookClient(private=False, timeout_s=5)
     hooking = Hooking(sending.reporter.store, Tail(sending.redis), guarded)
     with pytest.raises(Problem) as refused:
-        await hooking.make(url, SCORED, text=False, description="", by="a test")
+        await hooking.make(url, HOOKED, text=False, description="", by="a test")
     assert (refused.value.status, refused.value.field) == (422, "url")
     if url_fault(url) is None:
         posted = await guarded.post(url, b"{}", {}, datetime.now(UTC))
