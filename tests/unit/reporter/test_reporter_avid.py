@@ -1,8 +1,6 @@
 """Documents pass our own schema, whatever the report, and say nothing that was not measured."""
 
-import importlib
 import string
-from datetime import date
 from typing import Any
 
 import orjson
@@ -13,7 +11,7 @@ from jsonschema import Draft202012Validator
 from pydantic import ValidationError
 
 from services.reporter import avid, avid_export
-from services.reporter.avid_export import Origin, build, redact, submission, to_bytes, to_document
+from services.reporter.avid_export import build, redact, submission, to_bytes, to_document
 from services.reporter.markdown import to_markdown
 from services.reporter.report import (
     AuditCategory,
@@ -25,9 +23,8 @@ from services.reporter.report import (
     UnequalFor,
     missing,
 )
+from tests.support.avid_documents import DAY, ORIGIN, document, measured, piece, report
 
-ORIGIN = Origin("Makers", "Runners", "The report", "https://ombud.example/v1/reports/1")
-DAY = date(2026, 3, 1)
 words = st.text(max_size=80)
 shares = st.floats(0, 1, allow_nan=False)
 versions = st.text(string.ascii_lowercase + string.digits, min_size=1, max_size=6)
@@ -70,36 +67,6 @@ pieces = st.builds(
 )
 evidences = st.lists(pieces, min_size=1, max_size=30, unique_by=lambda item: item.post_id)
 SCHEMA = Draft202012Validator(avid.AvidReport.model_json_schema())
-
-
-def piece(post_id: str = "p", **changes: Any) -> Evidence:
-    """Return a flagged post that its judge finds harmless."""
-    values: dict[str, Any] = {
-        "text": "words",
-        "overall": 0.9,
-        "flagged": True,
-        "threshold": 0.5,
-        "model": "m",
-        "model_version": "1",
-        "judgement": Judgement.NOT_TOXIC,
-    }
-    return Evidence(post_id=post_id, **(values | changes))
-
-
-def report(**changes: Any) -> Report:
-    """Return a report about accuracy."""
-    values: dict[str, Any] = {
-        "title": "Too strict",
-        "error_type": "over-sensitive",
-        "audit_category": AuditCategory.ACCURACY,
-        "summary": "It is.",
-    }
-    return Report(id="r", **(values | changes))
-
-
-def document(*evidence: Evidence, **changes: Any) -> dict[str, Any]:
-    """Return the document of a report with the given evidence."""
-    return to_document(build(report(**changes), evidence or [piece()], origin=ORIGIN, reported=DAY))
 
 
 @given(reports, evidences, st.none() | words)
@@ -273,12 +240,6 @@ def test_numbers_need_a_test_and_parallel_lists() -> None:
         avid.AvidReport.model_validate_json(to_bytes(changed(made, "problemtype.type", "Detection")))
 
 
-def measured(*pvalues: float, n: int = 40) -> tuple[Measurement, ...]:
-    """Return one measurement with so many numbers."""
-    rows = tuple(Measured(f"topic {k}", n, 0.2, 0.1, 0.3, p) for k, p in enumerate(pvalues))
-    return (Measurement("Disagreement by topic", "exact McNemar", rows),)
-
-
 @pytest.mark.parametrize(
     ("count", "pvalues", "kind"),
     [
@@ -346,28 +307,6 @@ def test_everything_a_report_lacks_is_said_at_once() -> None:
     assert [each.field for each in lacks] == ["title", "summary", "judgements.b"]
     assert [each.field for each in missing(report(), [])] == ["evidence"]
     assert missing(report(), [piece(judgement=Judgement.UNSURE)]) == []
-
-
-@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
-@pytest.mark.parametrize("number", range(2))
-def test_avidtools_takes_our_documents(number: int) -> None:
-    """With avidtools 0.1.2 (no third-party reports yet) and with 0.3.2; skipped where it is not installed."""
-    pytest.importorskip("avidtools", reason="avidtools is no dependency")
-    enums = importlib.import_module("avidtools.datamodels.enums")
-    theirs = importlib.import_module("avidtools.datamodels.report").Report
-    assert {each.value for each in enums.SepEnum} == set(avid.SEP)
-    assert {each.value for each in enums.LifecycleEnum} == set(avid.LIFECYCLE)
-    assert {each.value for each in enums.TypeEnum} == {each.value for each in avid.ReportType}
-    assert {each.value for each in enums.MethodEnum} == {each.value for each in avid.Method}
-    assert {each.value for each in enums.ArtifactTypeEnum} == {each.value for each in avid.ArtifactType}
-    classes = {each.value for each in enums.ClassEnum}
-    assert classes | {"Third-party Report"} == {each.value for each in avid.ClassOf}
-    made = document(
-        *(piece(str(n), predicted=1.0) for n in range(5 * number + 1)), measurements=measured(0.01) if number else ()
-    )
-    if "Third-party Report" not in classes:
-        made = changed(made, "problemtype.classof", "Undefined")
-    theirs(**orjson.loads(submission(made, decimals_as_text=bool(number))))
 
 
 def test_an_export_knows_every_category_and_code() -> None:
