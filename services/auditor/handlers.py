@@ -15,7 +15,7 @@ from services.auditor.rating import disowned, of_rating, stands, withdrawal
 from services.auditor.speaking import said_of
 from services.auditor.staging import Staging
 from services.auditor.status.live import Policy, PostRecord, Step, hear_all
-from services.auditor.status.posts import MODEL, REVIEWER, Judgement, status_of_correction
+from services.auditor.status.posts import MODEL, REVIEWER, Judgement, is_late, status_of_correction
 from services.auditor.store import Connection, Correction, Store
 from shared.bus.commit import Done, Outcome
 from shared.bus.erasures import author_subject
@@ -36,6 +36,11 @@ REFUSED = "refused"
 """The LLM declined to judge the post: whatever the local model says, a person shall look."""
 
 STEPS = Counter("ombud_auditor_status_changes_events", "Steps of status histories.", ["status", "rule"])
+LATE = Counter(
+    "ombud_auditor_late_judgements",
+    "Judgements that were heard after a newer one of the same source: kept, without effect.",
+    ["source"],
+)
 CHANGES = Counter("ombud_auditor_history_changes", "Changes that status histories record, by kind.", ["kind"])
 
 
@@ -176,12 +181,18 @@ class Handlers:
         known = await self._store.heard(connection, [each.cause_id for each in judgements])
         fresh = {each.cause_id: each for each in reversed(judgements) if each.cause_id not in known}
         received = list(fresh.values())[::-1]
+        for source, number in Counts(each.rule for each in received if _late(records, each)).items():
+            LATE.labels(source).inc(number)
         after, steps = hear_all(records, received, self._policy)
         await self._store.save(connection, received, after, steps, self._policy, said_with=set(names))
         count(steps)
         # what a round brought is the announcer's to say
         told = {name: step for name, step in told.items() if step.round_id is None}
         return told | {step.cause_id: step for step in steps}
+
+
+def _late(records: Mapping[str, PostRecord], said: Judgement) -> bool:
+    return said.post_id in records and is_late(records[said.post_id].held, said)
 
 
 def count(steps: Sequence[Step]) -> None:

@@ -3,7 +3,12 @@
 WHEN_OFF = {
     "ombud_auditor_history_changes_total": (
         "`lock_conflict` grows: locked statuses are contradicted; look at `GET /v1/posts/{id}/history` "
-        "of such posts, and unlock what was decided wrongly or edited since."
+        "of such posts, and unlock what was decided wrongly."
+    ),
+    "ombud_auditor_late_judgements_total": (
+        'Some after restarts are normal. Many of `source="model"`: two classifiers score the same posts, '
+        "or one works off an old backlog: compare lags. "
+        'Of `source="reviewer"`: clocks of those who send corrections differ.'
     ),
     "ombud_auditor_open_rounds": (
         '`state="held"` above 0: a promoted model would flip too many statuses; `ombud status rounds`, then confirm '

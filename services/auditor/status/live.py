@@ -40,7 +40,8 @@ class Policy:
     """What an operator decided; `version` says all of it, so that every judgement can be taken again as it was.
 
     An automatic flag waits `hold_s` before it shows. A status that a reviewer or a consensus decided locks `lock_age_s`
-    after the post was first judged. `raters` who are sure, `share` of them of one mind, are a consensus.
+    after the post was first judged. `raters` who are sure, `share` of them of one mind, are a consensus. With
+    `edits_open` the lock of a text ends with the text; it was not always so, and what was heard then stays as it was.
     """
 
     review_from: float = 0.35
@@ -48,6 +49,7 @@ class Policy:
     lock_age_s: float = 14 * DAY_S
     raters: int = 5
     share: float = 0.8
+    edits_open: bool = True
 
     @property
     def version(self) -> str:
@@ -63,7 +65,7 @@ class Policy:
 def _version(policy: Policy) -> str:
     return (
         f"{NATIVE.name} review={policy.review_from:g} hold={policy.hold_s:.17g} lock={policy.lock_age_s:.17g} "
-        f"raters={policy.raters} share={policy.share:.17g}"
+        f"raters={policy.raters} share={policy.share:.17g}{' edit=1' if policy.edits_open else ''}"
     )
 
 
@@ -72,10 +74,17 @@ def policy_of(version: str) -> Policy:
     """Return the policy of a version's name. Raises ValueError for another name."""
     name, *terms = version.split()
     found = dict(term.partition("=")[::2] for term in terms)
-    if name != NATIVE.name or len(found) != len(terms) or found.keys() != {"review", "hold", "lock", "raters", "share"}:
+    edits_open = found.pop("edit", None) == "1"
+    known = len(found) + edits_open == len(terms) and found.keys() == {"review", "hold", "lock", "raters", "share"}
+    if name != NATIVE.name or not known:
         raise ValueError("no policy of ours")
     return Policy(
-        float(found["review"]), float(found["hold"]), float(found["lock"]), int(found["raters"]), float(found["share"])
+        float(found["review"]),
+        float(found["hold"]),
+        float(found["lock"]),
+        int(found["raters"]),
+        float(found["share"]),
+        edits_open,
     )
 
 
@@ -196,8 +205,23 @@ def hear(before: PostRecord, said: Judgement, policy: Policy) -> Moved:
         marks = copied(marks, after.post_id)
         marks.created_at = created
         after = replace(after, marks=marks)
-    after, step = _moved(after, said, policy)
+    opened: list[Change] = []
+    if _edited(record, said, held, policy):
+        after, opened = _without_lock(after, said)
+    after, step = _moved(after, said, policy, opened)
     return after, [*steps, step] if step is not None else steps
+
+
+def _edited(before: PostRecord, said: Judgement, held: Opinions, policy: Policy) -> bool:
+    """Return whether a score tells of a text that the lock is not about: written later, or judged by nobody trusted."""
+    known, marks = before.held.model, before.marks
+    if not (policy.edits_open and marks.locked and said.rule == MODEL) or said.edited_at is None:
+        return False
+    if known is not None and said.revision <= known.revision:
+        return False
+    locked_at = moment_of(marks.locked_at)
+    later = locked_at is not None and said.edited_at > locked_at
+    return later or decide(held, raters=policy.raters, share=policy.share)[1] not in NATIVE.trusted
 
 
 def _says_nothing(said: Judgement, held: Opinions, policy: Policy) -> bool:
@@ -223,11 +247,16 @@ def _opened(record: PostRecord, said: Judgement, policy: Policy, steps: list[Ste
     """Open a lock by a person's word; what was said meanwhile counts at once, and the age begins anew."""
     if not record.marks.locked:
         return record, steps
+    record, opened = _without_lock(record, said)
+    after, step = _moved(record, said, policy, opened)
+    return after, [*steps, step] if step is not None else steps
+
+
+def _without_lock(record: PostRecord, said: Judgement) -> tuple[PostRecord, list[Change]]:
     marks = copied(record.marks, record.marks.id)
     opened = unlock(marks)
     marks.opened_at = millis(said.judged_at)
-    after, step = _moved(replace(record, marks=marks), said, policy, opened)
-    return after, [*steps, step] if step is not None else steps
+    return replace(record, marks=marks), opened
 
 
 def _moved(

@@ -186,6 +186,14 @@ def with_judgement(held: Opinions, said: Judgement) -> Opinions:
     return _with_correction(held, said)
 
 
+def is_late(held: Opinions, said: Judgement) -> bool:
+    """Return whether a newer word of the same source is known already: this one is kept and changes nothing."""
+    if said.status is None or said.retracts or said.rater is not None:
+        return False
+    newest = held.model if said.rule == MODEL else held.reviewer
+    return newest is not None and opinion_of(said).rank < newest.rank
+
+
 def _with_score(held: Opinions, said: Judgement) -> Opinions:
     if said.status is None:
         return held

@@ -14,6 +14,7 @@ from sqlalchemy import event as sql
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
+from services.auditor.handlers import LATE
 from services.auditor.tables import corrections, metadata, status_changes, statuses
 from shared.events import Event
 from shared.vocabulary import Verdict
@@ -136,6 +137,22 @@ async def test_a_late_score_of_an_older_revision_changes_nothing(auditor: Any, s
     assert await auditor.hear(say.scored("p", 0.1, 9)) == [[]]
     stands = await auditor.stands("p")
     assert (stands["status"], stands["revision"]) == ("flagged", edited.data.post.revision)
+
+
+async def test_judgements_that_come_after_newer_ones_are_counted_by_source(auditor: Any, say: Any) -> None:
+    def counted() -> list[float]:
+        return [LATE.labels(source)._value.get() for source in ("model", "reviewer")]
+
+    before = counted()
+    newest = [say.scored("p", 0.9, 5), say.scored("q", 0.9, 5)]
+    await auditor.hear(*newest)
+    await auditor.hear(say.corrected("p", "new", 9))
+    assert counted() == before  # what comes in order, and a post's first, is not late
+    late = say.scored("p", 0.1, 3)
+    await auditor.hear(late, say.scored("q", 0.2, 8), newest[0])  # nor is what comes again
+    await auditor.hear(late)
+    await auditor.hear(say.corrected("p", "old", 7))
+    assert counted() == [before[0] + 1, before[1] + 1]
 
 
 async def test_an_edit_gives_the_post_back_to_the_model(auditor: Any, say: Any) -> None:

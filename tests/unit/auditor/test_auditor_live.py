@@ -145,8 +145,47 @@ def test_a_locked_status_stays_and_every_other_opinion_is_a_conflict() -> None:
     record, steps = told(PLAIN, score(FLAGGED, 0), word(CLEARED, OLD), word(FLAGGED, OLD + 1, "d"), undo(OLD + 2, "d"))
     assert (record.status, record.rule) == (CLEARED, REVIEWER)
     assert kinds(steps[2:]) == ["lock_conflict"]
-    edited, steps = told(PLAIN, score(FLAGGED, 0), word(CLEARED, OLD), score(FLAGGED, OLD + 9, OLD + 8))
-    assert (edited.status, kinds(steps[2:])) == (CLEARED, ["lock_conflict"])
+    again, steps = told(PLAIN, score(FLAGGED, 0), word(CLEARED, OLD), undo(OLD + 9))
+    assert (again.status, kinds(steps[2:])) == (CLEARED, ["lock_conflict"])
+
+
+def test_an_edit_ends_the_lock_of_the_old_text_and_nobody_s_lock_of_the_new() -> None:
+    locked = (score(FLAGGED, 0), word(CLEARED, OLD))
+    edited = score(FLAGGED, OLD + 9, OLD + 8)
+    record, steps = told(PLAIN, *locked, edited)
+    assert (record.status, record.rule, record.marks.locked) == (FLAGGED, MODEL, False)
+    assert (kinds(steps[2:]), steps[-1].actor) == (["unlocked", "status_changed", "latest_changed"], None)
+    # also where the new text looks as harmless as the old: what was decided about other words does not cover these
+    harmless, steps = told(PLAIN, *locked, score(CLEARED, OLD + 9, OLD + 8))
+    assert (harmless.status, harmless.marks.locked, kinds(steps[2:])) == (CLEARED, False, ["unlocked"])
+    assert settle(harmless, minute(OLD + 99 * DAY), PLAIN)[1] == []  # a model's word never locks
+    # a word about the new text locks when the age is reached that began with it
+    spoken, _ = hear(record, word(CLEARED, OLD + 20, "d"), PLAIN)
+    assert not spoken.marks.locked
+    assert settle(spoken, minute(OLD + 30 + 15 * DAY), PLAIN)[0].marks.locked_status == CLEARED
+    # of the text before the edit nothing is news, nor is the edit a second time
+    for late in (score(FLAGGED, OLD + 30), edited):
+        assert hear(record, late, PLAIN)[1] == []
+
+
+def test_a_lock_that_is_about_the_edited_text_stays_however_late_the_edit_is_heard() -> None:
+    spoken = (score(FLAGGED, 0), word(CLEARED, OLD))  # about the text of an edit that nobody here heard of yet
+    record, steps = told(PLAIN, *spoken, score(FLAGGED, OLD + 1, OLD - 5))
+    assert (record.status, record.marks.locked, kinds(steps[2:])) == (CLEARED, True, [])
+    # a word on the old text locked by time, and the edit from before that moment is heard late: the lock covers nothing
+    early = (score(FLAGGED, 0), word(CLEARED, 5), score(FLAGGED, OLD + 1, DAY))
+    record, steps = told(PLAIN, *early)
+    assert (record.status, record.marks.locked) == (FLAGGED, False)
+    assert [kind for kind in kinds(steps[2:]) if "lock" in kind] == ["locked", "unlocked"]
+
+
+def test_what_was_heard_before_edits_opened_locks_is_taken_again_as_it_was() -> None:
+    then = replace(PLAIN, edits_open=False)
+    heard = [score(FLAGGED, 0), word(CLEARED, OLD), score(FLAGGED, OLD + 9, OLD + 8)]
+    record, steps = told(then, *heard)
+    assert (record.status, kinds(steps[2:])) == (CLEARED, ["lock_conflict"])
+    assert "edit" not in then.version and policy_of(then.version) == then
+    assert replayed("p", [(each, then.version) for each in heard]) == (record, steps)
 
 
 def test_what_was_said_during_a_lock_counts_when_a_person_opens_it() -> None:
@@ -218,6 +257,7 @@ POLICIES = st.builds(
     lock_age_s=st.sampled_from([14 * 86_400.0, 900.0]),
     raters=st.sampled_from([2, 3]),
     share=st.sampled_from([0.6, 1.0]),
+    edits_open=st.booleans(),
 )
 MINUTES = st.integers(0, 40)
 ANY = st.one_of(
