@@ -120,7 +120,7 @@ def build(platform: Platform) -> Service:
             acts.build_router(store, platform.keys, on=bool(settings.outlets)),
             outlets.build_router(store, settings.outlets, link),
             webhooks.build_router(store, hooking, platform.keys),
-            people.build_router(console.sessions, platform.keys),
+            people.build_router(console.sessions, console.people, platform.keys),
             *console.routers,
         ],
         hears={

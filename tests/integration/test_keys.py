@@ -90,6 +90,7 @@ NEEDS = {
     ("DELETE", "/v1/keys/{key_id}"): Scope.ADMIN,
     ("POST", "/v1/invitations"): Scope.ADMIN,
     ("POST", "/v1/people/invitations"): Scope.ADMIN,
+    ("DELETE", "/v1/people/{person_id}"): Scope.ADMIN,
 }
 OWN = {
     "/v1/models/personal/{rater}",

@@ -41,12 +41,13 @@ class Console:
         self.sessions = Sessions(store, platform.keys, platform.redis, settings, platform.settings)
         self._charts = ChartWorker()
         self._services = ServiceClient(platform, settings)
+        self.people = People(store, self.sessions)
         parts = Parts(
             platform=platform,
             settings=settings,
             store=store,
             sessions=self.sessions,
-            people=People(store, self.sessions),
+            people=self.people,
             pages=pages,
             commands=Commands(store),
             services=self._services,

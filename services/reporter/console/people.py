@@ -1,10 +1,10 @@
 """What administrators do with people: change roles, let in and keep out, end sessions, set passwords anew.
 
 Invariant: at least one person who may sign in has the role `admin`; who loses a role or is kept out has lost it in the
-console at once, and at every service when the broker was told.
+console at once, and at every service when the broker was told. A removed account leaves an id and no name.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from services.reporter.console.roles import Role
@@ -67,6 +67,22 @@ class People:
         if role is None:
             raise not_found("invitation")
         return role
+
+    async def remove(self, person_id: str) -> tuple[int, Sequence[Stored]]:
+        """Remove an account with the reports it never submitted; return how many these were, and what was submitted.
+
+        What was sent stays: others have it, under an id that is kept with it. Raises Problem 404 and 409 (the last
+        administrator).
+        """
+        await self.disable(person_id)
+        owner = f"user:{person_id}"
+        async with self._store.begin() as connection:
+            await self._store.close_gate(
+                connection
+            )  # who is completing or sending one of them is done, or comes too late
+            dropped = await self._store.drop_unsent_of(connection, owner)
+            await self._store.forget_person(connection, person_id, utcnow())
+            return dropped, await self._store.submitted_of(connection, owner)
 
     async def _change(self, person_id: str, values: Mapping[str, Any], *, leaves: bool) -> Stored:
         async with self._store.begin() as connection:

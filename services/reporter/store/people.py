@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Row, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.reporter.tables import commands, invitations, people, sessions
+from services.reporter.tables import commands, invitations, people, reveals, sessions, views
 from shared.db import insert_first, upsert
 
 ACTIVE = people.c.disabled_at.is_(None)
@@ -57,6 +57,21 @@ class PeopleQueries:
         """Set columns of a person; return whether there is one."""
         changed = await connection.execute(update(people).where(people.c.id == person_id).values(**values))
         return bool(changed.rowcount)
+
+    async def forget_person(self, connection: AsyncConnection, person_id: str, now: datetime) -> None:
+        """Leave of an account only its id, which what was done names, and take away what was this person's alone."""
+        nobody: dict[str, Any] = {
+            "account": f"removed {person_id}",
+            "name": "",
+            "password": None,
+            "subject": None,
+            "preferences": {},
+        }
+        await self.change_person(connection, person_id, nobody | {"disabled_at": now})
+        await connection.execute(delete(views).where(views.c.person_id == person_id, views.c.team.is_(False)))
+        for table in (commands, reveals):
+            await connection.execute(delete(table).where(table.c.person_id == person_id))
+        await self.drop_invitations_of(connection, person_id)
 
     async def add_session(self, connection: AsyncConnection, row: Mapping[str, Any]) -> None:
         """Remember that somebody has signed in."""

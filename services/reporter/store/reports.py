@@ -116,6 +116,24 @@ class ReportQueries:
         await connection.execute(delete(reports).where(reports.c.id.in_(ids)))
         return len(ids)
 
+    async def drop_unsent_of(self, connection: AsyncConnection, owner: str) -> int:
+        """Delete what somebody wrote and never submitted, with everything that is kept of it; return how many."""
+        submitted = select(deliveries.c.report_id).where(deliveries.c.report_id == reports.c.id).exists()
+        ids = list(
+            (await connection.execute(select(reports.c.id).where(reports.c.created_by == owner, ~submitted))).scalars()
+        )
+        for table in (evidence, report_steps):
+            await connection.execute(delete(table).where(table.c.report_id.in_(ids)))
+        await connection.execute(delete(reports).where(reports.c.id.in_(ids)))
+        return len(ids)
+
+    async def submitted_of(self, connection: AsyncConnection, owner: str) -> Sequence[Row[Any]]:
+        """Return what became of every submission of somebody's reports, oldest first."""
+        question = select(deliveries).join(reports, reports.c.id == deliveries.c.report_id)
+        return (
+            await connection.execute(question.where(reports.c.created_by == owner).order_by(deliveries.c.created_at))
+        ).all()
+
     async def add_step(
         self,
         connection: AsyncConnection,
