@@ -61,6 +61,11 @@ def lease_key(post_id: str) -> str:
     return f"lease:post:{post_id}"
 
 
+def held_channel() -> str:
+    """Return the channel on which leases of posts are told as they begin and end."""
+    return "ombud:held"
+
+
 def consumer_name(service: str) -> str:
     """Return this process's name in a consumer group: `<service>-<host>-<pid>`."""
     return f"{service}-{socket.gethostname()}-{os.getpid()}"

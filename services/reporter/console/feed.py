@@ -3,6 +3,7 @@
 Invariant: each event is told with its position, in order, and to whom it is for; none holds a word of a post.
 """
 
+from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from datetime import timedelta
@@ -13,9 +14,10 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.sse import EventSourceResponse
 
 from services.reporter.broadcast import Said
-from services.reporter.console.contexts.event import TOPICS, told
+from services.reporter.console.contexts.event import HELD, TOPICS, held, told
 from services.reporter.console.members import Member
 from services.reporter.console.parts import Parts
+from services.reporter.console.presence import News
 from services.reporter.console.roles import Role
 from services.reporter.feed import PATTERN, Filters, Position
 from shared.clock import millis, monotonic, utcnow
@@ -62,15 +64,16 @@ async def _stream(
     if gone:
         yield b"event: gap\ndata: {}\n\n"
     async with parts.broadcast.listening(Filters(streams)) as listener:
-        beaten = float("-inf")
-        with suppress(Unavailable, Problem):  # they come back, and are told
-            async for said in parts.broadcast.follow(listener, after):
-                yield b"".join(_frames(member.role, said))
-                if monotonic() - beaten >= HEARTBEAT_S:
-                    if beaten > 0 and await parts.sessions.find(member.token) is None:
-                        return
-                    yield _beat(parts, said.position)
-                    beaten = monotonic()
+        with parts.presence.listening(listener.news.set) as news:
+            beaten = float("-inf")
+            with suppress(Unavailable, Problem):  # they come back, and are told
+                async for said in parts.broadcast.follow(listener, after):
+                    yield b"".join([*_frames(member.role, said), *_held(member, news)])
+                    if monotonic() - beaten >= HEARTBEAT_S:
+                        if beaten > 0 and await parts.sessions.find(member.token) is None:
+                            return
+                        yield _beat(parts, said.position)
+                        beaten = monotonic()
 
 
 def _frames(role: Role, said: Said) -> list[bytes]:
@@ -80,6 +83,17 @@ def _frames(role: Role, said: Said) -> list[bytes]:
         if facts is not None:
             place, name = str(each.position).encode(), each.stream.encode()
             found.append(b"id: %s\nevent: %s\ndata: %s\n\n" % (place, name, orjson.dumps(facts)))
+    return found
+
+
+def _held(member: Member, news: deque[News]) -> list[bytes]:
+    """Return what there is to say of leases; without an id, because nobody can ask for it again."""
+    found = []
+    while news:
+        one = news.popleft()
+        facts = held(member.role, member.id, one.post_id, one.person_id, one.name, one.left_s)
+        if facts is not None:
+            found.append(b"event: %s\ndata: %s\n\n" % (HELD.encode(), orjson.dumps(facts)))
     return found
 
 

@@ -14,7 +14,8 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from services.reporter.console.members import Member
-from shared.bus.keys import lease_key
+from services.reporter.console.presence import News
+from shared.bus.keys import held_channel, lease_key
 from shared.errors import Unavailable
 
 LEASE_MS = 300_000
@@ -52,7 +53,10 @@ class Leases:
         """Take or renew the lease of a post; return whether nobody else holds it. Raises Unavailable."""
         try:
             args: list[str | int] = [member.id, token_of(member, post_id), lasts_ms]
-            return bool(await self._take(keys=[lease_key(post_id)], args=args))
+            taken = bool(await self._take(keys=[lease_key(post_id)], args=args))
+            if taken:
+                await self._tell(member, post_id, 0 if lasts_ms == DECIDED_MS else lasts_ms // 1000)
+            return taken
         except RedisError as error:
             raise Unavailable("broker") from error
 
@@ -60,9 +64,15 @@ class Leases:
         """Give a post back; return whether the token was the one it is held with. Raises Unavailable."""
         try:
             held = f"{member.id}:{token or token_of(member, post_id)}"
-            return bool(await self._end(keys=[lease_key(post_id)], args=[held]))
+            ended = bool(await self._end(keys=[lease_key(post_id)], args=[held]))
+            if ended:
+                await self._tell(member, post_id, 0)
+            return ended
         except RedisError as error:
             raise Unavailable("broker") from error
+
+    async def _tell(self, member: Member, post_id: str, left_s: int) -> None:
+        await self._redis.publish(held_channel(), News(post_id, member.id, member.name, left_s).packed())
 
     async def of(self, post_ids: Sequence[str]) -> dict[str, Lease]:
         """Return who holds which of the posts; nobody, where the broker cannot be asked."""

@@ -14,6 +14,7 @@ from services.reporter.console.leases import Leases
 from services.reporter.console.pages import PAGES
 from services.reporter.console.parts import Parts, Reporting
 from services.reporter.console.people import People
+from services.reporter.console.presence import Presence
 from services.reporter.console.rendering import Pages
 from services.reporter.console.roles import Role
 from services.reporter.console.service_client import ServiceClient
@@ -42,6 +43,7 @@ class Console:
         self._charts = ChartWorker()
         self._services = ServiceClient(platform, settings)
         self.people = People(store, self.sessions)
+        self._presence = Presence(platform.redis)
         parts = Parts(
             platform=platform,
             settings=settings,
@@ -52,6 +54,7 @@ class Console:
             commands=Commands(store),
             services=self._services,
             leases=Leases(platform.redis),
+            presence=self._presence,
             broadcast=broadcast,
             charts=self._charts,
             reporting=reporting,
@@ -82,5 +85,6 @@ class Console:
 
     async def stop(self) -> None:
         """Close what the console opened."""
+        await self._presence.stop()
         await self._services.stop()
         await self._charts.stop()

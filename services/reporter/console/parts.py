@@ -11,6 +11,7 @@ from services.reporter.console.commands import Commands
 from services.reporter.console.guard import Acting, Entrance
 from services.reporter.console.leases import Leases
 from services.reporter.console.people import People
+from services.reporter.console.presence import Presence
 from services.reporter.console.rendering import Pages
 from services.reporter.console.roles import Role
 from services.reporter.console.service_client import ServiceClient
@@ -51,6 +52,7 @@ class Parts:
     commands: Commands
     services: ServiceClient
     leases: Leases
+    presence: Presence
     broadcast: Broadcast
     charts: ChartWorker
     reporting: Reporting

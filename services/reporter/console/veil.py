@@ -5,7 +5,7 @@ scorer, or with places that do not fit the text, the level is `whole`: a mask at
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -36,9 +36,22 @@ class Veiled:
     category: str | None = None
     words: int = 0
 
+    @property
+    def masks(self) -> int:
+        """Return how many places are masked."""
+        return sum(1 for each in self.parts if each.masked)
 
-def veil(text: str, marked: Mapping[str, Any] | None, level: Veil, *, blind: bool = False) -> Veiled:
-    """Return a text veiled. `blind`: masks do not say which category they hide."""
+
+STRICTER = (Veil.OFF, Veil.SPANS, Veil.WHOLE)
+
+
+def strictest(levels: Iterable[Veil]) -> Veil | None:
+    """Return the level that veils most, None if there is none."""
+    return max(levels, key=STRICTER.index, default=None)
+
+
+def veil(text: str, marked: Mapping[str, Any] | None, level: Veil, *, blind: bool = False, opened: int = 0) -> Veiled:
+    """Return a text veiled. `blind`: masks do not say which category they hide. `opened`: so many masks are lifted."""
     words = _words(text)
     if level is Veil.OFF:
         return Veiled(Veil.OFF, (Part(text),), words=words)
@@ -46,8 +59,9 @@ def veil(text: str, marked: Mapping[str, Any] | None, level: Veil, *, blind: boo
     if not places or marked is None:
         return Veiled(Veil.WHOLE, (Part(masked=words),), words=words)
     parts, at = [], 0
-    for begin, end in places:
-        parts += [Part(text[at:begin]), Part(masked=max(1, _words(text[begin:end])))]
+    for nth, (begin, end) in enumerate(places):
+        mask = Part(text[begin:end]) if nth < opened else Part(masked=max(1, _words(text[begin:end])))
+        parts += [Part(text[at:begin]), mask]
         at = end
     parts = [part for part in [*parts, Part(text[at:])] if part.masked or part.text]
     return Veiled(Veil.SPANS, tuple(parts), None if blind else marked["category"], words)

@@ -13,6 +13,7 @@ from services.reporter.console.contexts.reviewing import flagged_categories, spo
 from services.reporter.console.guard import Command
 from services.reporter.console.leases import DECIDED_MS
 from services.reporter.console.members import Member
+from services.reporter.console.pages.flagged import decides_blind
 from services.reporter.console.pages.post import More, PostId, show
 from services.reporter.console.parts import Parts
 from services.reporter.console.rendering import wants_fragment
@@ -65,19 +66,23 @@ def build_router(parts: Parts) -> APIRouter:
             if back == "list":
                 return Answer(PATH + filters.query(done=name), facts)
             after = await reviewing.next(command.member, filters, post_id)
-            return Answer(
-                f"/posts/{after}{filters.query(done=name)}" if after else PATH + filters.query(done=name), facts
-            )
+            if after is None:
+                return Answer(PATH + filters.query(done=name), facts)
+            return Answer(f"/posts/{after}{filters.query(done=name)}", facts | {"next": after})
 
         try:
-            return answered(request, await parts.commands.once(request, command, work))
+            answer = await parts.commands.once(request, command, work)
+            after = answer.facts.get("next")
+            if after is None or not wants_fragment(request):
+                return answered(request, answer)
+            return await show(parts, request, command.member, after, filters, done=answer.facts["correction_id"])
         except Unavailable:
             more = More(failed=verdict.value, status=503)
         except Problem as problem:
             if problem.reason != "stale_version":
                 raise
             more = More(conflict=verdict.value, status=409)
-        if wants_fragment(request):
+        if wants_fragment(request) and (more.failed or back == "list"):
             raise Problem(more.status, "stale_version" if more.conflict else "unavailable", "It was not saved.")
         return await show(parts, request, command.member, post_id, filters, more=more)
 
@@ -97,7 +102,10 @@ def build_router(parts: Parts) -> APIRouter:
             where = filters_of(query).query()
             return Answer(PATH + where if back == "list" else f"/posts/{post_id}{where}")
 
-        return answered(request, await parts.commands.once(request, command, work))
+        answer = await parts.commands.once(request, command, work)
+        if back == "list" or not wants_fragment(request):
+            return answered(request, answer)
+        return await show(parts, request, command.member, post_id, filters_of(query))
 
     @router.post("/posts/{post_id}/reveals", summary="Show a veiled text")
     async def reveal(
@@ -105,18 +113,25 @@ def build_router(parts: Parts) -> APIRouter:
         command: Annotated[Command, Depends(parts.acting(Role.REVIEWER, Role.AUDITOR))],
         post_id: PostId,
         query: QueryOf = "",
+        masks: Annotated[int, Form(ge=0, le=1000)] = 0,
     ) -> Response:
-        """Count it and show the page with the text; no address leads there, so moving on veils it again."""
+        """Count it and show the page with the text; no address leads there, so moving on veils it again.
+
+        `masks`: only so many masked places; a post counts once, with the first of them.
+        """
 
         async def work() -> Answer:
             async with parts.store.begin() as connection:
                 if await parts.store.reviewed_post(connection, post_id) is None:
                     raise not_found("post")
-                await parts.store.count_reveal(connection, command.member.id, utcnow().date().isoformat())
+                if masks <= 1:
+                    await parts.store.count_reveal(connection, command.member.id, utcnow().date().isoformat())
             return Answer(f"/posts/{post_id}{filters_of(query).query()}")
 
         await parts.commands.once(request, command, work)
-        return await show(parts, request, command.member, post_id, filters_of(query), more=More(revealed=True))
+        return await show(
+            parts, request, command.member, post_id, filters_of(query), more=More(revealed=not masks, opened=masks)
+        )
 
     @router.post("/posts/{post_id}/lease", summary="Hold a post while deciding it")
     async def hold(
@@ -171,7 +186,11 @@ class Reviewing:
         if row is None or row.own_overall is None or row.deleted_at is not None:
             raise not_found("post")
         said = spoken(verdict, flagged_categories(row), ticked)
-        return await self._tell(command, told(said, verdict, post_id, seen_version, HOLD_S))
+        name = await self._tell(command, told(said, verdict, post_id, seen_version, HOLD_S))
+        if decides_blind(command.member, row):
+            async with self._parts.store.begin() as connection:
+                await self._parts.store.note_blind(connection, name)
+        return name
 
     async def take_back(self, command: Command, post_id: str, correction_id: str) -> None:
         """Tell ingest that somebody takes their own word back. Raises Problem 403 for a word of somebody else."""

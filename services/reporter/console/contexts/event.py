@@ -19,6 +19,8 @@ OF_POSTS = ("post_id", "overall", "flagged", "status", "verdict")
 OF_MODELS = ("model_version",)
 OF_REPORTS = ("report_id", "state")
 POSTS_FOR = (Role.REVIEWER, Role.AUDITOR)
+HELD = "held"
+"""Topic of leases, which are no events of the feed: told as they happen, and not again."""
 
 
 def told(role: Role, stream: str, event: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -34,3 +36,10 @@ def told(role: Role, stream: str, event: Mapping[str, Any]) -> dict[str, Any] | 
         return {}
     facts = {**data, "post_id": data.get("post", data).get("post_id")}
     return {name: facts[name] for name in OF_POSTS if facts.get(name) is not None}
+
+
+def held(role: Role, reader: str, post_id: str, person_id: str, name: str, left_s: int) -> dict[str, Any] | None:
+    """Return what somebody is told of a lease, None if it is not for them. `name` is empty for the reader's own."""
+    if not may(role, POSTS_FOR):
+        return None
+    return {"post_id": post_id, "name": "" if person_id == reader else name, "left_s": left_s}

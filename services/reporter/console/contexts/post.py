@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from services.reporter.console.contexts.reviewing import Card, Last
+from services.reporter.console.contexts.reviewing import Card, Held, Last
 from shared.thresholds import threshold_of
 from shared.vocabulary import CATEGORIES
 
@@ -23,12 +23,12 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class InQueue:
-    """A post of the queue: where it opens, and whether it is the one that is open."""
+    """A post of the queue: where it opens, whether it is open; its score, unless it is decided blind."""
 
     id: str
-    overall: float
+    overall: float | None
     here: bool
-    held: str | None
+    held: Held | None
     link: str
     verdict: str | None
 
@@ -67,16 +67,21 @@ class Boxes:
 
 @dataclass(frozen=True, slots=True)
 class PostPage:
-    """A post in its queue. `deleted_at`: there is no text any more. `conflict`: somebody spoke meanwhile."""
+    """A post in its queue. `deleted_at`: there is no text any more. `conflict`: somebody spoke meanwhile.
+
+    `reviews`: the reader may decide. `catch_up`: where the same page is once our tables heard of the last verdict.
+    """
 
     card: Card
     query: str
     revealed: bool
+    opened: int
     bars: tuple[Bar, ...]
     boxes: tuple[Boxes, ...]
     queue: tuple[InQueue, ...]
     done: int
     total: int
+    waiting: int
     next: str | None
     previous: str | None
     words: tuple[Word, ...]
@@ -88,6 +93,8 @@ class PostPage:
     deleted_at: datetime | None
     model: str | None
     last: Last
+    reviews: bool
+    catch_up: str
     conflict: str = ""
     failed: str = ""
 

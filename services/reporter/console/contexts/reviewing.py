@@ -5,10 +5,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from services.reporter.console.members import Preferences
 from services.reporter.console.severity import Severity, severity
-from services.reporter.console.veil import Veil, Veiled, veil
+from services.reporter.console.veil import Veil, Veiled, strictest, veil
 from services.reporter.readmodel import categories_of
+from shared.ids import digest
 from shared.vocabulary import CATEGORIES, FeedbackType, Verdict
+
+BLIND_ONE_IN = 10
+"""One of so many posts is decided without its scores: agreeing with the scorer is not the same as following it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +44,35 @@ class Card:
     blind: bool = False
 
 
+def hides_scores(person_id: str, row: Any) -> bool:
+    """Return whether somebody decides this post blind, until a word stands: the same posts at each look."""
+    if row.correction_verdict is not None:
+        return False
+    return int(digest(f"blind check|{person_id}|{row.post_id}".encode())[:8], 16) % BLIND_ONE_IN == 0
+
+
 def flagged_categories(row: Any) -> tuple[str, ...]:
     """Return the categories that the scorer flagged by itself, the highest first."""
     own = row.own_scores or {}
     return tuple(sorted(categories_of(row.own_mask), key=lambda name: -own.get(name, 0.0)))
 
 
-def card(row: Any, level: Veil, *, high: float, held: Held | None = None, alike: int = 1, blind: bool = False) -> Card:
+def level_of(preferences: Preferences, row: Any) -> Veil:
+    """Return how much of a post is veiled for somebody: the strictest of its categories, else as for all."""
+    own = [preferences.veil_of[name] for name in categories_of(row.own_mask) if name in preferences.veil_of]
+    return strictest(own) or preferences.veil
+
+
+def card(
+    row: Any,
+    level: Veil,
+    *,
+    high: float,
+    held: Held | None = None,
+    alike: int = 1,
+    blind: bool = False,
+    opened: int = 0,
+) -> Card:
     """Return a post as its row in the tables says it; `high` is the overall score from which it is High."""
     return Card(
         id=row.post_id,
@@ -56,7 +83,7 @@ def card(row: Any, level: Veil, *, high: float, held: Held | None = None, alike:
         severity=severity(row.own_overall or 0.0, row.threshold, high),
         overall=row.own_overall or 0.0,
         categories=flagged_categories(row),
-        veiled=veil(row.text or "", row.marked, level, blind=blind),
+        veiled=veil(row.text or "", row.marked, level, blind=blind, opened=opened),
         verdict=row.correction_verdict,
         version=row.review_version,
         alike=alike - 1,
@@ -78,9 +105,9 @@ def last(correction_id: str, word: Any, reader: str) -> Last:
     """Return what the reader said last; `word` is its row, None if it was not heard yet."""
     if not correction_id:
         return Last()
-    if word is None:
+    if word is None or word.post_id is None:
         return Last("saving")
-    if word.reviewer != reader or word.retracted or word.post_id is None:
+    if word.reviewer != reader or word.retracted:
         return Last()
     return Last(word.verdict, word.post_id, word.correction_id)
 

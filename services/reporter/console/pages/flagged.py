@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from services.reporter.console.contexts import flagged as page
-from services.reporter.console.contexts.reviewing import Card, Held, card, last
+from services.reporter.console.contexts.reviewing import Card, Held, card, hides_scores, last, level_of
 from services.reporter.console.contexts.views import View
 from services.reporter.console.contexts.views import views as page_views
 from services.reporter.console.leases import Lease
@@ -148,17 +148,22 @@ async def cards(parts: Parts, connection: Connection, member: Member, rows: Sequ
     leases = await parts.leases.of([row.post_id for row in rows])
     names = await parts.store.names_of(connection, [each.person_id for each in leases.values()])
     alike = await parts.store.alike(connection, [row.text_key for row in rows])
-    level = member.preferences.veil
     return [
         card(
             row,
-            level,
+            level_of(member.preferences, row),
             high=parts.settings.severity_high,
             held=held_by(member, leases.get(row.post_id), names),
             alike=alike.get(row.text_key or "", 1),
+            blind=decides_blind(member, row),
         )
         for row in rows
     ]
+
+
+def decides_blind(member: Member, row: Stored) -> bool:
+    """Return whether scores and reasons of a post are hidden from somebody until it is decided."""
+    return member.may(Role.REVIEWER) and hides_scores(member.id, row)
 
 
 def held_by(member: Member, lease: Lease | None, names: Mapping[str, str]) -> Held | None:

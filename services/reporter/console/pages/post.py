@@ -1,17 +1,17 @@
 """One post in its queue: what it says under its veil, why it was flagged, what people said of it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from services.reporter.console.contexts import post as page
-from services.reporter.console.contexts.reviewing import card, last
+from services.reporter.console.contexts.reviewing import Held, card, last, level_of
 from services.reporter.console.members import Member
-from services.reporter.console.pages.flagged import cards, held_by
+from services.reporter.console.pages.flagged import cards, decides_blind, held_by
 from services.reporter.console.parts import Parts
-from services.reporter.console.rendering import Around
+from services.reporter.console.rendering import Around, wants_fragment
 from services.reporter.console.roles import Role
 from services.reporter.console.veil import Veil
 from services.reporter.queue import PAGE, Filters, asked
@@ -28,9 +28,10 @@ PostId = Annotated[str, Path(max_length=64, pattern=NO_NUL)]
 
 @dataclass(frozen=True, slots=True)
 class More:
-    """What an act wants the page to say besides: what became of it."""
+    """What an act wants the page to say besides: what became of it. `opened`: so many masks are lifted."""
 
     revealed: bool = False
+    opened: int = 0
     conflict: str = ""
     failed: str = ""
     status: int = 200
@@ -64,14 +65,16 @@ async def show(
     done: str = "",
     more: More | None = None,
 ) -> Response:
-    """Return the page of a post. Raises Problem 404."""
+    """Return the page of a post, or for a script what stands in it. Raises Problem 404."""
     more = more or More()
     async with parts.store.read() as connection:
         row = await parts.store.reviewed_post(connection, post_id)
         if row is None or row.own_overall is None:
             raise not_found("post")
         context = await _context(parts, connection, member, row, filters, done, more)
-    around = Around(waiting=context.total - context.done, status=more.status)
+    if wants_fragment(request):
+        return parts.pages.render(request, member, "_post.html", context, Around(status=more.status))
+    around = Around(position=await parts.position(), waiting=context.waiting, status=more.status)
     return parts.pages.render(request, member, "post.html", context, around)
 
 
@@ -85,26 +88,34 @@ async def _context(
     people = [*(each.person_id for each in leases.values()), *_people(said)]
     names = await store.names_of(connection, people)
     facets = await store.facets(connection, filters)
-    level = Veil.OFF if more.revealed else member.preferences.veil
+    level = Veil.OFF if more.revealed else level_of(member.preferences, row)
     held = held_by(member, leases.get(row.post_id), names)
     same = await store.posts_alike(connection, row.text_key, row.post_id, ALIKE) if row.text_key else []
-    shown = card(row, level, high=parts.settings.severity_high, held=held, alike=1 + len(same))
+    blind = decides_blind(member, row)
+    shown = card(
+        row, level, high=parts.settings.severity_high, held=held, alike=1 + len(same), blind=blind, opened=more.opened
+    )
     total = sum(facets.review_status.values())
+    waiting = facets.review_status.get("unreviewed", 0)
     account = (0, 0)
     if row.author and row.platform:
         account = await store.posts_of_author(connection, row.platform, row.author)
-    rail = _rail(queue, row.post_id, {name: held_by(member, each, names) for name, each in leases.items()}, filters)
+    holders = {name: held_by(member, each, names) for name, each in leases.items()}
+    rail = _rail(member, queue, row.post_id, holders, filters)
     before, after = _beside(rail)
+    word = last(done, await store.word(connection, done) if done else None, member.principal)
     recent = await store.last_words(connection, member.principal, RECENT)
     return page.PostPage(
         card=shown,
         query=filters.query(),
         revealed=more.revealed,
-        bars=page.bars(row.own_scores, row.thresholds),
-        boxes=page.boxes(shown.categories),
+        opened=more.opened,
+        bars=() if blind else page.bars(row.own_scores, row.thresholds),
+        boxes=page.boxes(() if blind else shown.categories),
         queue=rail,
-        done=total - facets.review_status.get("unreviewed", 0),
+        done=total - waiting,
         total=total,
+        waiting=waiting,
         next=after,
         previous=before,
         words=page.words(said, names, member.principal),
@@ -115,7 +126,9 @@ async def _context(
         reveals_today=await store.revealed(connection, member.id, utcnow().date().isoformat()),
         deleted_at=row.deleted_at,
         model=row.model_version,
-        last=last(done, await store.word(connection, done) if done else None, member.principal),
+        last=word,
+        reviews=member.may(Role.REVIEWER),
+        catch_up=f"/posts/{row.post_id}{filters.query(done=done)}" if word.verdict == "saving" else "",
         conflict=more.conflict,
         failed=more.failed,
     )
@@ -126,14 +139,16 @@ def _people(said: Sequence[Any]) -> list[str]:
     return [each.removeprefix("user:") for each in speakers if each]
 
 
-def _rail(queue: Sequence[Any], here: str, held: Any, filters: Filters) -> tuple[page.InQueue, ...]:
+def _rail(
+    member: Member, queue: Sequence[Any], here: str, held: Mapping[str, Held | None], filters: Filters
+) -> tuple[page.InQueue, ...]:
     query = filters.query()
     return tuple(
         page.InQueue(
             each.post_id,
-            each.own_overall,
+            None if decides_blind(member, each) else each.own_overall,
             each.post_id == here,
-            holder.name if (holder := held.get(each.post_id)) is not None else None,
+            held.get(each.post_id),
             f"/posts/{each.post_id}{query}",
             each.correction_verdict,
         )

@@ -7,9 +7,22 @@ let prefix = 0;
 
 /** Let a key do something: `name` is what settings call it, `key` what it is unless they say otherwise. */
 export function onKey(name, key, act) {
-  const own = JSON.parse(document.body.dataset.keys || "{}");
-  actions.set(own[name] || key, { name, act });
-  for (const each of document.querySelectorAll(`[data-key-of="${name}"]`)) if (each.dataset.keyNamed === undefined || own[name]) each.textContent = own[name] || key;
+  actions.set(own()[name] || key, { name, act });
+  label(document);
+}
+
+const own = () => JSON.parse(document.body.dataset.keys || "{}");
+
+/** Print the keys that the person chose where a part of the page names ours. */
+export function label(part) {
+  for (const [name, key] of Object.entries(own())) {
+    for (const each of part.querySelectorAll(`[data-key-of="${CSS.escape(name)}"]`)) each.textContent = key;
+  }
+}
+
+/** Do what the key of this name does. */
+export function run(name) {
+  for (const each of actions.values()) if (each.name === name) each.act();
 }
 
 /** Open a dialog; the browser gives the focus back to the opener when it closes. */
@@ -39,11 +52,8 @@ function pressed(event) {
     prefix = performance.now() + PAUSE_MS;
     return;
   }
-  const found = actions.get(event.key);
-  if (found) {
-    event.preventDefault();
-    found.act(event);
-  }
+  const found = actions.get(event.key === " " && event.shiftKey ? "shift+space" : event.key);
+  if (found && !event.repeat && found.act(event) !== false) event.preventDefault();
 }
 
 export function startKeys() {

@@ -13,11 +13,11 @@ async function copy(button) {
 }
 
 export function startPrefs() {
-  const button = document.querySelector("[data-copy]");
-  if (button) {
-    button.hidden = false;
-    button.addEventListener("click", () => copy(button));
-    onKey("copy", "c", () => copy(button));
+  const button = () => document.querySelector("[data-copy]");
+  if (button()) {
+    button().hidden = false;
+    document.addEventListener("click", (event) => { if (event.target.closest("[data-copy]")) copy(button()); });
+    onKey("copy", "c", () => copy(button()));
   }
   for (const form of document.querySelectorAll("form[data-auto]")) {
     form.querySelector("[data-plain]")?.setAttribute("hidden", "");
