@@ -4,7 +4,7 @@ AVID gives its address and key out under plain names, so AVID_API_URL and AVID_A
 """
 
 import re
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, Field, SecretStr, field_validator
@@ -15,6 +15,8 @@ from services.reporter.outlets import Outlets
 from services.reporter.signing import private_key
 from shared.settings import ServiceSettings, service_config
 
+RoleName = Literal["viewer", "reviewer", "auditor", "lead", "admin"]
+"""A role of the console (services/reporter/console/roles.py)."""
 PATH = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*(/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*")
 
 
@@ -121,6 +123,20 @@ class ReporterSettings(ServiceSettings):
     person_invitation_s: int = Field(86_400, ge=60, description="How long a link that makes an account works.")
     signin_failures: int = Field(10, ge=1, description="Wrong passwords of one account within 15 minutes.")
     signin_failures_of_address: int = Field(50, ge=1, description="Wrong passwords of one address within 15 minutes.")
+    oidc_issuer: str | None = Field(None, description="Issuer of the OpenID provider people sign in with; none: none.")
+    oidc_client_id: str | None = Field(None, description="What the provider calls this installation.")
+    oidc_client_secret: SecretStr | None = Field(None, description="Its secret there; none: a public client.")
+    oidc_scope: str = Field("openid email profile", description="What the provider is asked to tell.")
+    oidc_role_claim: str = Field("roles", description="Claim with somebody's roles or groups; dots lead into objects.")
+    oidc_roles: dict[str, RoleName] = Field(
+        {}, description="Roles by value of that claim, as JSON; where given, roles follow it at each sign-in."
+    )
+    oidc_default_role: RoleName | None = Field(
+        None, description="Role of a new person without such a value; none: not admitted."
+    )
+    oidc_domains: tuple[str, ...] = Field(
+        (), description="Domains of verified e-mail addresses that are admitted, as a JSON list; empty: any."
+    )
     ingest_url: str | None = Field(None, description="Where ingest answers; none: in this process.")
     classifier_url: str | None = Field(None, description="Where the classifier answers; none: in this process.")
     trainer_url: str | None = Field(None, description="Where the trainer answers; none: in this process.")
@@ -134,6 +150,10 @@ class ReporterSettings(ServiceSettings):
         "labeler_did",
         "labeler_key",
         "webhook_key",
+        "oidc_issuer",
+        "oidc_client_id",
+        "oidc_client_secret",
+        "oidc_default_role",
         mode="before",
     )
     @classmethod
@@ -187,6 +207,19 @@ class ReporterSettings(ServiceSettings):
         if not self.avid_api_url or not self.avid_review_path:
             return None
         return f"{self.avid_api_url.rstrip('/')}/{self.avid_review_path.format(uuid=receipt)}"
+
+    @field_validator("oidc_issuer")
+    @classmethod
+    def _an_issuer(cls, value: str | None) -> str | None:
+        parts = urlsplit(value or "https://none.invalid")
+        if parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in ("127.0.0.1", "::1", "localhost")):
+            return value
+        raise ValueError("must be an https address")
+
+    @property
+    def oidc(self) -> bool:
+        """Return whether people may sign in with an OpenID provider."""
+        return bool(self.oidc_issuer and self.oidc_client_id)
 
     @property
     def labels(self) -> bool:

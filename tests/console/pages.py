@@ -52,6 +52,8 @@ OPENS = {
 
 PAGES = [
     Case("/signin", None),
+    Case("/signin/oidc", None, html=False),
+    Case("/signin/oidc/callback", None, html=False),
     Case("/join", None, lambda _: "/join?token=no-such-link"),
     Case("/static/{digest}/{name}", None, lambda _: "/static/x/console.css", html=False),
     Case("/", None, html=False),
@@ -141,7 +143,14 @@ FORMS: dict[str, tuple[Role, ...] | None] = {
 }
 """POST route -> the roles that may send it."""
 
-STATUS = {"/views/{slug}": 404, "/join": 410, "/events": 406, "/": 303}
+STATUS = {
+    "/signin/oidc": 404,
+    "/signin/oidc/callback": 404,
+    "/views/{slug}": 404,
+    "/join": 410,
+    "/events": 406,
+    "/": 303,
+}
 """What is not 200 where the page is opened as above."""
 
 SHOWN = [case for case in PAGES if case.html]

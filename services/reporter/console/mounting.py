@@ -11,6 +11,8 @@ from services.reporter.console.chart_worker import ChartWorker
 from services.reporter.console.commands import Commands
 from services.reporter.console.guard import console_route
 from services.reporter.console.leases import Leases
+from services.reporter.console.oidc import Rules
+from services.reporter.console.oidc_client import OidcClient
 from services.reporter.console.pages import PAGES
 from services.reporter.console.parts import Parts, Reporting
 from services.reporter.console.people import People
@@ -23,6 +25,13 @@ from services.reporter.hooking import Hooking
 from services.reporter.settings import ReporterSettings
 from services.reporter.store import Store
 from shared.runtime import Loop, Platform
+
+
+def rules(settings: ReporterSettings) -> Rules:
+    """Return whom the operator admits from an OpenID provider."""
+    default = Role(settings.oidc_default_role) if settings.oidc_default_role else None
+    roles = {value: Role(name) for value, name in settings.oidc_roles.items()}
+    return Rules(settings.oidc_role_claim, roles, default, settings.oidc_domains)
 
 
 class Console:
@@ -44,12 +53,15 @@ class Console:
         self._services = ServiceClient(platform, settings)
         self.people = People(store, self.sessions)
         self._presence = Presence(platform.redis)
+        self._oidc = OidcClient(settings) if settings.oidc else None
         parts = Parts(
             platform=platform,
             settings=settings,
             store=store,
             sessions=self.sessions,
             people=self.people,
+            oidc=self._oidc,
+            oidc_rules=rules(settings),
             pages=pages,
             commands=Commands(store),
             services=self._services,
@@ -87,4 +99,6 @@ class Console:
         """Close what the console opened."""
         await self._presence.stop()
         await self._services.stop()
+        if self._oidc is not None:
+            await self._oidc.stop()
         await self._charts.stop()

@@ -10,6 +10,8 @@ from services.reporter.console.chart_worker import ChartWorker
 from services.reporter.console.commands import Commands
 from services.reporter.console.guard import Acting, Entrance
 from services.reporter.console.leases import Leases
+from services.reporter.console.oidc import Rules
+from services.reporter.console.oidc_client import OidcClient
 from services.reporter.console.people import People
 from services.reporter.console.presence import Presence
 from services.reporter.console.rendering import Pages
@@ -48,6 +50,8 @@ class Parts:
     store: Store
     sessions: Sessions
     people: People
+    oidc: OidcClient | None
+    oidc_rules: Rules
     pages: Pages
     commands: Commands
     services: ServiceClient

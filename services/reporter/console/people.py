@@ -5,10 +5,12 @@ console at once, and at every service when the broker was told. A removed accoun
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
+from services.reporter.console.oidc import Identity, Rules
 from services.reporter.console.roles import Role
-from services.reporter.console.sessions import Sessions
+from services.reporter.console.sessions import Sessions, person_row
 from services.reporter.store import Store, Stored
 from shared.clock import utcnow
 from shared.errors import Problem, not_found
@@ -83,6 +85,36 @@ class People:
             dropped = await self._store.drop_unsent_of(connection, owner)
             await self._store.forget_person(connection, person_id, utcnow())
             return dropped, await self._store.submitted_of(connection, owner)
+
+    async def enter(self, known: Identity, rules: Rules) -> tuple[str, datetime]:
+        """Return a new session, and its end, of whom a provider knows; the first time they get an account.
+
+        Where the operator maps roles, the role follows what the provider says today. Raises Problem 403 and 409.
+        """
+        async with self._store.begin() as connection:
+            person = await self._store.person_of_subject(connection, known.subject)
+            if person is None:
+                if known.role is None:
+                    raise Problem(403, "provider_not_admitted", "Nobody gave this person a role.", why="no_role")
+                row = person_row(known.account, known.name, known.role, known.subject)
+                if not await self._store.add_person(connection, row):
+                    raise Problem(409, "provider_not_admitted", "Somebody has this account.", why="account_taken")
+                person = await self._store.person_of_subject(connection, known.subject)
+        if person is None or person.disabled_at is not None:
+            raise Problem(403, "provider_not_admitted", "This person is kept out.", why="kept_out")
+        role = Role(person.role)
+        if rules.roles and known.role not in (None, role):
+            role = await self._follow(person.id, role, known.role or role)
+        return await self._sessions.begin(person.id, person.name, role)
+
+    async def _follow(self, person_id: str, role: Role, wanted: Role) -> Role:
+        try:
+            await self.change_role(person_id, wanted)
+        except Problem as problem:
+            if problem.reason != "last_admin":
+                raise
+            return role  # somebody has to be administrator, whatever the provider says
+        return wanted
 
     async def _change(self, person_id: str, values: Mapping[str, Any], *, leaves: bool) -> Stored:
         async with self._store.begin() as connection:

@@ -120,8 +120,18 @@ class Sessions:
             if person_id is not None:
                 await self._store.drop_invitations_of(connection, person_id)  # the newest link is the one that works
             await self._store.invite(connection, row | {"person_id": person_id})
-        origin = self._common.public_url or f"http://{self._common.host}:{self._common.port}"
-        return f"{origin.rstrip('/')}/join?token={token}", expires_at
+        return f"{self.origin()}/join?token={token}", expires_at
+
+    def origin(self) -> str:
+        """Return the address people know us by, without a slash at the end."""
+        return (self._common.public_url or f"http://{self._common.host}:{self._common.port}").rstrip("/")
+
+    async def first_time(self, what: str, kept_s: int) -> bool:
+        """Return whether something that may happen once happens for the first time. Raises Unavailable."""
+        try:
+            return bool(await self._redis.set(attempts_key(what), 1, nx=True, ex=kept_s))
+        except RedisError as error:
+            raise Unavailable("broker") from error
 
     async def invited(self, token: str) -> Invited | None:
         """Return what a link is for, None if it was used or is too old."""

@@ -1,14 +1,13 @@
 """Signing in and out, and making an account by a one-time link."""
 
-from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Form, Request, Response
 from fastapi.responses import RedirectResponse
 
 from services.reporter.console.contexts.entering import SHORTEST, SignIn
-from services.reporter.console.guard import COOKIE, Command, check_origin, secure
-from services.reporter.console.pages.entering import join_page, local
+from services.reporter.console.guard import COOKIE, Command, check_origin
+from services.reporter.console.pages.entering import entered, join_page, local
 from services.reporter.console.parts import Parts
 from services.reporter.console.rendering import Around
 from shared.errors import Problem
@@ -30,7 +29,7 @@ def build_router(parts: Parts) -> APIRouter:
         try:
             token, until = await parts.sessions.sign_in(account, password, address(parts, request))
         except Problem as problem:
-            context = SignIn(local(next), account, problem.reason)
+            context = SignIn(local(next), account, problem.reason, parts.oidc is not None)
             page = parts.pages.render(request, None, "signin.html", context, Around(status=problem.status))
             page.headers.update(problem.headers or {})
             return page
@@ -68,13 +67,6 @@ def build_router(parts: Parts) -> APIRouter:
         return response
 
     return router
-
-
-def entered(request: Request, token: str, until: datetime, location: str) -> Response:
-    """Return the way to a page, with the cookie of a session."""
-    response = RedirectResponse(location, 303)
-    response.set_cookie(COOKIE, token, expires=until, path="/", httponly=True, samesite="lax", secure=secure(request))
-    return response
 
 
 def address(parts: Parts, request: Request) -> str:

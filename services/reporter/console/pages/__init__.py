@@ -14,6 +14,7 @@ from services.reporter.console.pages import (
     judging,
     keys,
     live,
+    oidc,
     overview,
     people,
     post,
@@ -30,6 +31,7 @@ from services.reporter.console.parts import Parts
 PAGES: tuple[Callable[[Parts], APIRouter], ...] = (
     static.build_router,
     entering.build_router,
+    oidc.build_router,
     home.build_router,
     overview.build_router,
     runs.build_router,

@@ -1,12 +1,13 @@
 """Signing in, and making an account by a one-time link. Looking at either changes nothing."""
 
+from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from services.reporter.console.contexts.entering import Join, SignIn
-from services.reporter.console.guard import COOKIE
+from services.reporter.console.guard import COOKIE, secure
 from services.reporter.console.parts import Parts
 from services.reporter.console.rendering import Around
 from services.reporter.console.sessions import Invited
@@ -15,6 +16,13 @@ from services.reporter.console.sessions import Invited
 def local(address: str) -> str:
     """Return where to go afterwards: a path of ours, whatever a link says."""
     return address if address.startswith("/") and not address.startswith(("//", "/\\")) else "/analysis"
+
+
+def entered(request: Request, token: str, until: datetime, location: str) -> Response:
+    """Return the way to a page, with the cookie of a session."""
+    response = RedirectResponse(location, 303)
+    response.set_cookie(COOKIE, token, expires=until, path="/", httponly=True, samesite="lax", secure=secure(request))
+    return response
 
 
 def join_page(token: str, invited: Invited | None, account: str = "", name: str = "", fault: str = "") -> Join:
@@ -36,7 +44,7 @@ def build_router(parts: Parts) -> APIRouter:
         token = request.cookies.get(COOKIE)
         if token and await parts.sessions.find(token):
             return RedirectResponse(local(next), 303)
-        return parts.pages.render(request, None, "signin.html", SignIn(local(next)))
+        return parts.pages.render(request, None, "signin.html", SignIn(local(next), provider=parts.oidc is not None))
 
     @router.get("/join", summary="Make an account by a link")
     async def join(request: Request, token: Annotated[str, Query(max_length=100)] = "") -> Response:
