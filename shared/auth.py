@@ -181,6 +181,25 @@ class Requirement(Admission):
         return await self(request, await bearer(request), await header(request))
 
 
+LEADS = frozenset({Scope.REVIEW, Scope.AUDIT})
+"""Who may do both leads: of the roles of the console only a lead may, besides administrators."""
+
+
+class Leading(Requirement):
+    """Lets in who leads, and who administers."""
+
+    def __init__(self, keys: KeyRing) -> None:
+        super().__init__(keys, Scope.ADMIN)
+
+    async def admit(self, request: Request, key: str | None) -> Principal:
+        """Return who holds the key. Raises Problem 401, and 403 for a key that neither leads nor administers."""
+        principal = await self._keys.find(key) if key else None
+        if principal is None or not principal.scopes >= LEADS:
+            return await super().admit(request, key)
+        request.state.principal = principal
+        return principal
+
+
 def require(keys: KeyRing, scope: Scope) -> Requirement:
     """Return the dependency that lets a request pass only with a key that has `scope`."""
     return Requirement(keys, scope)

@@ -277,7 +277,9 @@ class Posterior(BaseModel):
 class ModelTrained(Payload):
     """A run ended with a model. `artifact` is the SHA-256 of its bytes in the artifact store.
 
-    `stage` says how far it is: candidate, shadow, champion, retired or refused. It is said again when that changes.
+    `stage` says how far it is: candidate, shadow, champion, retired or refused. It is said again when that changes;
+    `reasons` say why, of a new model in the words of the gate. `champion_metrics` are those of the model then in force
+    on the rows that `metrics` were measured on; `layer` tells a replay from a refit.
     A personal model needs no run: `run_id` is its own id then, and `posterior` is all there is of it. `foundation` says
     that the artifact judges nothing by itself: it is what personal models stand on (`population`, kind personal), or
     what topic models stand on (`topics`, kind topic).
@@ -297,6 +299,9 @@ class ModelTrained(Payload):
     stage: str | None = None
     posterior: Posterior | None = None
     foundation: Literal["population", "topics"] | None = None
+    reasons: tuple[str, ...] | None = None
+    champion_metrics: dict[str, float] | None = None
+    layer: str | None = None
 
 
 class ModelPromoted(Payload):

@@ -10,9 +10,10 @@ from typing import Any
 
 from services.classifier.felt import Felt
 from services.classifier.gathering import Gathering
+from services.classifier.limits import Limits
 from services.classifier.live_model import LiveModel, Loaded
 from services.classifier.overrides import applied
-from services.classifier.scoring import Score, in_force, scores_of
+from services.classifier.scoring import Score, scores_of
 from services.classifier.settings import ClassifierSettings
 from shared.events import Provenance
 from shared.model import Explanation
@@ -60,12 +61,12 @@ class Answer:
 class Answering:
     """Scores texts that somebody waits for."""
 
-    def __init__(self, live: LiveModel, felt: Felt, settings: ClassifierSettings) -> None:
+    def __init__(self, live: LiveModel, felt: Felt, settings: ClassifierSettings, limits: Limits) -> None:
         self._live = live
         self._felt = felt
-        self._settings = settings
+        self._limits = limits
         self._gathering = Gathering(live, settings)
-        self._counted: tuple[Loaded | None, dict[str, float]] = (None, {})
+        self._counted: tuple[Loaded | None, int, dict[str, float]] = (None, 0, {})
 
     def loaded(self) -> Loaded:
         """Return the model in force. Raises Unavailable until the first one was promoted."""
@@ -77,10 +78,10 @@ class Answering:
         return {category: threshold_of(category, found) for category in loaded.model.categories}
 
     def _in_force(self, loaded: Loaded) -> dict[str, float]:
-        if self._counted[0] is not loaded:
-            found = in_force(loaded.model.thresholds, self._settings.flag_threshold, self._settings.thresholds)
-            self._counted = loaded, found
-        return self._counted[1]
+        if self._counted[0] is not loaded or self._counted[1] != self._limits.version:
+            found = self._limits.in_force(loaded.model.thresholds)
+            self._counted = loaded, self._limits.version, found
+        return self._counted[2]
 
     async def one(self, text: str) -> Answer:
         """Return the score of a text; it may share a call with others that came at the same time."""

@@ -7,7 +7,7 @@ import structlog
 
 from services.classifier.analysis import Analysis
 from services.classifier.answering import Answering
-from services.classifier.api import moderations, perspective, scoring, trying, watching
+from services.classifier.api import moderations, perspective, scoring, thresholds, trying, watching
 from services.classifier.api.metering import metered
 from services.classifier.asking import Asking
 from services.classifier.backfill import Backfill
@@ -15,6 +15,7 @@ from services.classifier.bulk import Bulk, Report
 from services.classifier.correcting import Correcting
 from services.classifier.felt import Felt
 from services.classifier.handlers import Handlers
+from services.classifier.limits import Limits
 from services.classifier.live_model import LiveModel
 from services.classifier.llm import Analyst
 from services.classifier.llm_store import LlmStore
@@ -29,6 +30,7 @@ from services.classifier.speaking import Speaking
 from services.classifier.store import Store
 from services.classifier.tables import metadata
 from services.classifier.telling import Telling
+from services.classifier.threshold_store import ThresholdStore
 from shared import language
 from shared.runtime import Loop, Platform, Service
 
@@ -50,7 +52,9 @@ def build(platform: Platform) -> Service:
     questions = LlmStore(database)
     override_store = OverrideStore(database)
     felt = Felt(override_store, live, settings)
-    speaking = Speaking(store, live, felt, settings)
+    threshold_store = ThresholdStore(database)
+    limits = Limits(threshold_store, settings)
+    speaking = Speaking(store, live, felt, settings, limits)
     telling = Telling(questions, store, live, speaking, platform.publisher, platform.redis)
     analysis = Analysis(questions, store, telling, Analyst(settings), settings)
     asks = settings.asks is not Mode.LOCAL
@@ -58,9 +62,9 @@ def build(platform: Platform) -> Service:
     shadows = ShadowStore(database)
     correcting = Correcting(store, override_store, speaking)
     handlers = Handlers(store, live, speaking, felt, correcting, shadows, settings, asking)
-    shadowing = Shadowing(shadows, live, platform.artifacts, settings)
+    shadowing = Shadowing(shadows, live, platform.artifacts, settings, limits)
     rescoring = Rescoring(store, live, speaking, platform.publisher, settings)
-    answering, meter = Answering(live, felt, settings), metered(settings)
+    answering, meter = Answering(live, felt, settings, limits), metered(settings)
     bulk = Bulk(questions, telling, analysis, Analyst(settings, prices=settings.prices.times(BATCH_DISCOUNT)), settings)
     backfill = Backfill(questions, telling, analysis, bulk, settings)
 
@@ -72,6 +76,7 @@ def build(platform: Platform) -> Service:
         else:
             log.info("who scores", mode=settings.asks.value, llm=settings.openai_api_key is not None)
         await asyncio.to_thread(language.load)  # the first comment shall not wait for it
+        await limits.follow()
         await rescoring.follow()
         await felt.follow()
         if asks:
@@ -85,6 +90,7 @@ def build(platform: Platform) -> Service:
             keyed = await store.fill_keys(KEYS_AT_ONCE) == 0
 
     async def analyze(report: Report, **wanted: Any) -> dict[str, Any]:
+        await limits.follow()
         await rescoring.follow()
         try:
             return await backfill.analyze(report, **wanted)
@@ -100,6 +106,7 @@ def build(platform: Platform) -> Service:
             perspective.build_router(platform, settings, answering, meter),
             moderations.build_router(platform, answering, meter),
             watching.build_router(platform, shadows),
+            thresholds.build_router(platform, threshold_store, limits, live),
         ],
         hears={
             "posts.ingested": handlers.on_post_ingested,
@@ -112,6 +119,7 @@ def build(platform: Platform) -> Service:
         database=database,
         loops=[
             Loop("live_model", settings.swap_every_s, rescoring.follow),
+            Loop("thresholds", settings.swap_every_s, limits.follow),
             Loop("rescoring", settings.swap_every_s, rescoring.step),
             Loop("shadow", settings.swap_every_s, shadowing.step),
             Loop("overrides", settings.swap_every_s, felt.follow),

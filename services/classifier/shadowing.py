@@ -9,8 +9,8 @@ from datetime import timedelta
 import structlog
 from prometheus_client import Counter
 
+from services.classifier.limits import Limits
 from services.classifier.live_model import LiveModel, Loaded
-from services.classifier.scoring import in_force
 from services.classifier.settings import ClassifierSettings
 from services.classifier.shadow import ANY, compared
 from services.classifier.shadow_store import ShadowStore
@@ -38,12 +38,18 @@ class Shadowing:
     """Follows the shadow model and works through the posts it has not seen."""
 
     def __init__(
-        self, store: ShadowStore, live: LiveModel, artifacts: ArtifactStore, settings: ClassifierSettings
+        self,
+        store: ShadowStore,
+        live: LiveModel,
+        artifacts: ArtifactStore,
+        settings: ClassifierSettings,
+        limits: Limits,
     ) -> None:
         self._store = store
         self._live = live
         self._artifacts = artifacts
         self._settings = settings
+        self._limits_in_force = limits
         self._loaded: Loaded | None = None
 
     async def step(self) -> None:
@@ -92,4 +98,4 @@ class Shadowing:
         return len(page) == PAGE
 
     def _limits(self, loaded: Loaded) -> dict[str, float]:
-        return in_force(loaded.model.thresholds, self._settings.flag_threshold, self._settings.thresholds)
+        return self._limits_in_force.in_force(loaded.model.thresholds)

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from services.classifier.felt import Felt
+from services.classifier.limits import Limits
 from services.classifier.live_model import LiveModel, Loaded
 from services.classifier.overrides import Corrected, applied
 from services.classifier.records import carried, scored, thresholds_hash, thresholds_of
@@ -28,17 +29,16 @@ LONGEST = 2_000
 class Speaking:
     """Turns rows into events' payloads."""
 
-    def __init__(self, store: Store, live: LiveModel, felt: Felt, settings: ClassifierSettings) -> None:
+    def __init__(self, store: Store, live: LiveModel, felt: Felt, settings: ClassifierSettings, limits: Limits) -> None:
         self._store = store
         self._live = live
         self._felt = felt
         self._settings = settings
+        self._limits = limits
 
     async def thresholds(self, loaded: Loaded) -> dict[str, float]:
         """Return the thresholds in force for a model, kept under their hash for the scores that name it."""
-        return await self._kept(
-            in_force(loaded.model.thresholds, self._settings.flag_threshold, self._settings.thresholds)
-        )
+        return await self._kept(self._limits.in_force(loaded.model.thresholds))
 
     async def llm_thresholds(self) -> dict[str, float]:
         """Return the thresholds in force for scores in which the LLM had a say."""

@@ -71,6 +71,18 @@ thresholds = Table(
     comment="what scores were judged by; scores name it by its hash",
 )
 
+chosen_thresholds = Table(
+    "classifier_chosen_thresholds",
+    metadata,
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("thresholds", Json, nullable=False),
+    Column("reason", String(500)),
+    Column("command", String(128), unique=True),  # the Idempotency-Key it came with
+    Column("by", String(64), nullable=False),
+    Column("at", Moment, nullable=False),
+    comment="append-only: thresholds that people chose; the newest version is in force",
+)
+
 corrections = Table(
     "classifier_corrections",
     metadata,

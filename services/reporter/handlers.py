@@ -126,17 +126,19 @@ class Handlers:
         await self._store.replace_documents(connection, redacted, utcnow())
 
     async def on_model_trained(self, events: list[Event[ModelTrained]]) -> Sequence[Outcome]:
-        """Keep what is known of a model."""
+        """Keep what is known of a model, and how far it is."""
         async with self._store.begin() as connection:
             await self._store.put_trained(connection, readmodel.trained_rows(event.data for event in events))
+            await self._store.put_steps(connection, readmodel.step_rows(events))
         return [Done()] * len(events)
 
     async def on_model_promoted(self, events: list[Event[ModelPromoted]]) -> Sequence[Outcome]:
-        """Keep when a model was last promoted."""
+        """Keep when a model was last promoted, and why each time."""
         said = [event.data for event in events]
         async with self._store.begin() as connection:
             known = await self._store.promotions(connection, [each.model_version for each in said])
             await self._store.put_promoted(connection, readmodel.promoted_rows(said, known))
+            await self._store.put_steps(connection, readmodel.step_rows(events))
         return [Done()] * len(events)
 
     async def on_report_completed(self, events: list[Event[ReportCompleted]]) -> Sequence[Outcome]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from shared.events import (
     Carried,
+    Event,
     ModelPromoted,
     ModelTrained,
     PostCorrected,
@@ -219,10 +220,38 @@ def trained_rows(said: Iterable[ModelTrained]) -> list[Row]:
             "examples": each.examples,
             "corrections": each.corrections,
             "trained_at": each.trained_at,
+            "data_hash": each.data_hash,
+            "layer": each.layer,
+            "champion_metrics": each.champion_metrics,
         }
         for each in said
         if each.kind is ModelKind.GLOBAL
     }
+    return [rows[key] for key in sorted(rows)]
+
+
+def step_rows(events: Iterable[Event[ModelTrained] | Event[ModelPromoted]]) -> list[Row]:
+    """Return a step per event about a model for all; that one is in force is said by its promotion alone."""
+    rows = {}
+    for event in events:
+        said = event.data
+        if said.kind is not ModelKind.GLOBAL:
+            continue
+        if isinstance(said, ModelPromoted):
+            stage, at, replaces = "champion", said.promoted_at, said.replaces
+        else:
+            stage, at, replaces = said.stage or "candidate", event.time or said.trained_at, None
+            if stage == "champion":
+                continue
+        rows[event.id] = {
+            "event_id": event.id,
+            "version": said.model_version,
+            "stage": stage,
+            "layer": said.layer,
+            "reasons": list(said.reasons or ()),
+            "replaces": replaces,
+            "at": at,
+        }
     return [rows[key] for key in sorted(rows)]
 
 

@@ -105,7 +105,23 @@ models = Table(
     Column("trained_at", Moment),
     Column("promoted_at", Moment),
     Column("replaces", String),
+    Column("data_hash", String),
+    Column("layer", String),
+    Column("champion_metrics", Json),  # of the model then in force, on the rows of `metrics`
 )
+
+model_steps = Table(
+    "reporter_model_steps",
+    metadata,
+    Column("event_id", String, primary_key=True),
+    Column("version", String, nullable=False, index=True),
+    Column("stage", String, nullable=False),
+    Column("layer", String),
+    Column("reasons", Json, nullable=False),
+    Column("replaces", String),
+    Column("at", Moment, nullable=False, index=True),
+)
+"""The lives of models for all: each step with why, as it was said."""
 
 tombstones = Table(
     "reporter_tombstones",

@@ -3,7 +3,7 @@
 Invariant: what the gate or an auditor refused becomes champion only by a person's word, with a reason that is kept.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -110,8 +110,13 @@ def refusal(stage: Stage, *, despite_gate: bool) -> str | None:
     return None
 
 
-def trained_of(model: Mapping[str, Any], stage: Stage) -> dict[str, Any]:
-    """Return the payload of `models.trained` about a model (a row of its table)."""
+def trained_of(
+    model: Mapping[str, Any], stage: Stage, reasons: Sequence[str], champion_metrics: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """Return the payload of `models.trained` about a model (a row of its table).
+
+    `champion_metrics` are those of the model in force when its run began, on the same rows.
+    """
     return {
         "run_id": model["run_id"],
         "model": model["model"],
@@ -123,6 +128,9 @@ def trained_of(model: Mapping[str, Any], stage: Stage) -> dict[str, Any]:
         "corrections": model["corrections"],
         "trained_at": model["trained_at"],
         "stage": stage.value,
+        "reasons": list(reasons),
+        "champion_metrics": None if champion_metrics is None else flat(champion_metrics),
+        "layer": model["layer"],
     }
 
 

@@ -10,7 +10,7 @@ from shared.events import Payload
 GOLDEN = Path(__file__).parents[1] / "golden"
 FURTHER = {
     "ModelPromoted": ("layered",),
-    "ModelTrained": ("staged", "personal", "population"),
+    "ModelTrained": ("staged", "personal", "population", "judged"),
     "PostCorrected": ("weak", "sampled", "versioned"),
     "PostDeleted": ("hidden",),
     "PostRated": ("named", "withdrawn", "audited"),

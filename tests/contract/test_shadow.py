@@ -73,7 +73,7 @@ async def settle(classifier: Classifier) -> None:
 
 
 def shadowing(classifier: Classifier) -> Shadowing:
-    return Shadowing(classifier.shadows, classifier.live, classifier.artifacts, classifier.settings)
+    return Shadowing(classifier.shadows, classifier.live, classifier.artifacts, classifier.settings, classifier.limits)
 
 
 async def test_a_shadow_scores_beside_the_model_in_force_and_only_differences_are_kept(classifier: Classifier) -> None:

@@ -86,6 +86,7 @@ NEEDS = {
     ("POST", "/v1/webhooks/{webhook_id}/redrive"): Scope.ADMIN,
     ("POST", "/v1/webhooks/{webhook_id}/test"): Scope.ADMIN,
     ("POST", "/v1/acts/look"): Scope.ADMIN,
+    ("POST", "/v1/thresholds"): Scope.ADMIN,  # or review and audit together: test_thresholds
     ("POST", "/v1/keys"): Scope.ADMIN,
     ("DELETE", "/v1/keys/{key_id}"): Scope.ADMIN,
     ("POST", "/v1/invitations"): Scope.ADMIN,

@@ -12,7 +12,7 @@ from sqlalchemy import delete, select, update
 from services.reporter.handlers import Handlers
 from services.reporter.rebuilding import Rebuilding
 from services.reporter.store import Store
-from services.reporter.tables import corrections, hidings, metadata, models, posts, tombstones
+from services.reporter.tables import corrections, hidings, metadata, model_steps, models, posts, tombstones
 from services.reporter.tail import Tail
 from shared.bus.publisher import Publisher, connect
 from shared.events import Event
@@ -23,7 +23,7 @@ from tests.support.commands import ombud, succeeds
 from tests.support.servers import Broker
 from tests.unit.reporter.conftest import Say, minute
 
-TABLES = (posts, corrections, models, tombstones, hidings)
+TABLES = (posts, corrections, models, model_steps, tombstones, hidings)
 
 
 @pytest.fixture(scope="module")
@@ -130,6 +130,7 @@ async def test_rows_that_went_wrong_are_mended_and_what_is_older_than_the_stream
             await connection.execute(update(posts).where(posts.c.post_id.in_(["a", "b"])).values(stale))
             await connection.execute(update(corrections).values(verdict="unsure", retracted=True))
             await connection.execute(update(models).values(name="?", promoted_at=minute(99)))
+            await connection.execute(update(model_steps).values(stage="refused", at=minute(99)))
             await connection.execute(delete(posts).where(posts.c.post_id == "m1"))
         assert await rows(store) != before
         done = await Rebuilding(store, Tail(redis))()

@@ -8,12 +8,14 @@ from services.classifier.answering import Answering
 from services.classifier.correcting import Correcting
 from services.classifier.felt import Felt
 from services.classifier.handlers import Handlers
+from services.classifier.limits import Limits
 from services.classifier.live_model import LiveModel
 from services.classifier.override_store import OverrideStore
 from services.classifier.settings import ClassifierSettings
 from services.classifier.shadow_store import ShadowStore
 from services.classifier.speaking import Speaking
 from services.classifier.store import Store as ClassifierStore
+from services.classifier.threshold_store import ThresholdStore
 from shared.artifacts import ArtifactStore
 from shared.bus.commit import Done, Outcome
 from shared.db import Database
@@ -37,9 +39,10 @@ class Classifier:
         self.live = LiveModel(self.artifacts)
         overrides = OverrideStore(database)
         self.felt = Felt(overrides, self.live, self.settings)
-        self.speaking = Speaking(self.store, self.live, self.felt, self.settings)
+        self.limits = Limits(ThresholdStore(database), self.settings)
+        self.speaking = Speaking(self.store, self.live, self.felt, self.settings, self.limits)
         correcting = Correcting(self.store, overrides, self.speaking)
-        self.answering = Answering(self.live, self.felt, self.settings)
+        self.answering = Answering(self.live, self.felt, self.settings, self.limits)
         self.shadows = ShadowStore(database)
         self.handlers = Handlers(
             self.store, self.live, self.speaking, self.felt, correcting, self.shadows, self.settings

@@ -16,6 +16,7 @@ from services.classifier.bulk import Bulk
 from services.classifier.correcting import Correcting
 from services.classifier.felt import Felt
 from services.classifier.handlers import Handlers
+from services.classifier.limits import Limits
 from services.classifier.live_model import LiveModel
 from services.classifier.llm import Analyst
 from services.classifier.llm_store import LlmStore
@@ -29,6 +30,7 @@ from services.classifier.speaking import Speaking
 from services.classifier.store import Store
 from services.classifier.tables import calls, days, metadata, questions, runs, scores
 from services.classifier.telling import Telling
+from services.classifier.threshold_store import ThresholdStore
 from shared.artifacts import ArtifactStore
 from shared.bus.commit import Done
 from shared.bus.publisher import Publisher
@@ -75,7 +77,7 @@ class Asker:
         self.store, self.llm_store = Store(database), LlmStore(database)
         overrides = OverrideStore(database)
         self.felt = Felt(overrides, self.live, settings)
-        speaking = Speaking(self.store, self.live, self.felt, settings)
+        speaking = Speaking(self.store, self.live, self.felt, settings, Limits(ThresholdStore(database), settings))
         self.telling = Telling(self.llm_store, self.store, self.live, speaking, self.publisher, redis)
         self.analysis = Analysis(self.llm_store, self.store, self.telling, Analyst(settings), settings)
         asking = Asking(settings, self.analysis, self.llm_store) if settings.asks is not Mode.LOCAL else None

@@ -19,6 +19,7 @@ from services.reporter.store.labels import LabelQueries
 from services.reporter.store.overview import OverviewQueries
 from services.reporter.store.people import PeopleQueries
 from services.reporter.store.posts import PostQueries
+from services.reporter.store.quality import QualityQueries
 from services.reporter.store.rebuild import RebuildQueries
 from services.reporter.store.reports import ReportQueries
 from services.reporter.store.reviews import ReviewQueries
@@ -50,6 +51,7 @@ class Store(
     ConsoleQueries,
     ReviewQueries,
     ViewQueries,
+    QualityQueries,
 ):
     """The reporter's tables."""
 

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Row, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.reporter.tables import corrections, models, posts
+from services.reporter.tables import corrections, model_steps, models, posts
 from shared.db import chunks, insert_new, upsert
 
 Rows = Sequence[Mapping[str, Any]]
@@ -84,6 +84,10 @@ class PostQueries:
     async def put_trained(self, connection: AsyncConnection, rows: Rows) -> None:
         """Fill in what training says about models."""
         await upsert(connection, models, rows)
+
+    async def put_steps(self, connection: AsyncConnection, rows: Rows) -> None:
+        """Remember steps in the lives of models; one that is there already is the same."""
+        await upsert(connection, model_steps, rows)
 
     async def promotions(self, connection: AsyncConnection, versions: Sequence[str]) -> dict[str, datetime]:
         """Return when these versions were last promoted, locked."""

@@ -218,6 +218,8 @@ async def tell(
     promoted = None
     if stage is Stage.CHAMPION and layer is not None:
         promoted = promoted_of(model, replaces=replaces, reasons=reasons, layer=layer, at=now)
+    question = select(runs.c.champion_metrics).where(runs.c.run_id == model["run_id"])
+    before = await connection.scalar(question)
     row = {
         "version": version,
         "stage": stage.value,
@@ -226,7 +228,7 @@ async def tell(
         "reasons": reasons,
         "at": now,
         "cause": model["run_id"] if first else stable_id("stage", version, steps),
-        "trained": trained_of(model, stage) if first or promoted is None else None,
+        "trained": trained_of(model, stage, reasons, before) if first or promoted is None else None,
         "promoted": promoted,
     }
     await connection.execute(stages.insert().values(row))

@@ -13,10 +13,12 @@ from prometheus_client import REGISTRY
 from services.classifier.answering import Answering
 from services.classifier.felt import Felt
 from services.classifier.gathering import Gathering
+from services.classifier.limits import Limits
 from services.classifier.live_model import SLICE, SLICE_CHARACTERS, LiveModel, Loaded, slices
 from services.classifier.override_store import OverrideStore
 from services.classifier.settings import ClassifierSettings
 from services.classifier.tables import metadata
+from services.classifier.threshold_store import ThresholdStore
 from shared.artifacts import ArtifactStore
 from shared.db import Database
 from shared.errors import Problem, Unavailable
@@ -147,7 +149,8 @@ async def test_without_a_model_nobody_waits(tmp_path: Path) -> None:
 async def test_every_door_judges_a_text_alike(live: LiveModel, tmp_path: Path) -> None:
     known = settings(flag_threshold=0.4)
     database = Database(f"sqlite+aiosqlite:///{tmp_path}/unasked", metadata)  # the doors know by memory
-    answering = Answering(live, Felt(OverrideStore(database), live, known), known)
+    limits = Limits(ThresholdStore(database), known)
+    answering = Answering(live, Felt(OverrideStore(database), live, known), known, limits)
     one, many = await answering.one(WORDS["insult"]), await answering.many([WORDS["insult"]])
     assert one.scores == many.scores
     assert one.thresholds == dict.fromkeys(WORDS, 0.4) == answering.thresholds(live.get())

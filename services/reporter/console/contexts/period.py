@@ -48,8 +48,8 @@ class Period:
         return urlencode([*dates, *((name, value) for name, value in more if value)])
 
 
-def read_period(asked: Mapping[str, str], today: date, *, models: bool = False) -> Period:
-    """Return the period that an address asks for; `models`: it may name one, too."""
+def read_period(asked: Mapping[str, str], today: date, days: int = USUAL, *, models: bool = False) -> Period:
+    """Return the period that an address asks for, else that of the last `days`; `models`: it may name one, too."""
     known = (*KNOWN, "model") if models else KNOWN
     ignored = [name for name in asked if name not in known]
     first, last = _day(asked, "from", ignored), _day(asked, "to", ignored)
@@ -63,10 +63,10 @@ def read_period(asked: Mapping[str, str], today: date, *, models: bool = False) 
         model = None
     usual = first is None and last is None
     last = last or today
-    first = first or last - timedelta(days=USUAL - 1)
+    first = first or last - timedelta(days=days - 1)
     if first > last or (last - first).days >= LONGEST:
         ignored += [name for name in ("from", "to") if name in asked]
-        first, last, usual = today - timedelta(days=USUAL - 1), today, True
+        first, last, usual = today - timedelta(days=days - 1), today, True
     return Period(first, last, language, usual, tuple(ignored), model)
 
 

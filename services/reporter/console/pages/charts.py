@@ -12,6 +12,7 @@ from services.reporter.console.contexts.overview import more_charts, toxicity_of
 from services.reporter.console.contexts.period import read_period
 from services.reporter.console.contexts.runs import charts_of_runs
 from services.reporter.console.members import Member
+from services.reporter.console.pages import quality
 from services.reporter.console.pages.audit_charts import KEYS, audit_sketch
 from services.reporter.console.pages.drawing import picture
 from services.reporter.console.pages.runs import LISTED, recent_runs
@@ -66,6 +67,11 @@ async def _sketch(parts: Parts, request: Request, member: Member, key: str) -> S
         if key not in drawn:
             raise not_found("chart")
         return Sketch(drawn[key], "")
+    if key in quality.KEYS:
+        found = await quality.chart(parts, request.query_params, key)
+        if found is None:
+            raise not_found("chart")
+        return Sketch(found, request.url.query)
     period = read_period(request.query_params, utcnow().date(), models=True)
     async with parts.store.read() as connection:
         rows = await parts.store.days(connection, period.since, period.until, period.language, period.model)
