@@ -4,8 +4,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = 'reporter_0016'
-down_revision = 'reporter_0015'
+revision = 'reporter_0017'
+down_revision = 'reporter_0016'
 branch_labels = None
 depends_on = None
 
