@@ -450,3 +450,12 @@ views = Table(
     Column("created_at", Moment, nullable=False),
 )
 """Filters that somebody gave a name, for themselves or for all who review."""
+
+gone_accounts = Table(
+    "reporter_gone_accounts",
+    metadata,
+    Column("subject", String, primary_key=True),  # author|<platform>|<pseudonym>, as the tombstone has it
+    Column("what", String(16), primary_key=True),  # posts, flagged, or a verdict
+    Column("posts", Integer, nullable=False),
+)
+"""How many posts went with a removed account: all that is left of it."""

@@ -47,12 +47,13 @@ async def installation(running: Shared) -> Installation:
     async with client(running.url) as http:
         posts = await fill(http)
         sessions = {role: await sign_up(http, role) for role in Role}
+        account = (await http.get(f"/v1/posts/{posts[0]}")).json()["author"]
         hook = {"url": "http://127.0.0.1:9/", "streams": ["reports.submitted"], "description": "Nobody is there"}
         made = await http.post("/v1/webhooks", json=hook)
         assert made.status_code == 201, made.text
     audit, report = await look_into(running.url, sessions[Role.AUDITOR], posts)
     person = await person_of(running.url, sessions[Role.ADMIN], Role.VIEWER)
-    return Installation(running, sessions, posts, audit, report, person, made.json()["id"])
+    return Installation(running, sessions, posts, audit, report, person, made.json()["id"], account)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -24,7 +24,8 @@ PASSWORD = "a password of the tests"
 class Installation:
     """A running Ombud, the session of each role, the ids of its posts, an audit of the auditor's and its report.
 
-    `person` is the id of who has the role viewer, `webhook` that of a webhook nobody answers.
+    `person` is the id of who has the role viewer, `webhook` that of a webhook nobody answers, `account` the pseudonym
+    of who wrote the first post.
     """
 
     ombud: Shared
@@ -34,6 +35,7 @@ class Installation:
     report: str
     person: str
     webhook: str
+    account: str
 
     @property
     def url(self) -> str:

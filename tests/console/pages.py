@@ -92,6 +92,10 @@ PAGES = [
     Case("/reports/{report_id}/submit", (Role.AUDITOR,), lambda given: f"/reports/{given.report}/submit", own=True),
     Case("/analysis/flagged", (Role.REVIEWER,), lambda _: "/analysis/flagged?review_status=all"),
     Case("/analysis/flagged/new", (Role.REVIEWER,), html=False),
+    Case("/accounts/{account}", (Role.REVIEWER,), lambda made: f"/accounts/{made.account}"),
+    Case("/accounts/{account}/chart.svg", (Role.REVIEWER,), lambda made: f"/accounts/{made.account}/chart.svg", False),
+    Case("/accounts/{account}/chart.csv", (Role.REVIEWER,), lambda made: f"/accounts/{made.account}/chart.csv", False),
+    Case("/bulk/alike", (Role.REVIEWER,), lambda _: "/bulk/alike?word=no-such-verdict"),
     Case("/export/flagged.csv", (Role.REVIEWER,), html=False),
     Case("/views/{slug}", (Role.REVIEWER,), lambda _: "/views/no-such-view", html=False),
     Case("/admin/people", (Role.ADMIN,)),
@@ -126,6 +130,8 @@ FORMS: dict[str, tuple[Role, ...] | None] = {
     "/posts/{post_id}/lease": (Role.REVIEWER,),
     "/posts/{post_id}/lease/release": (Role.REVIEWER,),
     "/analysis/flagged/next": (Role.REVIEWER,),
+    "/bulk/reviews": (Role.REVIEWER,),
+    "/bulk/{batch}/retract": (Role.REVIEWER,),
     "/views": (Role.REVIEWER,),
     "/views/{slug}/remove": (Role.REVIEWER,),
     "/admin/people/invitations": (Role.ADMIN,),
@@ -147,6 +153,7 @@ FORMS: dict[str, tuple[Role, ...] | None] = {
 """POST route -> the roles that may send it."""
 
 STATUS = {
+    "/bulk/alike": 404,
     "/signin/oidc": 404,
     "/signin/oidc/callback": 404,
     "/views/{slug}": 404,

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Callable
 
 import httpx
@@ -133,3 +134,127 @@ async def test_a_view_needs_a_name(http_as: Client) -> None:
     async with http_as(Role.REVIEWER) as http:
         page = (await http.get(LIST)).text
         assert (await send(http, "/views", page, name="  ", query="")).status_code == 422
+
+
+@pytest.mark.check("CON-16")
+async def test_near_duplicates_are_decided_alike_and_one_undo_brings_all_back(
+    open_as: Open, installation: Installation
+) -> None:
+    said = "You are a useless idiot and a clown"
+    for n in range(4):
+        await _ingest(installation, f"alike-{n}", f"{said}{'!' * n}")
+    async with open_as(Role.LEAD) as window:
+        page = window.page
+        path = f"{LIST}?q={said.replace(' ', '+')}"
+
+        async def there() -> bool:
+            await window.open(path)
+            return len(ids(await page.content())) == 4
+
+        await eventually(there, 60)
+        await page.keyboard.press("j")
+        await page.keyboard.press("1")
+        await page.wait_for_url("**done=*")
+
+        async def offered() -> bool:
+            await page.reload()
+            return await page.get_by_role("link", name="Decide 3 near-duplicates alike").count() == 1
+
+        await eventually(offered, 60)
+        await page.keyboard.press("d")
+        await page.wait_for_url("**/bulk/alike?*word=*")
+        assert await window.axe() == []
+        await page.keyboard.press("1")
+        await page.wait_for_url("**batch=*")
+
+        async def decided() -> bool:
+            await page.reload()
+            return await page.get_by_text("All 4 decided").count() == 1
+
+        await eventually(decided, 60)
+        assert "Saved for 3 posts" in await page.locator(".notice").inner_text()
+        await page.keyboard.press("z")
+        await page.wait_for_url(f"**{path}")
+
+        async def back() -> bool:
+            await page.reload()
+            return len(ids(await page.content())) == 3
+
+        await eventually(back, 60)
+        assert window.complaints == []
+
+
+@pytest.mark.check("CON-16")
+async def test_several_posts_are_chosen_and_decided_by_keys_after_a_sample(open_as: Open) -> None:
+    async with open_as(Role.REVIEWER) as window:
+        page = await window.open(ALL)
+        rows = await page.locator("[data-row]").all()
+        offered = [n for n, row in enumerate(rows) if await row.locator("[data-pick]").count()][:3]
+        for _ in range(offered[0] + 1):
+            await page.keyboard.press("j")
+        await page.keyboard.press("x")
+        for _ in range(offered[2] - offered[0]):
+            await page.keyboard.press("j")
+        await page.keyboard.press("X")
+        assert "3 chosen" in await page.locator("[data-bulk]").inner_text()
+        assert await window.axe() == []
+        await page.keyboard.press("3")
+        await page.get_by_role("heading", name="Decide 3 posts alike").wait_for()
+        await page.keyboard.press("Enter")
+        await page.wait_for_url("**batch=*")
+        await page.locator(".notice", has_text="Saved for 3 posts").wait_for()
+        await page.keyboard.press("z")
+        await page.wait_for_url(f"**{ALL}")
+        assert await page.locator(".notice").count() == 0
+        assert window.complaints == []
+
+
+@pytest.mark.check("CON-16")
+@pytest.mark.check("CON-20")
+async def test_posts_are_chosen_without_scripts_and_501_or_unseen_ones_are_refused(
+    open_as: Open, http_as: Client
+) -> None:
+    async with open_as(Role.REVIEWER, java_script_enabled=False) as window:
+        page = await window.open(ALL)
+        for box in (await page.get_by_role("checkbox", name="Choose").all())[:2]:
+            await box.check()
+        await page.locator("#bulk").get_by_role("button", name="Unsure").click()
+        assert await page.get_by_role("heading", name="Decide 2 posts alike").count() == 1
+        assert await page.locator(".cards .post").count() == 2
+        await page.get_by_role("button", name="Save for 2 posts").click()
+        await page.get_by_role("button", name="Undo for all 2 posts").click()
+        assert page.url.endswith(ALL)
+    async with http_as(Role.REVIEWER) as http, http_as(Role.LEAD) as other:
+        html = (await http.get(ALL)).text
+        proofs = re.findall(r'name="post" value="([^"]+)"', html)
+        many = await send(http, "/bulk/reviews", html, verdict="correct", post=[proofs[0]] * 501, sure="true")
+        assert (many.status_code, "500" in many.text or "too_many" in many.text) == (422, True)
+        theirs = (await other.get(ALL)).text
+        stolen = await send(other, "/bulk/reviews", theirs, verdict="correct", post=proofs[:1], sure="true")
+        assert stolen.status_code == 422
+        nobody = await send(other, "/bulk/0000-no-such-batch/retract", theirs)
+        assert nobody.status_code == 404
+
+
+async def test_an_account_shows_its_days_its_repetitions_and_where_there_is_nothing(
+    open_as: Open, http_as: Client, installation: Installation
+) -> None:
+    path = f"/accounts/{installation.account}"
+    async with open_as(Role.REVIEWER) as window:
+        page = await window.open(path)
+        await page.get_by_role("link", name="Queue of this account").click()
+        assert page.url.endswith(f"{LIST}?account={installation.account}")
+        await page.go_back()
+        await page.get_by_label("From", exact=True).fill("2001-01-01")
+        await page.get_by_label("To", exact=True).fill("2001-01-31")
+        await page.get_by_role("button", name="Show", exact=True).click()
+        assert await page.get_by_role("heading", name="Nothing in these dates").count() == 1
+        await page.get_by_role("link", name="Show the dates with posts").click()
+        assert await page.get_by_role("table").first.count() == 1
+        assert window.complaints == []
+    async with http_as(Role.REVIEWER) as http:
+        rows = list(csv.DictReader(io.StringIO((await http.get(f"{path}/chart.csv")).text)))
+        found = await http.get(f"{LIST}?account={installation.account}&review_status=all")
+        flagged = sum(int(row["flagged"]) for row in rows)
+        assert 0 < flagged <= len(ids(found.text)) <= sum(int(row["posts"]) for row in rows)
+        assert (await http.get("/accounts/nobody")).status_code == 404

@@ -49,7 +49,8 @@ FROM_THE_ARRIVAL = {
 }
 """Of several scores of one revision the trainer keeps the one that came last; it learns from none of them. How many
 versions a person's model had follows from which ratings came together."""
-AS_MANY_AS_CAME = ("trainer_personal_versions",)
+AS_MANY_AS_CAME = ("trainer_personal_versions", "reporter_gone_accounts")
+"""As many posts went with an account as were known when it went."""
 
 every_reader = pytest.mark.parametrize("service", READERS)
 every_seed = pytest.mark.parametrize("seed", SEEDS)

@@ -8,8 +8,10 @@ import pytest
 from services.reporter.handlers import Handlers
 from services.reporter.queue import PAGE, SORTS, Filters, Place
 from services.reporter.store import Store
+from shared.events import PostDeleted, said
+from shared.vocabulary import DeletionCause, Verdict
 from tests.contract.conftest import Migrated
-from tests.contract.speech import at, post, scored
+from tests.contract.speech import at, corrected, post, scored
 
 
 async def filled(migrated: Migrated, dialect: str, first: int, last: int) -> Store:
@@ -104,3 +106,46 @@ async def test_the_stream_of_newest_posts_is_narrowed_and_its_pace_is_counted_in
         assert {row.post_id for row in insulting} == {post(n).post_id for n in range(30) if n % 5 >= 2}
         other = await store.newest_posts(connection, after=None, least=0, flagged=False, category="toxic", limit=50)
         assert other == []
+
+
+async def test_of_a_removed_account_its_counts_are_left(dialect: str, migrated: Migrated) -> None:
+    store = Store(await migrated("reporter", dialect))
+    await store.open()
+    handlers = Handlers(store)
+    ours = [post(n, author="ada", text=f"same words {'!' * (n % 2)}" if n < 4 else None) for n in range(6)]
+    events = [scored(each, 0.2 if n == 5 else 0.9, minute=n) for n, each in enumerate([*ours, post(9, author="bob")])]
+    await handlers.on_post_scored(events)
+    await handlers.on_post_corrected([corrected(0, name="c", verdict=Verdict.CORRECT)])
+    author = str(ours[0].author)
+    async with store.read() as connection:
+        row = await store.account(connection, author)
+        assert (row.posts, row.flagged, row.correct, row.incorrect, row.platform) == (6, 5, 1, 0, "forum")
+        days = await store.account_days(connection, author, at(-1), at(4))
+        assert sum(each.posts for each in days) == 4
+        (repeat,) = await store.account_repeats(connection, author, 9)
+        assert (repeat.posts, repeat.own) == (4, 4)
+        assert (await store.newest_with(connection, author, [repeat.text_key]))[repeat.text_key].post_id
+        assert await store.removed_account(connection, author) is None
+    gone = PostDeleted(platform="forum", author=author, cause=DeletionCause.AUTHOR, deleted_at=at(600))
+    for _ in range(2):  # a redelivery finds nothing more to count
+        await handlers.on_post_deleted([said(gone, by="ingest", cause="gone")])
+    async with store.read() as connection:
+        assert (await store.account(connection, author)).posts == 0
+        assert await store.removed_account(connection, author) == at(600)
+        counts = await store.counts_of_removed(connection, author)
+        assert counts == {"posts": 6, "flagged": 5, "correct": 1}
+
+
+async def test_near_duplicates_that_wait_are_found_up_to_a_limit(dialect: str, migrated: Migrated) -> None:
+    store = Store(await migrated("reporter", dialect))
+    await store.open()
+    handlers = Handlers(store)
+    await handlers.on_post_scored([scored(post(n, text=f"Same WORDS{'.' * n}"), 0.9) for n in range(6)])
+    await handlers.on_post_corrected([corrected(0, name="a"), corrected(1, name="b")])
+    async with store.read() as connection:
+        first = await store.reviewed_post(connection, post(0).post_id)
+        waiting = await store.waiting_alike(connection, first.text_key, first.post_id, 3)
+        assert [each.post_id for each in waiting] == [post(n).post_id for n in (5, 4, 3)]
+        assert await store.count_waiting_alike(connection, first.text_key, first.post_id) == 4
+        seen = await store.reviewed_posts(connection, [post(0).post_id, "nobody"])
+        assert set(seen) == {post(0).post_id}

@@ -172,5 +172,7 @@ def test_every_table_of_read_models_is_compared_here() -> None:
         "reporter_reveals",
         "reporter_secrets",
         "reporter_console_acts",
+        "reporter_views",
+        "reporter_gone_accounts",
     }
     assert set(metadata.tables) - own == {table.name for table in TABLES}

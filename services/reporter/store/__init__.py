@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.reporter.store.accounts import AccountQueries
 from services.reporter.store.acts import ActQueries
 from services.reporter.store.console import ConsoleQueries
 from services.reporter.store.deliveries import DeliveryQueries
@@ -52,6 +53,7 @@ class Store(
     ReviewQueries,
     ViewQueries,
     QualityQueries,
+    AccountQueries,
 ):
     """The reporter's tables."""
 

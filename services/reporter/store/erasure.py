@@ -8,12 +8,12 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, or_, select, tuple_, update
+from sqlalchemy import bindparam, func, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.reporter.readmodel import is_author
-from services.reporter.tables import deliveries, evidence, posts, reports, tombstones
-from shared.db import chunks, insert_new, upsert
+from services.reporter.readmodel import author_subject, is_author
+from services.reporter.tables import deliveries, evidence, gone_accounts, posts, reports, tombstones
+from shared.db import add_counts, chunks, insert_new, upsert
 
 GATE = "gate"
 
@@ -100,8 +100,23 @@ class ErasureQueries:
             changes = [{"p": post, "deleted_at": at, **gone} for post, at in sorted(deleted.items())]
             await connection.execute(update(posts).where(posts.c.post_id == bindparam("p")), changes)
         if authors:
+            await self._count_gone(connection, list(authors))
             where = (posts.c.platform == bindparam("f"), posts.c.author == bindparam("a"))
             changes = [
                 {"f": platform, "a": who, "deleted_at": at, **gone} for (platform, who), at in sorted(authors.items())
             ]
             await connection.execute(update(posts).where(*where), changes)
+
+    async def _count_gone(self, connection: AsyncConnection, authors: Sequence[tuple[str, str]]) -> None:
+        """Keep how many scored posts these authors have, before nobody can tell any more."""
+        flagged = (posts.c.own_mask != 0).label("flagged")
+        columns = (posts.c.platform, posts.c.author, flagged, posts.c.correction_verdict.label("verdict"))
+        where = (tuple_(posts.c.platform, posts.c.author).in_(authors), posts.c.own_overall.is_not(None))
+        question = select(*columns, func.count().label("posts")).where(*where).group_by(*columns)
+        rows = []
+        for row in (await connection.execute(question)).all():
+            facts = ["posts", *(["flagged"] if row.flagged else []), *([row.verdict] if row.verdict else [])]
+            subject = author_subject(row.platform, row.author)
+            rows += [{"subject": subject, "what": what, "posts": row.posts} for what in facts]
+        for each in rows:  # one by one: a statement may not meet the same key twice
+            await add_counts(connection, gone_accounts, [each], "posts")

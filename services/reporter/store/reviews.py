@@ -22,7 +22,14 @@ WRITTEN = func.coalesce(posts.c.created_at, posts.c.seen_at, posts.c.scored_at)
 """When a post was written, as far as anybody said; else when it was judged first."""
 ARRIVED = func.coalesce(posts.c.seen_at, posts.c.scored_at)
 """When a post was judged first, as far as that was heard; else when it got its newest score."""
+THERE = (posts.c.deleted_at.is_(None), posts.c.hidden.is_(False), posts.c.own_overall.is_not(None))
+"""What holds of posts that reviewers see: scored, and neither deleted nor hidden."""
 VERDICT = func.coalesce(posts.c.correction_verdict, ReviewStatus.UNREVIEWED.value)
+
+
+def count_if(holds: Any) -> Any:
+    """Return how many rows something holds of; 0 of none."""
+    return func.coalesce(func.sum(case((holds, 1), else_=0)), 0)
 
 
 class ReviewQueries:
@@ -82,15 +89,30 @@ class ReviewQueries:
     async def alike(self, connection: AsyncConnection, keys: Iterable[str | None]) -> dict[str, int]:
         """Return how many posts there are with the same words, by `text_key`."""
         wanted = sorted({each for each in keys if each is not None})
-        question = select(posts.c.text_key, func.count()).where(posts.c.text_key.in_(wanted), *_THERE)
+        question = select(posts.c.text_key, func.count()).where(posts.c.text_key.in_(wanted), *THERE)
         return {row[0]: row[1] for row in await connection.execute(question.group_by(posts.c.text_key))}
 
     async def posts_alike(self, connection: AsyncConnection, key: str, but: str, limit: int) -> Sequence[Row[Any]]:
         """Return other posts with the same words, the newest first."""
         question = select(posts, WRITTEN.label("written_at")).where(
-            posts.c.text_key == key, posts.c.post_id != but, *_THERE
+            posts.c.text_key == key, posts.c.post_id != but, *THERE
         )
         return (await connection.execute(question.order_by(WRITTEN.desc(), posts.c.post_id).limit(limit))).all()
+
+    async def waiting_alike(self, connection: AsyncConnection, key: str, but: str, limit: int) -> Sequence[Row[Any]]:
+        """Return other posts with the same words on which no verdict stands, the newest first."""
+        question = select(posts, WRITTEN.label("written_at")).where(*_waits_alike(key, but))
+        return (await connection.execute(question.order_by(WRITTEN.desc(), posts.c.post_id).limit(limit))).all()
+
+    async def count_waiting_alike(self, connection: AsyncConnection, key: str, but: str) -> int:
+        """Return how many other posts with the same words have no verdict that stands."""
+        question = select(func.count()).select_from(posts).where(*_waits_alike(key, but))
+        return int(await connection.scalar(question) or 0)
+
+    async def reviewed_posts(self, connection: AsyncConnection, post_ids: Sequence[str]) -> dict[str, Row[Any]]:
+        """Return those of the posts that reviewers see, by id."""
+        question = select(posts, WRITTEN.label("written_at")).where(posts.c.post_id.in_(post_ids), *THERE)
+        return {row.post_id: row for row in await connection.execute(question)}
 
     async def reviewed_post(self, connection: AsyncConnection, post_id: str) -> Any:
         """Return a post as reviewers see it."""
@@ -128,7 +150,7 @@ class ReviewQueries:
         """Return how many posts of an author were scored, and how many of those the scorer flagged."""
         sums = select(func.count(), func.sum(case((posts.c.own_mask != 0, 1), else_=0)))
         total, flagged = (
-            await connection.execute(sums.where(posts.c.platform == platform, posts.c.author == author, *_THERE))
+            await connection.execute(sums.where(posts.c.platform == platform, posts.c.author == author, *THERE))
         ).one()
         return int(total), int(flagged or 0)
 
@@ -148,7 +170,10 @@ class ReviewQueries:
         return int(await connection.scalar(select(reveals.c.posts).where(*where)) or 0)
 
 
-_THERE = (posts.c.deleted_at.is_(None), posts.c.hidden.is_(False), posts.c.own_overall.is_not(None))
+def _waits_alike(key: str, but: str) -> list[ColumnElement[bool]]:
+    """Return what holds of the posts with these words that wait, but for one."""
+    alike = (posts.c.text_key == key, posts.c.post_id != but)
+    return [*alike, posts.c.flagged.is_(True), posts.c.correction_verdict.is_(None), *THERE]
 
 
 def _order(sort: str) -> tuple[Any, bool]:
@@ -164,7 +189,7 @@ def _order(sort: str) -> tuple[Any, bool]:
 
 def _which(filters: Filters, but: str = "") -> list[ColumnElement[bool]]:
     """Return what holds of the posts of a queue; `but` names a filter that is left out."""
-    where: list[Any] = [*_THERE, or_(posts.c.flagged, posts.c.correction_verdict.is_not(None))]
+    where: list[Any] = [*THERE, or_(posts.c.flagged, posts.c.correction_verdict.is_not(None))]
     if filters.category and but != "category":
         where.append(posts.c.own_mask.op("&")(sum(bit for name, bit in BITS if name in filters.category)) != 0)
     if filters.account:

@@ -6,6 +6,7 @@ from fastapi import APIRouter
 
 from services.reporter.console.actions import (
     audits,
+    bulk,
     entering,
     keys,
     people,
@@ -22,6 +23,7 @@ from services.reporter.console.parts import Parts
 ACTIONS: tuple[Callable[[Parts], APIRouter], ...] = (
     entering.build_router,
     reviewing.build_router,
+    bulk.build_router,
     views.build_router,
     settings.build_router,
     thresholds.build_router,

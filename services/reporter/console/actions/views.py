@@ -53,7 +53,8 @@ def build_router(parts: Parts) -> APIRouter:
                     raise Problem(422, "too_many", f"Nobody has more than {MOST} views.", field="name")
                 if not await parts.store.add_view(connection, row):
                     raise Problem(503, "taken", "Try again.")
-            return Answer(f"{VIEWS}{row['slug']}", {"slug": row["slug"]})
+            slug = str(row["slug"])
+            return Answer(VIEWS + slug, {"slug": slug}, object=slug, after={"team": team})
 
         return answered(request, await parts.commands.once(request, command, work))
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from services.reporter.console.contexts.bulk import Batch
 from services.reporter.console.contexts.overview import Agreement
 from services.reporter.console.contexts.reviewing import Card, Last
 from services.reporter.console.contexts.views import View
@@ -51,7 +52,10 @@ class Decided:
 
 @dataclass(frozen=True, slots=True)
 class Flagged:
-    """The review list. `done` of `total` posts have a verdict; `wrong` names what is not valid in the address."""
+    """The review list. `done` of `total` posts have a verdict; `wrong` names what is not valid in the address.
+
+    `choices`: post -> the proof with which it is chosen to be decided with others; `batch`: what was decided so last.
+    """
 
     cards: tuple[Card, ...]
     filters: Filters
@@ -74,6 +78,8 @@ class Flagged:
     first: str | None
     here: str
     last: Last
+    choices: Mapping[str, str]
+    batch: Batch | None = None
 
     @property
     def seen(self) -> str:

@@ -94,14 +94,18 @@ def card(
 
 @dataclass(frozen=True, slots=True)
 class Last:
-    """What the reader did last: the verdict, `saving` before our tables heard of it, or nothing; and how to undo it."""
+    """What the reader did last: the verdict, `saving` before our tables heard of it, or nothing; and how to undo it.
+
+    `alike` other posts say the same and wait.
+    """
 
     verdict: str = ""
     post_id: str = ""
     undo: str | None = None
+    alike: int = 0
 
 
-def last(correction_id: str, word: Any, reader: str) -> Last:
+def last(correction_id: str, word: Any, reader: str, alike: int = 0) -> Last:
     """Return what the reader said last; `word` is its row, None if it was not heard yet."""
     if not correction_id:
         return Last()
@@ -109,7 +113,7 @@ def last(correction_id: str, word: Any, reader: str) -> Last:
         return Last("saving")
     if word.reviewer != reader or word.retracted:
         return Last()
-    return Last(word.verdict, word.post_id, word.correction_id)
+    return Last(word.verdict, word.post_id, word.correction_id, alike)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,9 @@ from collections.abc import Callable
 from fastapi import APIRouter
 
 from services.reporter.console.pages import (
+    accounts,
     audits,
+    bulk,
     charts,
     entering,
     export,
@@ -42,6 +44,8 @@ PAGES: tuple[Callable[[Parts], APIRouter], ...] = (
     trying.build_router,
     charts.build_router,
     flagged.build_router,
+    bulk.build_router,
+    accounts.build_router,
     export.build_router,
     views.build_router,
     post.build_router,

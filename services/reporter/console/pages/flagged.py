@@ -9,7 +9,8 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from services.reporter.console.contexts import flagged as page
-from services.reporter.console.contexts.reviewing import Card, Held, card, hides_scores, last, level_of
+from services.reporter.console.contexts.bulk import Batch, batch_of, choices, words_of
+from services.reporter.console.contexts.reviewing import Card, Held, Last, card, hides_scores, last, level_of
 from services.reporter.console.contexts.views import View
 from services.reporter.console.contexts.views import views as page_views
 from services.reporter.console.leases import Lease
@@ -21,8 +22,8 @@ from services.reporter.queue import PAGE, Filters, Place, ReviewStatus, asked, f
 from services.reporter.store import Connection, Stored
 from shared.clock import utcnow
 
-OURS = ("cursor", "done")
-"""Parameters of the address that are no filters: the place of a page, and what was done."""
+OURS = ("cursor", "done", "batch")
+"""Parameters of the address that are no filters: the place of a page, and what was done last."""
 VIEWS = 40
 """Views that are offered; more than these make a list of their own."""
 
@@ -38,14 +39,15 @@ def build_router(parts: Parts) -> APIRouter:
         member: Annotated[Member, Depends(reviewer)],
         cursor: Annotated[str, Query(max_length=600)] = "",
         done: Annotated[str, Query(max_length=80)] = "",
+        batch: Annotated[str, Query(max_length=64)] = "",
     ) -> Response:
         """Show a page of the queue that the address describes; another form of the address leads to its one form."""
         said = asked(request.query_params.multi_items(), OURS)
         if not said.canonical and not said.wrong:
-            return RedirectResponse(page.PATH + said.filters.query(**_more(cursor=cursor, done=done)), 303)
+            return RedirectResponse(page.PATH + said.filters.query(**_more(cursor=cursor, done=done, batch=batch)), 303)
         position = await parts.position()
         async with parts.store.read() as connection:
-            context = await _List(parts, connection, member, said.filters).page(cursor, said.wrong, done)
+            context = await _List(parts, connection, member, said.filters).page(cursor, said.wrong, done, batch)
             everything = await parts.store.count_queue(connection, Filters())
         around = Around(position, waiting=everything)
         return parts.pages.render(request, member, "flagged.html", context, around)
@@ -83,7 +85,7 @@ class _List:
         self._parts, self._store, self._connection = parts, parts.store, connection
         self._member, self._filters = member, filters
 
-    async def page(self, cursor: str, wrong: tuple[str, ...], done: str) -> page.Flagged:
+    async def page(self, cursor: str, wrong: tuple[str, ...], done: str, batch: str) -> page.Flagged:
         """Return what stands on the page."""
         store, connection, filters, member = self._store, self._connection, self._filters, self._member
         secret = await store.cursor_secret(connection)
@@ -98,11 +100,11 @@ class _List:
         waiting = facets.review_status.get("unreviewed", 0)
         saved = await store.views_for(connection, member.id, VIEWS)
         views = page_views(saved, member.id, filters.query(), lead=member.may(Role.LEAD))
-        word: Any = await store.word(connection, done) if done else None
+        ready = tuple(await cards(self._parts, connection, member, shown))
         since = await store.newest_in_queue(connection, filters) or utcnow()
         over = not shown and place is None and filters.review_status is ReviewStatus.UNREVIEWED and total > 0
         return page.Flagged(
-            cards=tuple(await cards(self._parts, connection, member, shown)),
+            cards=ready,
             filters=filters,
             query=filters.query(),
             waiting=waiting,
@@ -122,8 +124,29 @@ class _List:
             next=page.PATH + filters.query(cursor=to_cursor(end, filters.sort, secret)) if end else None,
             first=page.PATH + filters.query() if place is not None else None,
             here=page.PATH + filters.query(**_more(cursor=cursor if place else "")),
-            last=last(done, word, member.principal),
+            last=await self._last(done),
+            choices=choices(ready, member.id, secret),
+            batch=await self._batch(batch) if batch else None,
         )
+
+    async def _last(self, done: str) -> Last:
+        """Return what the reader said last, and how many posts that say the same wait."""
+        word: Any = await self._store.word(self._connection, done) if done else None
+        alike = 0
+        if word is not None and word.post_id is not None:
+            row = await self._store.reviewed_post(self._connection, word.post_id)
+            if row is not None and row.text_key is not None:
+                alike = await self._store.count_waiting_alike(self._connection, row.text_key, row.post_id)
+        return last(done, word, self._member.principal, alike)
+
+    async def _batch(self, name: str) -> Batch | None:
+        """Return what became of the reader's batch, None if it is not theirs or was taken back."""
+        command = await self._store.command(self._connection, self._member.id, name)
+        found = batch_of(command)
+        if found is None or not found.posts:
+            return found
+        words = await self._store.words(self._connection, [word for word, _ in words_of(command)])
+        return None if words and all(each.retracted for each in words.values()) else found
 
     async def _without(self) -> dict[tuple[str, str], int]:
         """Return how many posts there are without each filter that is on."""
