@@ -215,6 +215,14 @@ def agreement(reviews: Iterable[Review], expected: float | None) -> list[Signal]
     return found
 
 
+def disagreement(before: Sequence[bool], now: Sequence[bool]) -> Signal:
+    """Return by how many points the share of posts moved that an LLM decided otherwise than the local model."""
+    enough = min(len(before), len(now)) >= ENOUGH_REVIEWS
+    value = round(sum(now) / len(now) - sum(before) / len(before), 6) if before and now else None
+    level = level_of(None if value is None else abs(value), BAND, enough=enough)
+    return Signal("llm_disagreement", "", value, len(now), *BAND, level)
+
+
 def wanted(found: Iterable[Signal], last_asked_at: datetime | None, now: datetime) -> tuple[str, ...]:
     """Return which signals ask for a run, none if one was asked for within a day."""
     if last_asked_at is not None and now - last_asked_at < REST_S:

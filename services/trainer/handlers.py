@@ -13,6 +13,7 @@ from shared.bus.commit import Dead, Done, Outcome
 from shared.bus.erasures import author_subject
 from shared.events import Event, PostCorrected, PostDeleted, PostRated, PostScored
 from shared.heard import deletions, erased_since, newest_scores
+from shared.vocabulary import ScoreSource
 
 
 class Handlers:
@@ -113,6 +114,7 @@ def post_row(scored: PostScored, erased: Mapping[str, datetime]) -> dict[str, An
         "flagged": scored.flagged,
         "model_version": scored.model_version,
         "scored_at": scored.scored_at,
+        "llm_flagged": None if scored.source is ScoreSource.LOCAL or scored.corrected else scored.flagged,
         "deleted_at": since,
         "topics_version": None,  # the text may be another one: its topic is looked for again
     }

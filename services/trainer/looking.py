@@ -23,6 +23,7 @@ from shared import model
 from shared.artifacts import ArtifactStore, BadArtifact
 from shared.clock import monotonic, utcnow
 from shared.db import Stored
+from shared.thresholds import over
 from shared.topics import model as topic_model
 from shared.vocabulary import CATEGORIES, FeedbackType, Verdict
 
@@ -100,6 +101,7 @@ class Looking:
         if root is not None and reference is not None:
             known, now, days = await self._store.drift_counts(root.version, utcnow().date())
             found = drift.signals(known, now) + await self._agreement(root, reference)
+            found += await self._disagreement(root, reference)
         spread = await self._topic_spread()
         found += [spread] if spread is not None else []
         version = reference.reference if reference is not None else None
@@ -215,6 +217,20 @@ class Looking:
         ]
         expected = (root.metrics.get("macro") or {}).get("balanced_accuracy")
         return drift.agreement(reviews, expected)
+
+    async def _disagreement(self, row: Stored, reference: Stored) -> list[Signal]:
+        """Return how the full training in force agrees with what an LLM said, before its reference and since."""
+        root = await self._ruler(row)
+        now = await self._store.llm_scored(reference.made_at, REVIEWS, since=True)
+        if root is None or not now:
+            return []
+        before = await self._store.llm_scored(reference.made_at, REVIEWS, since=False)
+        apart = []
+        for rows in (before, now):
+            looks = await _gently(partial(_looks, root.model), rows)
+            flags = [bool(over(look.scores, reference.thresholds)) for look in looks]
+            apart.append([flag is not bool(each.llm_flagged) for flag, each in zip(flags, rows, strict=True)])
+        return [drift.disagreement(*apart)]
 
     async def _topic_spread(self) -> Signal | None:
         newest, listed, _ = await self._store.topic_list()

@@ -27,12 +27,15 @@ posts = Table(
     Column("deleted_at", Moment),
     Column("topics_version", String),
     Column("counted_at", Moment),
+    Column("llm_flagged", Boolean),
 )
-"""`topics_version`: of the topic model that looked at it last; `counted_at`: when drift counted it. Each once."""
+"""`topics_version`: of the topic model that looked at it last; `counted_at`: when drift counted it. Each once.
+`llm_flagged`: what an LLM made of it, absent where none was asked or a person has spoken since."""
 Index("ix_trainer_posts_author", posts.c.platform, posts.c.author)
 Index("ix_trainer_posts_topics_version", posts.c.topics_version)
 Index("ix_trainer_posts_counted_at", posts.c.counted_at)
 Index("ix_trainer_posts_scored_at", posts.c.scored_at)
+Index("ix_trainer_posts_llm_flagged", posts.c.llm_flagged, posts.c.scored_at)
 
 corrections = Table(
     "trainer_corrections",

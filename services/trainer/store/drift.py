@@ -145,6 +145,14 @@ class Drift:
             rows = await connection.execute(question.order_by(corrections.c.corrected_at.desc()).limit(limit))
             return list(rows)
 
+    async def llm_scored(self, moment: datetime, limit: int, *, since: bool) -> list[Row[Any]]:
+        """Return the newest posts an LLM decided, scored before a moment or since: text, language and llm_flagged."""
+        told = posts.c.text, posts.c.language, posts.c.llm_flagged
+        when = posts.c.scored_at >= moment if since else posts.c.scored_at < moment
+        question = select(*told).where(posts.c.llm_flagged.is_not(None), posts.c.text.is_not(None), when)
+        async with self._database.read() as connection:
+            return list(await connection.execute(question.order_by(posts.c.scored_at.desc()).limit(limit)))
+
 
 def _rows(reference: str, days: Mapping[str, Mapping[Key, int]]) -> list[dict[str, Any]]:
     """Return counts as rows, in one order for all processes; what is not there needs no row."""

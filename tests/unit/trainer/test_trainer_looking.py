@@ -17,8 +17,9 @@ from services.trainer.training import Training
 from shared import model
 from shared.artifacts import ArtifactStore
 from shared.clock import utcnow
+from shared.events import Provenance
 from shared.topics.model import OUTLIER
-from shared.vocabulary import FeedbackType, Verdict
+from shared.vocabulary import FeedbackType, ScoreSource, Verdict
 from tests.unit.trainer.spoken import NOON, corrected, scored
 from tests.unit.trainer.test_trainer_topics import SUBJECTS
 
@@ -156,6 +157,29 @@ async def test_only_reviews_drawn_by_chance_say_how_good_the_model_is(store, han
     assert balanced.level is (Level.ACT if sampled else Level.OK)
     assert found["balanced_accuracy", sampled is True].n == 0
     assert found["ece", sampled is None].n == 220
+
+
+async def test_an_llm_that_decides_otherwise_more_often_than_before_is_a_drift(store, handlers, tmp_path) -> None:
+    artifacts = ArtifactStore(tmp_path)
+    await promoted(store, artifacts)
+    looking = Looking(store, settings(), artifacts)
+    spoken = {"source": ScoreSource.LLM, "flagged": False}
+    await handlers.on_post_scored([*posts(1800, "a", 0), *posts(250, "b", 1, **spoken)])
+    await looking()
+    assert "llm_disagreement" not in await levels(looking), "nobody asked an LLM since"
+    await handlers.on_post_scored(posts(250, "c", 1, **spoken))
+    same = (await looking.drifted()).signals
+    (signal,) = [each for each in same if each.name == "llm_disagreement"]
+    assert (signal.value, signal.n, signal.level) == (0.0, 250, Level.OK), "the same texts, the same words"
+    # it turns round on a hundred of them, some of which the model flags, too, and people say of ten more what they are
+    turned = posts(100, "c", 1, source=ScoreSource.BOTH, flagged=True)
+    word = {"toxic": Provenance(correction_id="x", layer="same")}
+    told = [scored(f"c{n}", corrected=word, scored_at=utcnow(), **spoken) for n in range(240, 250)]
+    await handlers.on_post_scored([*turned, *told])
+    (signal,) = [each for each in (await looking.drifted()).signals if each.name == "llm_disagreement"]
+    assert signal.n == 240
+    assert signal.value is not None and 0.1 < signal.value < 100 / 240
+    assert signal.level is Level.ACT
 
 
 async def test_an_artifact_that_is_gone_stops_nothing(store, handlers, tmp_path: Path) -> None:
