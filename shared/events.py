@@ -156,6 +156,7 @@ class PostScored(Payload):
     `fallback` says why the local model's word stands where the LLM was to be asked: `budget`, `breaker`, `failed`, or
     `refused`: then a person shall look. `corrected` names the categories whose value is a person's word, 1.0 or 0.0.
     `spans` says of a flagged post what carried its highest flagged category, where the local model can tell.
+    `residual` is what the shared model said of the categories that the corrections of the post's platform moved.
     """
 
     post: Post
@@ -169,6 +170,7 @@ class PostScored(Payload):
     cost_usd: float = 0.0
     fallback: str | None = None
     corrected: dict[str, Provenance] | None = None
+    residual: Scores | None = None
     spans: Carried | None = None
     scored_at: AwareDatetime
 

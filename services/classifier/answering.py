@@ -12,7 +12,7 @@ from services.classifier.felt import Felt
 from services.classifier.gathering import Gathering
 from services.classifier.limits import Limits
 from services.classifier.live_model import LiveModel, Loaded
-from services.classifier.overrides import applied
+from services.classifier.residual import spoken
 from services.classifier.scoring import Score, scores_of
 from services.classifier.settings import ClassifierSettings
 from shared.events import Provenance
@@ -32,6 +32,7 @@ class Answer:
     loaded: Loaded
     thresholds: Mapping[str, float]
     corrected: Sequence[Mapping[str, Provenance]] = ()
+    residuals: Sequence[Mapping[str, float]] = ()
 
     @property
     def version(self) -> str:
@@ -98,9 +99,12 @@ class Answering:
     ) -> Answer:
         thresholds = self._in_force(loaded)
         words = self._felt.words_on(texts, communities)
+        shifts = self._felt.shifts_on(texts, communities, loaded.version)
         said = [
-            applied(score, mine, thresholds) for score, mine in zip(scores_of(found, thresholds), words, strict=True)
+            spoken(score, shifts.get(at, {}), mine, thresholds)
+            for at, (score, mine) in enumerate(zip(scores_of(found, thresholds), words, strict=True))
         ]
         judged = set(loaded.model.categories).union(*(each.provenance for each in said))
         limits = {category: threshold_of(category, thresholds) for category in CATEGORIES if category in judged}
-        return Answer([each.score for each in said], loaded, limits, [each.provenance for each in said])
+        provenance, residuals = [each.provenance for each in said], [each.residual for each in said]
+        return Answer([each.score for each in said], loaded, limits, provenance, residuals)

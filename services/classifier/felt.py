@@ -17,6 +17,7 @@ from services.classifier.live_model import LiveModel
 from services.classifier.near import LONGEST, Near, Seen, seen
 from services.classifier.override_store import OverrideStore, Place
 from services.classifier.overrides import NEAR, SAME, Override, Words, as_near, fingerprint, is_about, standing
+from services.classifier.residuals import Lessons, Residuals
 from services.classifier.settings import ClassifierSettings
 from shared.events import Post
 from shared.model import Model
@@ -59,6 +60,7 @@ class Felt:
         self._corrections_of: dict[Community, set[str]] = {}
         self._index: _Index | None = None
         self._following = asyncio.Lock()
+        self._residuals = Residuals(live, settings)
 
     # -- what stands ----------------------------------------------------------------------------------------
 
@@ -109,6 +111,35 @@ class Felt:
         held = {key: list(self._of_key.get(key, {}).values()) for _, (_, key) in pairs}
         return self._joined(same, self._near(pairs, places, held))
 
+    # -- what follows for other texts of a community ---------------------------------------------------------
+
+    async def shifts(self, posts: Sequence[Post], versions: Sequence[str | None]) -> dict[int, dict[str, float]]:
+        """Return position -> category -> what its community's corrections add to the calibrated logit.
+
+        `versions` says by which model a score is, None if the local model has no part in it.
+        """
+        asked = self._residuals.asked([post.platform for post in posts], versions)
+        if not asked:
+            return {}
+        return await asyncio.to_thread(self._residuals.shifts, [post.text for post in posts], asked)
+
+    def shifts_on(
+        self, texts: Sequence[str], communities: Sequence[str | None] | None, version: str
+    ) -> dict[int, dict[str, float]]:
+        """Return the same for texts of nobody's, of the communities they are asked about for."""
+        if communities is None:
+            return {}
+        return self._residuals.shifts(texts, self._residuals.asked(communities, [version] * len(texts)))
+
+    def _lessons(self, community: str) -> Lessons:
+        """Return the corrected texts of a community in the order they were heard, and what stands on each."""
+        keys = [place for place in self._seen if place[0] == community]
+        said = [standing(self._of_key.get(key, {}).values()) for _, key in keys]
+        labels = [{category: word.label for category, word in words.items()} for words in said]
+        return [self._seen[place] for place in keys], labels
+
+    # -- joining --------------------------------------------------------------------------------------------
+
     def _joined(self, same: Sequence[Words], near: Mapping[int, Words]) -> list[Words]:
         joined: list[Words] = [{**near.get(at, {}), **words} for at, words in enumerate(same)]
         for words in joined:
@@ -118,7 +149,7 @@ class Felt:
 
     def _comparable(self, texts: Sequence[str], communities: Sequence[str | None]) -> list[int]:
         """Return which texts there is anything to compare with."""
-        if self._index is None:
+        if self._index is None or not self._settings.near_duplicates:
             return []
         return [
             at
@@ -174,12 +205,13 @@ class Felt:
                     break
             if changed:
                 self._index = await asyncio.to_thread(self._indexed, list(self._seen.items()))
+            await self._residuals.follow({platform for platform, _ in self._seen}, self._lessons)
             HELD.set(len(self._held))
             COMPARED.set(len(self._seen))
 
     def _texts_of(self, page: Sequence[Any], model: Model) -> dict[str, Seen]:
         rows = [row for row in page if row["text"] and row["retracted_at"] is None and len(row["text"]) <= LONGEST]
-        if not rows or not self._settings.near_duplicates:
+        if not rows or not (self._settings.near_duplicates or self._settings.residual):
             return {}
         made = seen(model.vectors([row["text"] for row in rows]))
         return {row["correction_id"]: each for row, each in zip(rows, made, strict=True)}
@@ -199,6 +231,7 @@ class Felt:
             self._compared[name] = place
             self._corrections_of.setdefault(place, set()).add(name)
             self._seen[place] = text
+            self._residuals.changed([place[0]])
             changed = True
         while len(self._held) > MOST:
             changed |= self._let_go(next(iter(self._held)))
@@ -221,6 +254,7 @@ class Felt:
         place = self._compared.pop(name, None)
         if place is None:
             return False
+        self._residuals.changed([place[0]])
         others = self._corrections_of[place]
         others.discard(name)
         if others:

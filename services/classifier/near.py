@@ -53,19 +53,21 @@ def _rows(vectors: "csr_matrix") -> NDArray[Any]:
 
 
 class Seen(NamedTuple):
-    """What is kept of a corrected text: the buckets of its unit vector, their values, and its sketch."""
+    """What is kept of a corrected text: buckets and values of its unit vector, its sketch, the vector's own length."""
 
     buckets: NDArray[np.int32]
     values: NDArray[np.float32]
     sketch: NDArray[np.float32]
+    length: float
 
 
 def seen(vectors: "csr_matrix") -> list[Seen]:
     """Return what is kept of each text, from the model's vectors."""
     made = unit(vectors)
     sketched, ends = sketches(made), made.indptr
+    lengths = np.sqrt(np.bincount(_rows(vectors), vectors.data.astype(np.float64) ** 2, vectors.shape[0])).tolist()
     return [
-        Seen(made.indices[begin:end].copy(), made.data[begin:end].copy(), sketched[at].copy())
+        Seen(made.indices[begin:end].copy(), made.data[begin:end].copy(), sketched[at].copy(), lengths[at])
         for at, (begin, end) in enumerate(zip(ends[:-1].tolist(), ends[1:].tolist(), strict=True))
     ]
 

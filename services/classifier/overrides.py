@@ -56,10 +56,14 @@ Words = Mapping[str, Word]
 
 @dataclass(frozen=True, slots=True)
 class Corrected:
-    """A score with people's words in it; `provenance` is empty where nobody spoke."""
+    """A score with people's words in it; `provenance` is empty where nobody spoke.
+
+    `residual` is what the shared model said of categories that the corrections of the post's community moved.
+    """
 
     score: Score
     provenance: dict[str, Provenance] = field(default_factory=dict)
+    residual: dict[str, float] = field(default_factory=dict)
 
 
 def decides(said: PostCorrected) -> dict[str, int]:

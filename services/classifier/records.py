@@ -151,6 +151,7 @@ def scored(
         cost_usd=row["cost_usd"],
         fallback=row["fallback"],
         corrected=(corrected.provenance or None) if corrected else None,
+        residual=(corrected.residual or None) if corrected else None,
         spans=spans,
         scored_at=moment or row["scored_at"],
     )

@@ -50,6 +50,16 @@ class ClassifierSettings(ServiceSettings):
     near_texts: int = Field(
         10_000, ge=1, le=50_000, description="Corrected texts, the newest, that a process compares posts with."
     )
+    residual: bool = Field(
+        True, description="Let the corrections of a platform move scores of other posts there, and only there."
+    )
+    residual_fewest: int = Field(
+        100,
+        ge=4,
+        le=1000,
+        description="Corrected texts of a platform that have to speak of a category before its scores are moved there; "
+        "a quarter of them each way.",
+    )
     swap_every_s: float = Field(1.0, gt=0, description="How often a process looks whether another model was promoted.")
     rescore_limit: int = Field(100_000, ge=0, description="Most posts, newest first, scored again after a promotion.")
     replay_rescores: int = Field(

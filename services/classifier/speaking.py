@@ -12,8 +12,9 @@ from typing import Any
 from services.classifier.felt import Felt
 from services.classifier.limits import Limits
 from services.classifier.live_model import LiveModel, Loaded
-from services.classifier.overrides import Corrected, applied
+from services.classifier.overrides import Corrected
 from services.classifier.records import carried, scored, thresholds_hash, thresholds_of
+from services.classifier.residual import spoken
 from services.classifier.scoring import in_force, score_from_row
 from services.classifier.settings import ClassifierSettings
 from services.classifier.store import Store
@@ -61,9 +62,10 @@ class Speaking:
         known = await self._store.thresholds({row["thresholds_hash"] for row, _ in pairs})
         words = await self._felt.words([post for _, post in pairs])
         limits = [thresholds_of(row, known) for row, _ in pairs]
+        shifts = await self._felt.shifts([post for _, post in pairs], [_local(row) for row, _ in pairs])
         found = [
-            applied(score_from_row(row), mine, thresholds)
-            for (row, _), mine, thresholds in zip(pairs, words, limits, strict=True)
+            spoken(score_from_row(row), shifts.get(at, {}), mine, thresholds)
+            for at, ((row, _), mine, thresholds) in enumerate(zip(pairs, words, limits, strict=True))
         ]
         spans = await self._spans(pairs, found, limits)
         since = since or {}
@@ -98,6 +100,12 @@ class Speaking:
             if flagging:
                 wanted[at] = post.text, max(flagging, key=corrected.score.scores.__getitem__)
         return await asyncio.to_thread(_explained, loaded, wanted) if wanted else {}
+
+
+def _local(row: Row) -> str | None:
+    """Return by which version of the local model a stored score is, None if others had a say in it."""
+    version: str | None = row["model_version"] if row["source"] == ScoreSource.LOCAL.value else None
+    return version
 
 
 def _explained(loaded: Loaded, wanted: Mapping[int, tuple[str, str]]) -> dict[int, Carried]:

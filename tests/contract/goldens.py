@@ -14,7 +14,7 @@ FURTHER = {
     "PostCorrected": ("weak", "sampled", "versioned"),
     "PostDeleted": ("hidden",),
     "PostRated": ("named", "withdrawn", "audited"),
-    "PostScored": ("fallback", "corrected"),
+    "PostScored": ("fallback", "corrected", "residual"),
     "PostStatusChanged": ("opened",),
 }
 """Further examples by event: what its first full example, which nobody edits, has no field for."""

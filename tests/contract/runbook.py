@@ -78,6 +78,10 @@ WHEN_OFF = {
     "ombud_classifier_overrides": (
         "Other processes hold more: this one does not keep up with corrections; its log says why."
     ),
+    "ombud_classifier_residuals": (
+        "0 while a platform has hundreds of corrections: `OMBUD_CLASSIFIER_RESIDUAL` is off, or its reviewers say only "
+        "one thing; scores there are the shared model's."
+    ),
     "ombud_classifier_call_texts": (
         "Mostly at `OMBUD_CLASSIFIER_GATHER_TEXTS`: more texts come in than one process scores; start another."
     ),

@@ -225,7 +225,8 @@ async def test_near_duplicates_can_be_switched_off_and_are_bounded(
     migrated: Migrated, dialect: str, tmp_path: Path
 ) -> None:
     database = await migrated("classifier", dialect)
-    off, few = Classifier(database, tmp_path, near_duplicates=False), Classifier(database, tmp_path, near_texts=2)
+    off = Classifier(database, tmp_path, near_duplicates=False, residual=False)
+    few = Classifier(database, tmp_path, near_texts=2)
     await off.hear(promoted(VERSION, off.artifact))
     await few.live.swap("ombud-scorer", VERSION, few.artifact)
     for n in range(1, 5):
@@ -235,6 +236,47 @@ async def test_near_duplicates_can_be_switched_off_and_are_bounded(
         await each.felt.follow()
     assert (len(off.felt._seen), len(few.felt._seen)) == (0, 2)
     assert len(few.felt._held) == 4
+
+
+async def test_the_corrections_of_a_platform_move_scores_there_and_nowhere_else(
+    migrated: Migrated, dialect: str, tmp_path: Path
+) -> None:
+    made = Classifier(await migrated("classifier", dialect), tmp_path, residual_fewest=8, near_duplicates=False)
+    await made.hear(promoted(VERSION, made.artifact))
+    words = ("dog", "tree", "car", "house", "boat", "lamp")
+    for n, word in enumerate(words, 10):
+        text = f"that {word} is a blorp of the worst kind" if n % 2 else f"that {word} stands by the old green gate"
+        await made.says(ingested(post(n, text=text)))
+        await made.hear(corrected(n, name=f"c{n}", **({"expected_categories": ("toxic",)} if n % 2 else WRONG)))
+    text = "this garden is a blorp of the worst kind"
+    elsewhere = post(3, text=text).model_copy(update={"platform": "elsewhere", "post_id": "e"})
+    await made.felt.follow()
+    (early,) = await made.says(ingested(post(1, text=text)))
+    for n, word in ((20, "road"), (21, "door")):
+        await made.says(ingested(post(n, text=f"that {word} is a blorp of the worst kind")))
+        await made.hear(corrected(n, name=f"c{n}", expected_categories=("toxic",)))
+    made.felt._residuals._rests_until = float("-inf")
+    await made.felt.follow()
+    here, there = await made.says(ingested(post(2, text=text)), ingested(elsewhere))
+    assert early is not None and here is not None and there is not None
+    assert (early.residual, there.residual) == (None, None), "six texts are too few, and elsewhere nobody spoke"
+    assert there.scores == early.scores
+    assert here.residual == {"toxic": there.scores["toxic"]} and here.corrected is None
+    assert here.scores["toxic"] > there.scores["toxic"] + 0.1
+    assert {name: here.scores[name] for name in ("insult", "threat")} == {
+        name: there.scores[name] for name in ("insult", "threat")
+    }
+    asked = await made.answering.many([text, text, text], ["forum", "elsewhere", None])
+    assert [each.scores["toxic"] for each in asked.scores] == [
+        here.scores["toxic"], there.scores["toxic"], there.scores["toxic"]
+    ]  # fmt: skip
+    assert [dict(each) for each in asked.residuals] == [here.residual, {}, {}]
+    # taken back, it is as if nobody had spoken; the stored score was the shared model's all the time
+    await made.hear(*[retracted(f"c{n}") for n in range(10, 16)])
+    made.felt._residuals._rests_until = float("-inf")
+    await made.felt.follow()
+    (again,) = await made.says(ingested(post(2, text=text)))
+    assert again is not None and (again.residual, again.scores) == (None, there.scores)
 
 
 # -- thresholds and older rows ------------------------------------------------------------------------------

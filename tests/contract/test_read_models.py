@@ -43,7 +43,7 @@ FROM_THE_CLOCK = {
 }
 """From the clock, or from how many batches came."""
 FROM_THE_ARRIVAL = {
-    "trainer_posts": {"overall", "scores", "flagged", "model_version", "scored_at"},
+    "trainer_posts": {"overall", "scores", "flagged", "model_version", "scored_at", "llm_flagged"},
     "trainer_rating_log": {"heard_at", "system", "version"},
     "trainer_personal_models": {"version"},
 }

@@ -73,6 +73,9 @@ class PostScore(BaseModel):
     overall: float
     flagged: bool
     corrected: dict[str, Provenance] = Field({}, description="Categories whose value is a reviewer's word, and whose.")
+    residual: dict[str, float] = Field(
+        {}, description="What the shared model says of the categories that the platform's corrections moved."
+    )
 
 
 class Scores(BaseModel):
@@ -203,8 +206,11 @@ def build_router(
                     overall=score.overall,
                     flagged=score.flagged,
                     corrected=dict(corrected),
+                    residual=dict(residual),
                 )
-                for post, score, corrected in zip(wanted.posts, answer.scores, answer.corrected, strict=True)
+                for post, score, corrected, residual in zip(
+                    wanted.posts, answer.scores, answer.corrected, answer.residuals, strict=True
+                )
             ],
         )
 
