@@ -124,20 +124,10 @@ class _List:
             next=page.PATH + filters.query(cursor=to_cursor(end, filters.sort, secret)) if end else None,
             first=page.PATH + filters.query() if place is not None else None,
             here=page.PATH + filters.query(**_more(cursor=cursor if place else "")),
-            last=await self._last(done),
+            last=await last_of(self._parts, connection, member, done),
             choices=choices(ready, member.id, secret),
             batch=await self._batch(batch) if batch else None,
         )
-
-    async def _last(self, done: str) -> Last:
-        """Return what the reader said last, and how many posts that say the same wait."""
-        word: Any = await self._store.word(self._connection, done) if done else None
-        alike = 0
-        if word is not None and word.post_id is not None:
-            row = await self._store.reviewed_post(self._connection, word.post_id)
-            if row is not None and row.text_key is not None:
-                alike = await self._store.count_waiting_alike(self._connection, row.text_key, row.post_id)
-        return last(done, word, self._member.principal, alike)
 
     async def _batch(self, name: str) -> Batch | None:
         """Return what became of the reader's batch, None if it is not theirs or was taken back."""
@@ -194,3 +184,14 @@ def held_by(member: Member, lease: Lease | None, names: Mapping[str, str]) -> He
     if lease is None:
         return None
     return Held("" if lease.person_id == member.id else names.get(lease.person_id, "?"), lease.left_s)
+
+
+async def last_of(parts: Parts, connection: Connection, member: Member, done: str) -> Last:
+    """Return what somebody said last, as the address names it, and how many posts that say the same wait."""
+    word: Any = await parts.store.word(connection, done) if done else None
+    alike = 0
+    if word is not None and word.post_id is not None:
+        row = await parts.store.reviewed_post(connection, word.post_id)
+        if row is not None and row.text_key is not None:
+            alike = await parts.store.count_waiting_alike(connection, row.text_key, row.post_id)
+    return last(done, word, member.principal, alike)

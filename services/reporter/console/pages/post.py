@@ -7,9 +7,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from services.reporter.console.contexts import post as page
-from services.reporter.console.contexts.reviewing import Held, card, last, level_of
+from services.reporter.console.contexts.reviewing import Held, card, level_of
 from services.reporter.console.members import Member
-from services.reporter.console.pages.flagged import cards, decides_blind, held_by
+from services.reporter.console.pages.flagged import cards, decides_blind, held_by, last_of
 from services.reporter.console.parts import Parts
 from services.reporter.console.rendering import Around, wants_fragment
 from services.reporter.console.roles import Role
@@ -103,7 +103,7 @@ async def _context(
     holders = {name: held_by(member, each, names) for name, each in leases.items()}
     rail = _rail(member, queue, row.post_id, holders, filters)
     before, after = _beside(rail)
-    word = last(done, await store.word(connection, done) if done else None, member.principal)
+    word = await last_of(parts, connection, member, done)
     recent = await store.last_words(connection, member.principal, RECENT)
     return page.PostPage(
         card=shown,
