@@ -98,7 +98,9 @@ def build(platform: Platform) -> Service:
             Loop("auditor announcer", 0.5, announcer, wake=decided),
             Loop("auditor round announcer", 0.5, of_rounds, wake=settled),
             Loop("auditor people", 5.0, people),
-            Loop("auditor reevaluation", 2.0, Reevaluating(audit_store, looking, settings.settled_s)),
+            Loop(
+                "auditor reevaluation", 2.0, Reevaluating(audit_store, looking, settings.settled_s, settings.replays_s)
+            ),
         ],
         mop=audit_store.forget_notes,
         commands={"rebuild": partial(rebuild, store, policy)},

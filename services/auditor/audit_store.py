@@ -53,6 +53,12 @@ class AuditStore:
                 newest[version] = {**row, "root": root, "gated": gated}
             await upsert(connection, systems, [newest[each] for each in sorted(newest)], newer="promoted_at")
 
+    async def lineage(self, system: Stored) -> set[str]:
+        """Return the versions that go on from the same full training as one, itself among them."""
+        question = select(systems.c.model_version).where(systems.c.root == (system.root or system.model_version))
+        async with self._database.read() as connection:
+            return {system.model_version, *(await connection.execute(question)).scalars()}
+
     async def live_system(self) -> Stored | None:
         """Return the model in force, None before the first was announced."""
         question = select(systems).order_by(systems.c.promoted_at.desc(), systems.c.model_version.desc()).limit(1)
@@ -99,20 +105,23 @@ class AuditStore:
         async with self._database.begin() as connection:
             return (await connection.execute(statement)).rowcount == 1
 
-    async def audits_behind(self, version: str, *, begun: bool, after: str, limit: int) -> list[Stored]:
+    async def audits_behind(
+        self, version: str, *, begun: bool, after: str, limit: int, before: datetime | None = None
+    ) -> list[Stored]:
         """Return open audits whose newest snapshot is of another system, or with `begun` those that have none.
 
-        In order of their ids, from the one behind `after`.
+        In order of their ids, from the one behind `after`. With `before` only those that were looked at last before it.
         """
-        newest = (
-            select(snapshots.c.system_version)
-            .where(snapshots.c.audit_id == audits.c.audit_id)
-            .order_by(snapshots.c.sequence.desc())
-            .limit(1)
-            .scalar_subquery()
-        )
+
+        def newest(column: Any) -> Any:
+            question = select(column).where(snapshots.c.audit_id == audits.c.audit_id)
+            return question.order_by(snapshots.c.sequence.desc()).limit(1).scalar_subquery()
+
+        system = newest(snapshots.c.system_version)
         question = select(audits).where(audits.c.archived_at.is_(None), audits.c.audit_id > after)
-        question = question.where(newest.is_(None) if begun else newest != version)
+        question = question.where(system.is_(None) if begun else system != version)
+        if before is not None:
+            question = question.where(newest(snapshots.c.taken_at) < before)
         async with self._database.read() as connection:
             return list((await connection.execute(question.order_by(audits.c.audit_id).limit(limit))).all())
 

@@ -6,7 +6,9 @@ changed since the one before, over the posts that are in both.
 
 import asyncio
 import zlib
+from collections.abc import Collection
 from dataclasses import asdict
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -29,38 +31,44 @@ log = structlog.get_logger("ombud.auditor")
 PAGE = 50
 """Audits of one round: a loop comes back to show that it lives."""
 REPLAY = "replay"
-"""A model that only learned a few corrections scores no older post again; the next release is looked at."""
+"""A model that only learned a few corrections: it scores the corrected texts again and no other older post."""
 
 
 class Reevaluating:
     """Takes snapshots of audits; call it now and then."""
 
-    def __init__(self, store: AuditStore, looking: Looking, settled_s: float) -> None:
+    def __init__(self, store: AuditStore, looking: Looking, settled_s: float, replays_s: float) -> None:
         self._store = store
         self._looking = looking
         self._settled_s = settled_s
+        self._replays = timedelta(seconds=replays_s)
         self._seen: tuple[str, int] | None = None
         self._since = float("-inf")
 
     async def __call__(self) -> None:
-        """Begin what has no snapshot; look at the others again once the system in force has scored older posts."""
+        """Begin what has no snapshot; look at the others again once the system in force has scored older posts.
+
+        Replays follow each other within seconds: of those an audit sees what they came to, at most once in a while.
+        """
         live = await self._store.live_system()
         if live is None or not self._looking.ready:
             return
         for audit in await self._store.audits_behind(live.model_version, begun=True, after="", limit=PAGE):
             await self._take(audit, live)
-        if live.layer == REPLAY or not self._settled(live.model_version):
+        if not self._settled(live.root or live.model_version, await self._store.lineage(live)):
             return
-        for audit in await self._store.audits_behind(live.model_version, begun=False, after="", limit=PAGE):
+        before = utcnow() - self._replays if live.layer == REPLAY else None
+        behind = self._store.audits_behind(live.model_version, begun=False, after="", limit=PAGE, before=before)
+        for audit in await behind:
             await self._take(audit, live)
 
-    def _settled(self, version: str) -> bool:
-        """Return whether the number of posts that another system scored has not changed for a while."""
+    def _settled(self, root: str, versions: Collection[str]) -> bool:
+        """Return whether the number of posts that another training scored has not changed for a while."""
         corpus = self._looking.bare().corpus
-        names = [number for number, name in enumerate(corpus.version_names) if name == version]
+        names = [number for number, name in enumerate(corpus.version_names) if name in versions]
         others = int((~np.isin(corpus.versions, names)).sum())
-        if self._seen != (version, others):
-            self._seen, self._since = (version, others), monotonic()
+        if self._seen != (root, others):
+            self._seen, self._since = (root, others), monotonic()
         return monotonic() - self._since >= self._settled_s
 
     async def _take(self, audit: Stored, live: Stored) -> None:
@@ -76,7 +84,7 @@ class Reevaluating:
         row = {
             "audit_id": audit.audit_id,
             "sequence": 1 if before is None else before.sequence + 1,
-            "cause": "begun" if before is None else "promoted",
+            "cause": "begun" if before is None else "replayed" if live.layer == REPLAY else "promoted",
             "system": live.model,
             "system_version": live.model_version,
             "model_version": None if sight.judge is None else sight.judge.basis.version,

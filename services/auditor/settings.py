@@ -39,6 +39,12 @@ class AuditorSettings(ServiceSettings):
         le=3600,
         description="How long no older post may be scored again before audits are looked at under a new model.",
     )
+    replays_s: float = Field(
+        default=600,
+        ge=0,
+        le=86_400,
+        description="Shortest pause between two looks at an audit because corrections were learned in replays.",
+    )
     round_quiet_s: float = Field(
         default=10,
         ge=0,

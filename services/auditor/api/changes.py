@@ -49,7 +49,7 @@ class DifferencesView(BaseModel):
 
 
 class SnapshotView(BaseModel):
-    """An audit's figures under one system. `cause` is begun, or promoted: another system came into force."""
+    """An audit's figures under one system. `cause`: begun, promoted (a release), or replayed (corrections)."""
 
     sequence: int
     cause: str

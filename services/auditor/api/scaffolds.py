@@ -83,7 +83,8 @@ def build_router(auditing: Auditing, looking: Looking, scaffolds: Scaffolds, key
         else:
             sight = await looking.at(await auditing.own(principal, audit))
         rows = await once(sight, rows_by, Statistic.MEAN if order is Order.MEAN else Statistic.MEDIAN)
-        found = resolved(scaffold, sight.words, rows, excluded=scaffolds.excluded, order=order)
+        told = None if sight.judge is None else sight.judge.detectable
+        found = resolved(scaffold, sight.words, rows, excluded=scaffolds.excluded, detectable=told, order=order)
         items = [item_of(each, sight) for each in found]
         view = ScaffoldView(
             **line(scaffold).model_dump(),
@@ -125,6 +126,12 @@ def item_of(item: Item, sight: Sight) -> ItemView:
 
 def why_nothing(scaffold: Scaffold, sight: Sight) -> str:
     """Return why a scaffold suggests nothing."""
+    if scaffold.group and (sight.judge is None or sight.judge.detectable is None):
+        return "This ranks for the audit of a group."
+    if scaffold.group and sight.judge is not None and sight.judge.detectable:
+        return (
+            "Where this group differs from the crowd, it and the system do not surely differ in twenty posts or more."
+        )
     if scaffold.group:
         return "No topic is known where this group differs detectably from the crowd."
     if sight.judge is None:

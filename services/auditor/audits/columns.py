@@ -156,7 +156,8 @@ class Judge:
 
     `prediction` (n,) is 0 to 4, `sd` the posterior deviation of the person's mean, `sd_of_one` of one rating, `toxic`
     the probability that they would rate the post toxic; `label` (n,) their own rating, NaN where they gave none;
-    `tuned` (n,) whether an offset of the post's topic is in the prediction. All at the audit's cut.
+    `tuned` (n,) whether an offset of the post's topic is in the prediction. All at the audit's cut. `detectable`:
+    the topics where a group can be told from the crowd; None for a person.
     Raises ValueError for columns of different lengths.
     """
 
@@ -167,6 +168,7 @@ class Judge:
     label: Floats
     tuned: NDArray[np.bool_]
     basis: Basis
+    detectable: frozenset[int] | None = None
 
     def __post_init__(self) -> None:
         columns = (self.prediction, self.sd, self.sd_of_one, self.toxic, self.label, self.tuned)

@@ -153,7 +153,18 @@ def view_of_group(
         np.full(len(means), np.nan, np.float32),
         np.zeros(len(means), bool),
         Basis(group_id, 1, "detectable_difference" if told else "no_detectable_difference", ratings),
+        detectable_topics(group),
     )
+
+
+def detectable_topics(group: GroupView | None) -> frozenset[int]:
+    """Return the topics where a group's ratings differ from the crowd's by more than chance, as its file has it.
+
+    A group that cannot be told from the crowd over all posts has the crowd's view, and its own in no topic.
+    """
+    if group is None or not group.differs:
+        return frozenset()
+    return frozenset(int(topic) for topic, found in group.result.get("topics", {}).items() if found["detectable"])
 
 
 def posterior_of(told: Told, ground: Ground) -> Posterior | None:
