@@ -1,8 +1,10 @@
 """Lines of webhooks on SQLite and PostgreSQL: taken once, posted by one, marked, redriven, forgotten."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+from services.reporter.holding import Hold, HoldState
 from services.reporter.store import Store
 from services.reporter.tables import posts
 from services.reporter.webhooks import DispatchState, WebhookState
@@ -120,3 +122,36 @@ async def test_marked_redriven_and_forgotten(dialect: str, migrated: Migrated) -
         assert await store.remove_webhook(connection, HOOK)
         assert not await store.remove_webhook(connection, HOOK)
         assert await store.waiting(connection) == {}
+
+
+async def test_what_is_held_stops_a_line_until_it_is_let_go_or_undone(dialect: str, migrated: Migrated) -> None:
+    store = await opened(dialect, migrated)
+    held, other = Hold("c", "word", "trace", NOW), Hold("d", "another", "trace", NOW + timedelta(minutes=1))
+    rows = [dispatch(n) | {"held": cause} for n, cause in enumerate([None, "c", None, "d", None])]
+
+    async def line() -> list[str]:
+        async with store.read() as connection:
+            return [row.event_id for row in await store.head(connection, HOOK, 10)]
+
+    async with store.begin() as connection:
+        assert await store.put_in_line(connection, HOOK, 0, rows, {})
+        await store.keep_holds(connection, HOOK, [held, other], [])
+    assert await line() == ["e0"]
+    async with store.begin() as connection:
+        found = await store.holds(connection, HOOK, {"trace"}, set())
+        assert {each.cause_id for each in found} == {"c", "d"}
+        assert await store.holds(connection, HOOK, set(), {"word"}) == [held]
+        assert await store.holds_over(connection, NOW) == {HOOK: {"c": NOW}}
+        await store.let_go(connection, HOOK, ["c"])
+        assert await store.holds_over(connection, NOW) == {}
+    assert await line() == ["e0", "e1", "e2"]
+    undone = replace(other, state=HoldState.UNDONE, posts=("p", "q"))
+    async with store.begin() as connection:
+        await store.keep_holds(connection, HOOK, [undone], ["d"])
+        await store.let_go(connection, HOOK, ["d"])  # too late: nothing of it is left, and it stays undone
+        assert await store.holds(connection, HOOK, set(), {"another"}) == [undone]
+    assert await line() == ["e0", "e1", "e2", "e4"]
+    async with store.begin() as connection:
+        assert await store.forget_holds(connection, NOW + timedelta(seconds=1)) == 1
+        await store.remove_webhook(connection, HOOK)
+        assert await store.holds(connection, HOOK, {"trace"}, set()) == []
