@@ -6,6 +6,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from services.reporter.console.chart_worker import ChartWorker
 from services.reporter.console.roles import Role
 from tests.console.installation import Installation, newest_run
 
@@ -50,6 +51,8 @@ OPENS = {
 }
 """The table of section 3, said again: role -> whose pages open."""
 
+EDITION = ChartWorker().edition
+
 PAGES = [
     Case("/signin", None),
     Case("/signin/oidc", None, html=False),
@@ -61,6 +64,7 @@ PAGES = [
     Case("/analysis/numbers", (Role.VIEWER,), html=False),
     Case("/analysis/runs", (Role.VIEWER,)),
     Case("/analysis/runs/{run_id}", (Role.VIEWER,), lambda made: f"/analysis/runs/{newest_run(made)}"),
+    Case("/charts/bundle-{edition}.js", (Role.VIEWER,), lambda _: f"/charts/bundle-{EDITION}.js", html=False),
     Case("/charts/{key}.svg", (Role.VIEWER,), lambda _: "/charts/toxicity.svg", html=False),
     Case("/charts/{key}.vl.json", (Role.VIEWER,), lambda _: "/charts/toxicity.vl.json", html=False),
     Case("/charts/{key}.csv", (Role.VIEWER,), lambda _: "/charts/toxicity.csv", html=False),
@@ -87,8 +91,22 @@ PAGES = [
     Case(
         "/audits/{audit_id}/search", (Role.AUDITOR,), lambda given: f"/audits/{given.audit}/search?error=all", own=True
     ),
+    Case(
+        "/audits/{audit_id}/suggestions",
+        (Role.AUDITOR,),
+        lambda given: f"/audits/{given.audit}/suggestions?scaffold=prompts",
+        own=True,
+    ),
+    Case("/audits/{audit_id}/around", (Role.AUDITOR,), lambda given: f"/audits/{given.audit}/around", own=True),
     Case("/reports", (Role.AUDITOR,)),
     Case("/reports/{report_id}", (Role.AUDITOR,), lambda given: f"/reports/{given.report}", own=True),
+    Case(
+        "/reports/{report_id}/file.{kind}",
+        (Role.AUDITOR,),
+        lambda given: f"/reports/{given.report}/file.md",
+        html=False,
+        own=True,
+    ),
     Case("/reports/{report_id}/submit", (Role.AUDITOR,), lambda given: f"/reports/{given.report}/submit", own=True),
     Case("/analysis/flagged", (Role.REVIEWER,), lambda _: "/analysis/flagged?review_status=all"),
     Case("/analysis/flagged/new", (Role.REVIEWER,), html=False),
@@ -124,6 +142,9 @@ FORMS: dict[str, tuple[Role, ...] | None] = {
     "/reports/{report_id}/submit": (Role.AUDITOR,),
     "/reports/{report_id}/redeliver": (Role.AUDITOR,),
     "/reports/{report_id}/reopen": (Role.AUDITOR,),
+    "/reports/{report_id}/remove": (Role.AUDITOR,),
+    "/reports/{report_id}/restore": (Role.AUDITOR,),
+    "/reports/{report_id}/measurements": (Role.AUDITOR,),
     "/posts/{post_id}/reviews": (Role.REVIEWER,),
     "/posts/{post_id}/retractions": (Role.REVIEWER,),
     "/posts/{post_id}/reveals": (Role.REVIEWER, Role.AUDITOR),

@@ -12,10 +12,12 @@ from services.auditor.audits.decisions import Side, types_of
 from services.auditor.audits.gaps import gaps
 from services.auditor.audits.placing import placed
 from services.auditor.audits.projecting import projected
+from services.reporter.api.shapes import MeasurementIn
 from services.reporter.console.audit_charts import HOST, Mark, gap_histogram, people, plane, rating_map, versions
 from services.reporter.console.charts import Chart
 from services.reporter.console.contexts.audits import Version, step_of
 from services.reporter.console.contexts.drawing import post_marks
+from services.reporter.console.contexts.measuring import measurements_of
 from services.reporter.console.marking import called, cleaned
 from shared.judgement import is_toxic
 from tests.support.ombud import ROOT
@@ -145,3 +147,15 @@ def test_a_drawing_holds_no_style_no_host_and_marks_that_are_called_something() 
     assert clean == '<svg><a href="/a?b=1&amp;c=2" tabindex="-1"><path/></a><a>z</a></svg>'
     named = called(clean, {"/a?b=1&c=2": "tram &lt;b&gt;"})
     assert '<a href="/a?b=1&amp;c=2" tabindex="-1" aria-label="tram &lt;b&gt;"><title>tram &lt;b&gt;</title>' in named
+
+
+def test_a_report_takes_the_tests_of_its_audit_that_have_a_finite_interval() -> None:
+    one = {"topic": None, "name": None, "n": 19, "ratio": 2.5, "low": 1.1, "high": 6.0, "p": 0.04, "stands": True}
+    endless = one | {"topic": 7, "name": "7_tram_line", "high": None}
+    found = measurements_of({"against_system": one, "against_others": [endless, one | {"topic": 8, "name": "8_soup"}]})
+    assert [(each["test"], [row["feature"] for row in each["rows"]]) for each in found] == [
+        ("Exact McNemar test", ["all rated posts"]),
+        ("Fisher's exact test", ["soup"]),
+    ]
+    assert [MeasurementIn.model_validate(each).rows[0].pvalue for each in found] == [0.04, 0.04]
+    assert measurements_of({"against_system": None, "against_others": [endless]}) == []

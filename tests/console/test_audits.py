@@ -11,6 +11,7 @@ from playwright.async_api import Browser, Page, expect
 
 from services.reporter.avid import AvidReport
 from services.reporter.avid_export import submission
+from services.reporter.console.chart_worker import ChartWorker
 from services.reporter.console.roles import Role
 from tests.console.auditing import Audited, audited
 from tests.console.installation import sign_up
@@ -149,8 +150,10 @@ async def marks(page: Page) -> list[dict[str, str]]:
     return found
 
 
+@pytest.mark.check("CON-02")
 @pytest.mark.check("CON-08")
 @pytest.mark.check("CON-35")
+@pytest.mark.check("CON-37")
 async def test_every_mark_of_the_map_reaches_its_topic_by_click_and_by_key_and_its_step_follows_the_gap(
     ombud: Audited, browser: Browser
 ) -> None:
@@ -200,6 +203,16 @@ async def test_every_mark_of_the_map_reaches_its_topic_by_click_and_by_key_and_i
         assert await page.locator(".chart.linked").get_attribute("data-only") == "over"
         await expect(button).to_have_attribute("aria-pressed", "true")
         assert (await looking.axe(), await looking.violations(), looking.complaints) == ([], [], [])
+        # on demand the map comes alive, within the same policy
+        await page.locator('[data-explore="/charts/posts"]').click()
+        await expect(page.locator(".alive svg")).to_be_visible(timeout=90_000)
+        assert await page.locator("svg[style], svg [style]").count() == 0
+        first = await page.locator(".alive .mark-symbol path").first.bounding_box()
+        assert first is not None
+        await page.mouse.move(first["x"] + first["width"] / 2, first["y"] + first["height"] / 2)
+        await expect(page.locator("#vg-tooltip-element")).to_contain_text("gap", timeout=PATIENT)
+        assert (await looking.axe(), await looking.violations()) == ([], [])
+        assert (looking.complaints, looking.foreign) == ([], [])
         # the same numbers as a file; other roles are told which one is missing
         async with httpx.AsyncClient(base_url=ombud.url, cookies={COOKIE: session}) as http:
             query = f"?audit={audit.rpartition('/')[2]}&error=all"
@@ -215,6 +228,69 @@ async def test_every_mark_of_the_map_reaches_its_topic_by_click_and_by_key_and_i
             href = await target.get_attribute("href")
             await target.click()
             await page.wait_for_url(f"**{href}")
+
+
+async def test_every_suggestion_is_offered_and_a_post_by_chance_is_kept_as_evidence(
+    ombud: Audited, browser: Browser
+) -> None:
+    session = await ombud.auditor("gus")
+    async with _client(ombud, session) as http:
+        audit = "/audits/" + (await http.post("/v1/audits", json={"title": "Suggestions"})).json()["id"]
+    async with window(browser, ombud.url, session) as looking:
+        said = {
+            "empty": "begin with what you know",
+            "fixed": "No topic of today has these words",
+            "personal": "surely differ",
+            "personal_group": "No detectable difference",
+            "prompts": "Search for posts",
+            "tutorial": "No topic of today has these words",
+        }
+        page = await looking.open(f"{audit}/suggestions")
+        offered = page.locator("#scaffold option")
+        assert {await each.get_attribute("value") for each in await offered.all()} == set(said)
+        for name, words in said.items():
+            page = await looking.open(f"{audit}/suggestions?scaffold={name}")
+            assert words in await page.locator("section[aria-labelledby=begin]").inner_text(), name
+        assert await looking.axe() == []
+        page = await looking.open(f"{audit}/around?seed=3")
+        assert await page.locator(".posts > li").count() == 20
+        first = await page.locator(".posts > li").first.get_attribute("id")
+        await looking.open(f"{audit}/around?seed=3&sort=nonsense")
+        assert await page.locator(".posts > li").first.get_attribute("id") == first
+        await expect(page.get_by_text("sort in the address is not known")).to_be_visible()
+        await page.keyboard.press("a")
+        await expect(page.get_by_text("Kept as evidence")).to_have_count(1, timeout=PATIENT)
+        # a draft of it is put away, brought back, asked for tests that there are not yet, and taken along as a file
+        await page.get_by_role("button", name="Begin a report with it").click()
+        await page.get_by_role("button", name="Put this draft away").click()
+        await page.get_by_role("button", name="Undo").click()
+        await page.get_by_role("button", name="Take the audit").click()
+        await expect(page.get_by_text("There is no test yet")).to_be_visible(timeout=PATIENT)
+        await page.get_by_text("History of this report").click()
+        done = [each.partition(": ")[2].split()[0] for each in await page.locator("details.card li").all_inner_texts()]
+        assert done == ["brought", "put", "begun"]
+        for kind, words in (("md", "Suggestions"), ("json", '"data_type"')):
+            path = page.url.partition("?")[0]
+            assert words in await (await page.context.request.get(f"{path}/file.{kind}")).text()
+        assert (await looking.axe(), await looking.violations(), looking.complaints) == ([], [], [])
+
+
+@pytest.mark.check("CON-46")
+async def test_without_the_library_of_charts_every_page_of_an_audit_answers_with_its_tables(
+    ombud: Audited, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = await ombud.auditor("fay")
+    monkeypatch.setattr(ChartWorker, "there", property(lambda _: False), raising=False)
+    async with _client(ombud, session) as http:
+        audit = (await http.post("/v1/audits", json={"title": "Without charts"})).json()["id"]
+        for path in ("?error=all", "/topics/1?error=all", "/search?q=tram&error=all", "/compare", "/changes", "/label"):
+            answer = await http.get(f"/audits/{audit}{path}")
+            assert answer.status_code == 200 and '<svg class="marks' not in answer.text
+        page = (await http.get(f"/audits/{audit}/topics/1?error=all")).text
+        assert "Charts are not installed here" in page and '<details class="table" open>' in page
+        assert "data-explore" not in page
+        assert (await http.get(f"/charts/topics.svg?audit={audit}&error=all")).status_code == 404
+        assert (await http.get(f"/charts/topics.csv?audit={audit}&error=all")).status_code == 200
 
 
 @pytest.mark.check("CON-34")

@@ -11,7 +11,7 @@ from tests.console.catalogues import CONSOLE, Key, groups, messages, said
 
 PLACEHOLDER = re.compile(r"%\(\w+\)s|\{\w+\}")
 TEMPLATES = sorted((CONSOLE / "templates").glob("*.html"))
-OWN_WORDS = {"Ombud", "CSV", "ombud ingest posts.csv", "charset=utf-8", "SHA-256"}
+OWN_WORDS = {"Ombud", "CSV", "Markdown", "JSON", "ombud ingest posts.csv", "charset=utf-8", "SHA-256"}
 KEYS = {"esc", "ctrl", "enter", "shift", "space", "ctrl enter"}
 EXAMPLES = re.compile(r'\("(?:en|nl)", "[^"]*"\)')
 

@@ -1,6 +1,7 @@
 """The overview and its chart: the same numbers drawn, listed and downloaded, whatever is missing."""
 
 import csv
+import gzip
 import io
 from collections.abc import Callable
 from datetime import date
@@ -105,6 +106,9 @@ async def test_a_killed_worker_comes_back_and_without_vl_convert_there_are_table
         assert (await worker.svg(spec, "nl", 60) or "").startswith("<svg")
         assert await worker.svg({"mark": "nonsense"}, "en", 60) is None
         assert (await worker.svg(spec | {"description": "x"}, "en", 60) or "").startswith("<svg")
+        library = await worker.library()
+        assert library is not None and b"window.vegaEmbed" in gzip.decompress(library)
+        assert 200_000 < len(library) < 400_000
         worker.there = False
         assert await worker.svg(spec, "en", 60) is None
     finally:

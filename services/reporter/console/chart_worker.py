@@ -1,15 +1,20 @@
 """The one file that knows vl-convert: specs become SVG in a process of its own, which is made again when it dies.
 
+It also makes the library that brings a chart alive in a browser, once and only when somebody asks for it: nothing of it
+is in the repository. Its address follows from what makes it, so it can be kept for ever.
+
 A process, because a conversion holds the interpreter for a tenth of a second and takes 120 MB. What goes in and comes
 out is JSON on pipes. Invariant: without the extra `charts`, or when a conversion fails, there is no SVG and no error.
 """
 
 import asyncio
+import gzip
 import hashlib
 import sys
 from collections import OrderedDict
 from collections.abc import Mapping
 from contextlib import suppress
+from importlib.metadata import version
 from importlib.util import find_spec
 from typing import Any
 
@@ -17,13 +22,16 @@ import orjson
 import structlog
 
 from services.reporter.console.marking import cleaned
+from shared.ids import digest
 
 log = structlog.get_logger("ombud.reporter")
 
-LONGEST_S = 15.0
+LONGEST_S = 40.0
 KEPT = 200
 LOCALES = {"en": "en-US", "nl": "nl-NL"}
 LINE_LIMIT = 16 * 1024 * 1024
+SNIPPET = "window.vegaEmbed = vegaEmbed;"
+"""What the library leaves behind when a page has loaded it as a module (T2)."""
 
 
 class ChartWorker:
@@ -35,6 +43,8 @@ class ChartWorker:
         self._turn = asyncio.Lock()
         self._made: OrderedDict[str, str] = OrderedDict()
         self._under_way: dict[str, asyncio.Task[str | None]] = {}
+        self._library: bytes | None = None
+        self.edition = digest(f"{version('vl-convert-python')} {SNIPPET}".encode())[:16] if self.there else ""
 
     async def svg(self, spec: Mapping[str, Any], language: str, within_s: float) -> str | None:
         """Return a chart if it is ready within that time; else it is made all the same, for the next who asks."""
@@ -50,6 +60,13 @@ class ChartWorker:
         done, _ = await asyncio.wait({task}, timeout=within_s)
         return task.result() if done else None
 
+    async def library(self) -> bytes | None:
+        """Return the library of the present edition, compressed; None without the extra or if it was not made."""
+        if self._library is None and self.there:
+            made = await self._asked({"library": SNIPPET})
+            self._library = None if made is None else gzip.compress(made.encode(), 9, mtime=0)
+        return self._library
+
     async def stop(self) -> None:
         """End the process."""
         if self._process is not None and self._process.returncode is None:
@@ -59,28 +76,30 @@ class ChartWorker:
 
     async def _make(self, key: str, spec: Mapping[str, Any], language: str) -> str | None:
         try:
-            async with self._turn, asyncio.timeout(LONGEST_S):
-                made = await self._convert({"spec": spec, "locale": LOCALES[language]})
-        except (OSError, TimeoutError, ValueError, asyncio.IncompleteReadError) as error:
-            log.warning("a chart was not made", error=type(error).__name__)
-            await self.stop()
-            return None
+            made = await self._asked({"spec": spec, "locale": LOCALES[language]})
         finally:
             self._under_way.pop(key, None)
+        made = cleaned(made) if made else None
         if made is not None:
             self._made[key] = made
             while len(self._made) > KEPT:
                 self._made.popitem(last=False)
         return made
 
-    async def _convert(self, wanted: Mapping[str, Any]) -> str | None:
-        process = await self._running()
-        if process.stdin is None or process.stdout is None:
+    async def _asked(self, wanted: Mapping[str, Any]) -> str | None:
+        """Return what the process made; None, and no process, where it failed."""
+        try:
+            async with self._turn, asyncio.timeout(LONGEST_S):
+                process = await self._running()
+                if process.stdin is None or process.stdout is None:
+                    return None
+                process.stdin.write(orjson.dumps(wanted) + b"\n")
+                await process.stdin.drain()
+                return orjson.loads(await process.stdout.readuntil(b"\n"))["made"] or None
+        except (OSError, TimeoutError, ValueError, asyncio.IncompleteReadError) as error:
+            log.warning("a chart was not made", error=type(error).__name__)
+            await self.stop()
             return None
-        process.stdin.write(orjson.dumps(wanted) + b"\n")
-        await process.stdin.drain()
-        answer = orjson.loads(await process.stdout.readuntil(b"\n"))
-        return cleaned(answer["svg"]) if answer["svg"] else None
 
     async def _running(self) -> asyncio.subprocess.Process:
         if self._process is None or self._process.returncode is not None:
@@ -103,12 +122,15 @@ import vl_convert
 for line in sys.stdin:
     wanted = json.loads(line)
     try:
-        svg = vl_convert.vegalite_to_svg(
-            wanted["spec"], format_locale=wanted["locale"], time_format_locale=wanted["locale"]
-        )
+        if "library" in wanted:
+            made = vl_convert.javascript_bundle(wanted["library"])
+        else:
+            made = vl_convert.vegalite_to_svg(
+                wanted["spec"], format_locale=wanted["locale"], time_format_locale=wanted["locale"]
+            )
     except Exception:
-        svg = ""
-    sys.stdout.write(json.dumps({"svg": svg}) + chr(10))
+        made = ""
+    sys.stdout.write(json.dumps({"made": made}) + chr(10))
     sys.stdout.flush()
 """
 """What the process does: a line in, a line out."""

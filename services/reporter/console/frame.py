@@ -31,7 +31,7 @@ NAVIGATION = (
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """Around a page: `section` is the entry of the navigation it belongs to, `position` where its data stand."""
+    """Around a page: `position` is where its data stand, `bundle` where the library of charts is, empty without one."""
 
     member: Member | None
     language: str
@@ -44,6 +44,7 @@ class Frame:
     navigation: Sequence[Entry]
     position: str = ""
     waiting: int | None = None
+    bundle: str = ""
 
 
 def navigation(member: Member | None, path: str, there: frozenset[str]) -> list[Entry]:

@@ -50,6 +50,7 @@ class Console:
         self._store = store
         self.sessions = Sessions(store, platform.keys, platform.redis, settings, platform.settings)
         self._charts = ChartWorker()
+        pages.bundle = f"/charts/bundle-{self._charts.edition}.js" if self._charts.there else ""
         self._services = ServiceClient(platform, settings)
         self.people = People(store, self.sessions)
         self._presence = Presence(platform.redis)

@@ -40,10 +40,14 @@ def wants_fragment(request: Request) -> bool:
 
 
 class Pages:
-    """Every template in every language. `there`: paths of the pages that exist, for the navigation."""
+    """Every template in every language.
+
+    `there`: paths of the pages that exist, for the navigation; `bundle`: where the library of charts is.
+    """
 
     def __init__(self) -> None:
         self.there: frozenset[str] = frozenset()
+        self.bundle = ""
         self._environments = {code: _environment(each) for code, each in languages().items()}
 
     def render(
@@ -82,6 +86,7 @@ class Pages:
             navigation=navigation(member, path, self.there),
             position=around.position,
             waiting=around.waiting,
+            bundle=self.bundle if member else "",
         )
 
 

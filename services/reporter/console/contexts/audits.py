@@ -222,7 +222,7 @@ def new_audit_of(found: Given, language: str) -> NewAudit:
         found["cut"],
         tuple(Model(each["id"], each["name"], each["labels"]) for each in found["models"]),
         tuple(TopicName(each["topic"], topic_name(each["name"], each["topic"]), each["n"]) for each in topics),
-        tuple((each["name"], words(each["title"], language)) for each in found["scaffolds"] if not each["group"]),
+        tuple((each["name"], words(each["title"], language)) for each in found["scaffolds"]),
     )
 
 

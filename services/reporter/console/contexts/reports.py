@@ -7,7 +7,7 @@ from typing import Any
 
 from services.reporter.console.contexts.judging import Shown, shown_of
 from services.reporter.console.veil import Veil
-from services.reporter.report import Evidence, FollowUp, Missing, Report
+from services.reporter.report import Evidence, FollowUp, Measurement, Missing, Report
 from shared.vocabulary import DeliveryState
 
 ERROR_TYPES = ("over-sensitive", "under-sensitive")
@@ -49,11 +49,12 @@ class ReportLine:
 
 @dataclass(frozen=True, slots=True)
 class Reports:
-    """A person's reports, newest first."""
+    """A person's reports, newest first; `removed` is one that was put away just now."""
 
     reports: tuple[ReportLine, ...]
     unfinished: int
     next: str | None
+    removed: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +71,22 @@ class Piece:
 
 
 @dataclass(frozen=True, slots=True)
+class Done:
+    """A step of a report's history: what was done at which version, which fields, and when; never what was written."""
+
+    what: str
+    version: int
+    fields: tuple[str, ...]
+    mine: bool
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class ReportPage:
-    """One report. `lacks` names what is missing; `theirs` is what was saved in between, if that was refused."""
+    """One report. `lacks` names what is missing; `theirs` is what was saved in between, if that was refused.
+
+    `measured`: how many measurements were added just now, None if nobody asked for that.
+    """
 
     id: str
     version: int
@@ -87,8 +102,11 @@ class ReportPage:
     follow_up: FollowUp
     updated_at: datetime
     sent: Sent | None
+    measurements: tuple[Measurement, ...]
+    history: tuple[Done, ...]
     theirs: Mapping[str, str] | None = None
     saved: bool = False
+    measured: int | None = None
 
     @property
     def draft(self) -> bool:
@@ -162,7 +180,10 @@ def page_of(
     missing: Sequence[Missing],
     became: FollowUp,
     deliveries: Sequence[Any],
+    steps: Sequence[Any],
+    me: str,
     saved: bool = False,
+    measured: int | None = None,
 ) -> ReportPage:
     """Return the page of a report. `posts` are those of the evidence that are still there, by id."""
     sent = sent_of(deliveries, row.version)
@@ -181,7 +202,10 @@ def page_of(
         became,
         row.updated_at,
         sent,
+        report.measurements,
+        tuple(Done(each.what, each.version, tuple(each.fields or ()), each.by == me, each.at) for each in steps),
         saved=saved,
+        measured=measured,
     )
 
 

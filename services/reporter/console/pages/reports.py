@@ -1,8 +1,8 @@
 """Reports: the list, one report, and what would leave with it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import orjson
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
@@ -13,6 +13,7 @@ from services.reporter.console.members import Member
 from services.reporter.console.parts import Parts
 from services.reporter.console.rendering import Around
 from services.reporter.console.roles import Role
+from services.reporter.markdown import to_markdown
 from services.reporter.report import (
     Evidence,
     Person,
@@ -30,6 +31,7 @@ from shared.errors import Problem, not_found
 ReportId = Annotated[str, Path(pattern=r"^[0-9a-f-]{36}$")]
 AFTER = r"^[0-9a-f-]{36}$"
 OF_A_PAGE = 50
+KINDS = {"md": "text/markdown; charset=utf-8", "json": "application/json"}
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ class Loaded:
     evidence: list[Evidence]
     posts: Mapping[str, Any]
     deliveries: list[Stored]
+    steps: Sequence[Stored]
 
 
 def build_router(parts: Parts) -> APIRouter:
@@ -50,9 +53,12 @@ def build_router(parts: Parts) -> APIRouter:
 
     @router.get("/reports", summary="Your reports")
     async def reports(
-        request: Request, member: Auditor, after: Annotated[str | None, Query(pattern=AFTER)] = None
+        request: Request,
+        member: Auditor,
+        after: Annotated[str | None, Query(pattern=AFTER)] = None,
+        removed: Annotated[str | None, Query(pattern=AFTER)] = None,
     ) -> Response:
-        """List a person's reports, newest first."""
+        """List a person's reports, newest first; what was put away just now can be taken back."""
         async with parts.store.read() as connection:
             found = await parts.store.page_of_reports(connection, member.principal, after=after, limit=OF_A_PAGE)
             sent = await parts.store.deliveries_of(connection, [row.id for row, _ in found])
@@ -61,16 +67,34 @@ def build_router(parts: Parts) -> APIRouter:
             lines,
             sum(each.state == "draft" for each in lines),
             lines[-1].id if len(lines) == OF_A_PAGE else None,
+            removed or "",
         )
         return parts.pages.render(request, member, "reports.html", context)
 
     @router.get("/reports/{report_id}", summary="A report")
     async def report(
-        request: Request, member: Auditor, report_id: ReportId, saved: Annotated[bool, Query()] = False
+        request: Request,
+        member: Auditor,
+        report_id: ReportId,
+        saved: Annotated[bool, Query()] = False,
+        measured: Annotated[int | None, Query(ge=0, le=20)] = None,
     ) -> Response:
         """Show a report: a draft as a form, a complete one as it was frozen."""
-        context = report_page(await load(parts, member, report_id), member, saved=saved)
+        context = report_page(await load(parts, member, report_id), member, saved=saved, measured=measured)
         return parts.pages.render(request, member, "reports_one.html", context)
+
+    @router.get("/reports/{report_id}/file.{kind}", summary="A report as a file")
+    async def file(member: Auditor, report_id: ReportId, kind: Annotated[Literal["md", "json"], Path()]) -> Response:
+        """Answer with the report for people, or with the AVID document, whatever its state."""
+        if kind == "json":
+            body = avid_export.to_bytes(await parts.reporting.writing.export(report_id, person_of(member)))
+        else:
+            found = await load(parts, member, report_id)
+            row = found.row
+            facts = {"state": row.state, "version": row.version, "completed_at": row.completed_at}
+            body = to_markdown(found.report, found.evidence, **facts).encode()
+        name = f'attachment; filename="report-{report_id}.{kind}"'
+        return Response(body, media_type=KINDS[kind], headers={"Content-Disposition": name})
 
     @router.get("/reports/{report_id}/submit", summary="What would leave")
     async def submission(request: Request, member: Auditor, report_id: ReportId) -> Response:
@@ -94,10 +118,11 @@ async def load(parts: Parts, member: Member, report_id: str) -> Loaded:
         evidence = [to_evidence(each) for each in await parts.store.evidence_of(connection, report_id)]
         posts = await parts.store.scored_posts(connection, [each.post_id for each in evidence])
         sent = (await parts.store.deliveries_of(connection, [report_id])).get(report_id, [])
-    return Loaded(row, to_report(row), evidence, posts, sent)
+        steps = await parts.store.steps_of(connection, report_id)
+    return Loaded(row, to_report(row), evidence, posts, sent, steps)
 
 
-def report_page(found: Loaded, member: Member, *, saved: bool = False) -> shown.ReportPage:
+def report_page(found: Loaded, member: Member, *, saved: bool = False, measured: int | None = None) -> shown.ReportPage:
     """Return the page of a report."""
     now = {
         post_id: Standing(each.text, each.overall, each.flagged, each.model_version)
@@ -113,7 +138,10 @@ def report_page(found: Loaded, member: Member, *, saved: bool = False) -> shown.
         missing=missing(found.report, found.evidence) if found.row.state == ReportState.DRAFT else [],
         became=follow_up(found.evidence, now),
         deliveries=found.deliveries,
+        steps=found.steps,
+        me=member.principal,
         saved=saved,
+        measured=measured,
     )
 
 

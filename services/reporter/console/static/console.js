@@ -2,6 +2,7 @@
 import { startCharts } from "./charts.js";
 import { startAudits } from "./audits.js";
 import { startBreaks } from "./breaks.js";
+import { startExploring } from "./explore.js";
 import { startKeys } from "./keys.js";
 import { startLists } from "./lists.js";
 import { startLive } from "./live.js";
@@ -16,6 +17,7 @@ startKeys();
 startPrefs();
 startRefresh();
 startCharts();
+startExploring();
 startLive();
 startTrying();
 startPresence();
