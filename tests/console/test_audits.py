@@ -240,7 +240,7 @@ async def test_every_suggestion_is_offered_and_a_post_by_chance_is_kept_as_evide
         said = {
             "empty": "begin with what you know",
             "fixed": "No topic of today has these words",
-            "personal": "surely differ",
+            "personal": "of its posts",
             "personal_group": "No detectable difference",
             "prompts": "Search for posts",
             "tutorial": "No topic of today has these words",
@@ -252,6 +252,8 @@ async def test_every_suggestion_is_offered_and_a_post_by_chance_is_kept_as_evide
             page = await looking.open(f"{audit}/suggestions?scaffold={name}")
             assert words in await page.locator("section[aria-labelledby=begin]").inner_text(), name
         assert await looking.axe() == []
+        await page.set_viewport_size({"width": 320, "height": 800})
+        assert await page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
         page = await looking.open(f"{audit}/around?seed=3")
         assert await page.locator(".posts > li").count() == 20
         first = await page.locator(".posts > li").first.get_attribute("id")
