@@ -121,6 +121,11 @@ PAGES = [
     Case("/admin/keys", (Role.ADMIN,)),
     Case("/admin/webhooks", (Role.ADMIN,)),
     Case("/admin/webhooks/{webhook_id}", (Role.ADMIN,), lambda made: f"/admin/webhooks/{made.webhook}"),
+    Case(
+        "/posts/{post_id}/history",
+        (Role.REVIEWER, Role.AUDITOR),
+        lambda made: f"/posts/{made.posts[0]}/history",
+    ),
     Case("/posts/{post_id}", (Role.REVIEWER, Role.AUDITOR), lambda made: f"/posts/{made.posts[0]}"),
 ]
 

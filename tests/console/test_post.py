@@ -101,7 +101,7 @@ async def test_forty_verdicts_typed_at_once_are_forty_in_order_and_can_be_taken_
             await page.keyboard.press("z")
             await moved(page, before)
             assert await here(page) == order[40 - n]
-            await expect(page.locator(".history")).to_contain_text("Taken back by")
+            await expect(page.locator('[aria-labelledby="history"]')).to_contain_text("Taken back by")
         said = verdicts(installation, set(order))
         assert [each["retracts"] for each in said[40:]] == [said[39]["correction_id"], said[38]["correction_id"]]
         assert all(each["hold_until"] for each in said)

@@ -52,7 +52,7 @@ async def test_without_scripts_a_text_is_shown_judged_and_the_verdict_taken_back
         assert post[:8] in await page.locator(".notice.good").inner_text()
         await page.locator(".notice.good").get_by_role("button", name="Undo").click()
         assert page.url.endswith(f"/posts/{post}")
-        assert "Taken back by" in await page.locator(".history").inner_text()
+        assert "Taken back by" in await page.locator('[aria-labelledby="history"]').inner_text()
 
 
 @pytest.mark.check("CON-15")

@@ -5,7 +5,6 @@ import hmac
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any, Literal
 
 from services.reporter.console.roles import Role, may
@@ -19,8 +18,7 @@ TOKEN_BYTES = 32
 class Preferences:
     """What a person may set for themselves. `keys`: action -> key, where it is another than ours.
 
-    `veil_of`: category -> veil, where it is another than for the rest. `skipped`: category -> until when (ISO 8601) its
-    posts are passed over. `breaks`: one is offered after a while. `mix`: no more than three High posts in a row.
+    `veil_of`: category -> veil, where it is another than for the rest. `breaks`: one is offered after a while.
     """
 
     language: str | None = None
@@ -29,13 +27,7 @@ class Preferences:
     keys_on: bool = True
     keys: Mapping[str, str] = field(default_factory=dict)
     veil_of: Mapping[str, Veil] = field(default_factory=dict)
-    skipped: Mapping[str, str] = field(default_factory=dict)
     breaks: bool = True
-    mix: bool = True
-
-    def skips(self, now: datetime) -> frozenset[str]:
-        """Return the categories whose posts are passed over at a moment."""
-        return frozenset(name for name, until in self.skipped.items() if datetime.fromisoformat(until) > now)
 
     def row(self) -> dict[str, Any]:
         """Return what is kept of it."""
@@ -46,9 +38,7 @@ class Preferences:
             "keys_on": self.keys_on,
             "keys": dict(self.keys),
             "veil_of": {name: level.value for name, level in self.veil_of.items()},
-            "skipped": dict(self.skipped),
             "breaks": self.breaks,
-            "mix": self.mix,
         }
 
 
@@ -62,9 +52,7 @@ def preferences(row: Mapping[str, Any]) -> Preferences:
         row.get("keys_on") is not False,
         row.get("keys") or {},
         {name: Veil(level) for name, level in (row.get("veil_of") or {}).items() if level in set(Veil)},
-        row.get("skipped") or {},
         row.get("breaks") is not False,
-        row.get("mix") is not False,
     )
 
 

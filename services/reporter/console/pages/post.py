@@ -85,7 +85,7 @@ async def _context(
     queue = await store.page_of_queue(connection, filters, None, PAGE)
     leases = await parts.leases.of([row.post_id, *(each.post_id for each in queue)])
     said = await store.words_on(connection, row.post_id)
-    people = [*(each.person_id for each in leases.values()), *_people(said)]
+    people = [*(each.person_id for each in leases.values()), *speakers(said)]
     names = await store.names_of(connection, people)
     facets = await store.facets(connection, filters)
     level = Veil.OFF if more.revealed else level_of(member.preferences, row)
@@ -134,9 +134,10 @@ async def _context(
     )
 
 
-def _people(said: Sequence[Any]) -> list[str]:
-    speakers = [*(each.reviewer for each in said), *(each.retracted_by for each in said)]
-    return [each.removeprefix("user:") for each in speakers if each]
+def speakers(said: Sequence[Any]) -> list[str]:
+    """Return the ids of the people who said something or took it back."""
+    found = [*(each.reviewer for each in said), *(each.retracted_by for each in said)]
+    return [each.removeprefix("user:") for each in found if each]
 
 
 def _rail(

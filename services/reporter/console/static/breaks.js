@@ -30,6 +30,7 @@ function offer() {
   if (!sessionStorage.getItem(SINCE)) rested(0);
   const long = Date.now() - Number(sessionStorage.getItem(SINCE)) >= Number(after) * MINUTE;
   place.hidden = !(long || Number(sessionStorage.getItem(HIGH)) >= Number(high));
+  place.querySelector("[data-blank-now]").onclick = blank;
   place.querySelector("[data-later]").onclick = () => {
     rested(Number(snooze), Number(after));
     place.hidden = true;

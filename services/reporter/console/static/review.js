@@ -1,5 +1,6 @@
 // One post after the other, without loading pages: keys wait in a line, each act is a form of the page sent by fetch, and
 // the answer takes the place of the post. What could not be saved is kept, id and value only, and sent once later.
+import { load } from "./fragment.js";
 import { label, onKey } from "./keys.js";
 import { onQuiet } from "./sse.js";
 
@@ -212,7 +213,16 @@ function leave() {
   if (form) navigator.sendBeacon(`${form.getAttribute("action")}/release`, new URLSearchParams(new FormData(form)));
 }
 
+/** What is folded comes when it is opened for the first time. */
+function unfolded(event) {
+  const { load: url } = event.target.dataset;
+  if (!event.target.open || !url) return;
+  delete event.target.dataset.load;
+  load(url, event.target.querySelector("[data-loaded]")).catch(() => { event.target.dataset.load = url; });
+}
+
 function listen() {
+  document.addEventListener("toggle", unfolded, true);
   document.addEventListener("submit", (event) => {
     const { target: form, submitter } = event;
     if (!form.closest("[data-focus]") || form.method !== "post") return;
