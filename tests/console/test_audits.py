@@ -82,6 +82,8 @@ async def test_twenty_ratings_become_a_report_that_avid_receives_with_both_posts
         await page.get_by_label("Summary").fill("Sarcasm about trams is taken for an insult.")
         await page.get_by_role("button", name="Save", exact=True).click()
         await expect(page.locator("[data-lack]")).to_have_count(0, timeout=PATIENT)
+        await page.get_by_role("button", name="Take the audit").click()
+        await expect(page.locator("section[aria-labelledby=measured] caption").first).to_contain_text("McNemar")
         # 5. complete and send: the first answer of AVID is 500, so it failed and has no id
         await page.get_by_role("link", name="Preview and submit").click()
         await page.get_by_role("button", name="Complete", exact=True).click()
