@@ -16,7 +16,7 @@ import pytest_asyncio
 from playwright.async_api import Browser
 
 from services.reporter.console.roles import Role
-from tests.console.installation import Installation, fill, look_into, person_of, sign_up
+from tests.console.installation import Installation, dead_letter, fill, look_into, person_of, sign_up
 from tests.support.browser import Window, chromium, window
 from tests.support.ombud import client
 from tests.support.shapes import Shared, one_process
@@ -53,7 +53,9 @@ async def installation(running: Shared) -> Installation:
         assert made.status_code == 201, made.text
     audit, report = await look_into(running.url, sessions[Role.AUDITOR], posts)
     person = await person_of(running.url, sessions[Role.ADMIN], Role.VIEWER)
-    return Installation(running, sessions, posts, audit, report, person, made.json()["id"], account)
+    whole = Installation(running, sessions, posts, audit, report, person, made.json()["id"], account)
+    dead_letter(whole)
+    return whole
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

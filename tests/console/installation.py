@@ -7,8 +7,10 @@ from itertools import islice
 from typing import Any
 
 import httpx
+from redis import Redis
 
 from services.reporter.console.roles import Role
+from shared.bus.keys import dead_key
 from shared.ids import post_id
 from shared.sample import rows
 from tests.support.browser import COOKIE
@@ -45,9 +47,26 @@ class Installation:
 
 def newest_run(made: Installation) -> str:
     """Return the id of the run of the classifier that began last."""
+    return str(_newest(made, "/v1/analysis-runs")["id"])
+
+
+def training_run(made: Installation) -> str:
+    """Return the id of the run of the trainer that was asked for last; there is one for the first model."""
+    return str(_newest(made, "/v1/runs")["run_id"])
+
+
+def _newest(made: Installation, path: str) -> Any:
     headers = {"Authorization": f"Bearer {made.sessions[Role.ADMIN]}"}
-    answer = httpx.get(f"{made.url}/v1/analysis-runs", params={"limit": 1}, headers=headers, timeout=30)
-    return str(answer.json()[0]["id"])
+    return httpx.get(made.url + path, params={"limit": 1}, headers=headers, timeout=30).json()[0]
+
+
+def dead_letter(made: Installation) -> str:
+    """Return the id of a dead letter of the reporter, made if there is none: an event that nobody can read."""
+    with Redis.from_url(made.ombud.broker.url) as redis:
+        key = dead_key("posts.scored", "reporter")
+        found: Any = redis.xrevrange(key, count=1)
+        fields: Any = {"__data__": b"{}", "reason": "no event", "error": "ValueError", "entry": "1-0"}
+        return str((found[0][0] if found else redis.xadd(key, fields)).decode())
 
 
 async def fill(http: httpx.AsyncClient) -> list[str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from services.reporter.console.chart_worker import ChartWorker
 from services.reporter.console.roles import Role
-from tests.console.installation import Installation, newest_run
+from tests.console.installation import Installation, dead_letter, newest_run, training_run
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,13 @@ PAGES = [
     Case("/", None, html=False),
     Case("/analysis", (Role.VIEWER,)),
     Case("/analysis/numbers", (Role.VIEWER,), html=False),
+    Case("/pipelines", (Role.LEAD,)),
+    Case("/pipelines/runs/{run_id}", (Role.LEAD,), lambda made: f"/pipelines/runs/{training_run(made)}"),
+    Case(
+        "/pipelines/letters/{stream}/{group}/{entry}",
+        (Role.LEAD,),
+        lambda made: f"/pipelines/letters/posts.scored/reporter/{dead_letter(made)}",
+    ),
     Case("/analysis/runs", (Role.VIEWER,)),
     Case("/analysis/runs/{run_id}", (Role.VIEWER,), lambda made: f"/analysis/runs/{newest_run(made)}"),
     Case("/charts/bundle-{edition}.js", (Role.VIEWER,), lambda _: f"/charts/bundle-{EDITION}.js", html=False),
@@ -130,6 +137,10 @@ PAGES = [
 ]
 
 FORMS: dict[str, tuple[Role, ...] | None] = {
+    "/pipelines/letters": (Role.ADMIN,),
+    "/pipelines/runs": (Role.ADMIN,),
+    "/pipelines/runs/{run_id}/cancel": (Role.ADMIN,),
+    "/pipelines/runs/{run_id}/retry": (Role.ADMIN,),
     "/signin": None,
     "/join": None,
     "/signout": (),

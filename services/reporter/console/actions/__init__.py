@@ -10,6 +10,7 @@ from services.reporter.console.actions import (
     entering,
     keys,
     people,
+    pipelines,
     report_care,
     reports,
     reviewing,
@@ -35,4 +36,5 @@ ACTIONS: tuple[Callable[[Parts], APIRouter], ...] = (
     people.build_router,
     keys.build_router,
     webhooks.build_router,
+    pipelines.build_router,
 )
