@@ -123,6 +123,9 @@ class ReporterSettings(ServiceSettings):
     person_invitation_s: int = Field(86_400, ge=60, description="How long a link that makes an account works.")
     signin_failures: int = Field(10, ge=1, description="Wrong passwords of one account within 15 minutes.")
     signin_failures_of_address: int = Field(50, ge=1, description="Wrong passwords of one address within 15 minutes.")
+    transparency_page: bool = Field(
+        False, description="Publish counts, reversals and times of moderation at /transparency, for everybody."
+    )
     oidc_issuer: str | None = Field(None, description="Issuer of the OpenID provider people sign in with; none: none.")
     oidc_client_id: str | None = Field(None, description="What the provider calls this installation.")
     oidc_client_secret: SecretStr | None = Field(None, description="Its secret there; none: a public client.")

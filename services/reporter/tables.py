@@ -422,6 +422,15 @@ console_acts = Table(
 )
 """Who did what in the console; what was refused is not in it."""
 
+team = Table(
+    "reporter_team",
+    metadata,
+    Column("name", String(40), primary_key=True),
+    Column("value", Json, nullable=False),
+    Column("at", Moment, nullable=False),
+)
+"""What leads have set for everybody who did not choose otherwise."""
+
 secrets = Table(
     "reporter_secrets",
     metadata,

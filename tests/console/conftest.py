@@ -36,7 +36,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
     """The whole Ombud in a process of its own."""
     with one_process(
-        tmp_path_factory.mktemp("console"), trainer_corrections_per_run=100_000, reporter_webhook_private_networks=True
+        tmp_path_factory.mktemp("console"),
+        trainer_corrections_per_run=100_000,
+        reporter_webhook_private_networks=True,
+        reporter_transparency_page=True,
     ) as made:
         yield made
 

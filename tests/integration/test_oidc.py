@@ -61,6 +61,7 @@ async def test_somebody_signs_in_once_per_answer_and_gets_the_role_the_provider_
     provider: Provider, reporter: Shared, browser: httpx.AsyncClient
 ) -> None:
     provider.claims["groups"] = ["moderators"]
+    assert (await browser.get("/transparency")).status_code == 404  # nobody switched it on here
     assert 'href="/signin/oidc?next=/analysis"' in (await browser.get("/signin")).text
     before, keys = inside(reporter).tables("reporter"), inside(reporter).keys("ombud:")
     back = await come_back(browser, "//elsewhere.example/")

@@ -174,5 +174,6 @@ def test_every_table_of_read_models_is_compared_here() -> None:
         "reporter_console_acts",
         "reporter_views",
         "reporter_gone_accounts",
+        "reporter_team",
     }
     assert set(metadata.tables) - own == {table.name for table in TABLES}

@@ -6,13 +6,13 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel
 
-from services.reporter.readmodel import categories_of
+from services.reporter.disclosing import disclosed
 from services.reporter.store import Store
-from services.reporter.transparency import Line, Review, Seen, lines, to_csv
+from services.reporter.transparency import Line, to_csv
 from shared.auth import KeyRing, require
 from shared.clock import utcnow
 from shared.errors import Problem
-from shared.vocabulary import CATEGORIES, Scope, Verdict
+from shared.vocabulary import Scope
 
 MONTH = timedelta(days=30)
 LONGEST = timedelta(days=3660)
@@ -68,28 +68,12 @@ def build_router(store: Store, keys: KeyRing) -> APIRouter:
 
     async def read(since: date | None, until: date | None) -> TransparencyView:
         begin, end = period(since, until, utcnow())
-        async with store.read() as connection:
-            seen = await store.seen_between(connection, begin, end)
-            reviews = await store.reviews_between(connection, begin, end)
-            promoted = await store.promoted_between(connection, begin, end)
-        counted = [Seen(row.language, tuple(categories_of(row.flagged_mask)), row.posts) for row in seen]
-        words = [
-            Review(
-                row.post_id,
-                Verdict(row.verdict),
-                tuple(row.expected or ()),
-                tuple(row.actual or ()),
-                row.corrected_at,
-                row.seen_at,
-                row.language,
-            )
-            for row in reviews
-        ]
+        found = await disclosed(store, begin, end)
         return TransparencyView(
             since=begin,
             until=end,
-            lines=[LineView.model_validate(each, from_attributes=True) for each in lines(counted, words, CATEGORIES)],
-            models=[PromotionView.model_validate(row, from_attributes=True) for row in promoted],
+            lines=[LineView.model_validate(each, from_attributes=True) for each in found.lines],
+            models=[PromotionView.model_validate(row, from_attributes=True) for row in found.models],
         )
 
     @router.get("/v1/transparency", summary="What can be published about moderation")

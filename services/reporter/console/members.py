@@ -10,6 +10,7 @@ from typing import Any, Literal
 from services.reporter.console.roles import Role, may
 from services.reporter.console.veil import Veil
 
+TEAM_VEIL = "veil"
 THEMES = ("system", "light", "dark")
 TOKEN_BYTES = 32
 
@@ -24,6 +25,7 @@ class Preferences:
     language: str | None = None
     theme: Literal["system", "light", "dark"] = "system"
     veil: Veil = Veil.SPANS
+    veil_of_team: bool = True  # the team's default, not this person's choice
     keys_on: bool = True
     keys: Mapping[str, str] = field(default_factory=dict)
     veil_of: Mapping[str, Veil] = field(default_factory=dict)
@@ -34,7 +36,7 @@ class Preferences:
         return {
             "language": self.language,
             "theme": self.theme,
-            "veil": self.veil.value,
+            "veil": None if self.veil_of_team else self.veil.value,
             "keys_on": self.keys_on,
             "keys": dict(self.keys),
             "veil_of": {name: level.value for name, level in self.veil_of.items()},
@@ -42,13 +44,23 @@ class Preferences:
         }
 
 
-def preferences(row: Mapping[str, Any]) -> Preferences:
-    """Return the preferences of a row; what an older or newer release wrote and we do not know is left out."""
-    theme = row.get("theme")
+def team_veil(settings: Mapping[str, Any]) -> Veil:
+    """Return the veil of those who did not choose one, from the settings of the team."""
+    said = settings.get(TEAM_VEIL)
+    return Veil(said) if said in set(Veil) else Veil.SPANS
+
+
+def preferences(row: Mapping[str, Any], team: Mapping[str, Any]) -> Preferences:
+    """Return the preferences of a row; what an older or newer release wrote and we do not know is left out.
+
+    `team`: the settings of the team, for what was not chosen.
+    """
+    theme, own = row.get("theme"), row.get("veil") in set(Veil)
     return Preferences(
         row.get("language"),
         theme if theme in THEMES else "system",
-        Veil(row["veil"]) if row.get("veil") in set(Veil) else Veil.SPANS,
+        Veil(row["veil"]) if own else team_veil(team),
+        not own,
         row.get("keys_on") is not False,
         row.get("keys") or {},
         {name: Veil(level) for name, level in (row.get("veil_of") or {}).items() if level in set(Veil)},

@@ -62,9 +62,10 @@ class Sessions:
         """Return who is signed in with a session."""
         async with self._store.read() as connection:
             row = await self._store.session(connection, hash_key(token), utcnow())
+            team = await self._store.team_settings(connection) if row is not None else {}
         if row is None:
             return None
-        return Member(row.id, row.account, row.name, Role(row.role), preferences(row.preferences), token)
+        return Member(row.id, row.account, row.name, Role(row.role), preferences(row.preferences, team), token)
 
     async def sign_in(self, account: str, password: str, address: str) -> tuple[str, datetime]:
         """Return a new session and its end.

@@ -25,6 +25,7 @@ from services.reporter.store.rebuild import RebuildQueries
 from services.reporter.store.reports import ReportQueries
 from services.reporter.store.reviews import ReviewQueries
 from services.reporter.store.statements import StatementQueries
+from services.reporter.store.team import TeamQueries
 from services.reporter.store.transparency import TransparencyQueries
 from services.reporter.store.views import ViewQueries
 from services.reporter.store.webhooks import WebhookQueries
@@ -49,6 +50,7 @@ class Store(
     WebhookQueries,
     PeopleQueries,
     HistoryQueries,
+    TeamQueries,
     ConsoleQueries,
     ReviewQueries,
     ViewQueries,

@@ -1,11 +1,11 @@
 """Questions about what people did in the console. Invariant: append-only but for how an act ended."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, delete, insert, select, update
+from sqlalchemy import ColumnElement, Row, delete, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.reporter.tables import console_acts, people
@@ -13,8 +13,13 @@ from services.reporter.tables import console_acts, people
 
 @dataclass(frozen=True, slots=True)
 class Which:
-    """Acts somebody asks for: of one person, of one form, on one object, in [since, until); None: whatever it is."""
+    """Acts somebody asks for: of one person, of one form, on one object, in [since, until); None: whatever it is.
 
+    Forms that are `private` are told to `reader` only where they were their own.
+    """
+
+    reader: str
+    private: Sequence[str]
     person_id: str | None = None
     action: str | None = None
     object: str | None = None
@@ -45,22 +50,27 @@ class HistoryQueries:
         question = select(console_acts, people.c.name.label("actor")).outerjoin(
             people, people.c.id == console_acts.c.person_id
         )
-        given = (
-            (which.person_id, console_acts.c.person_id == which.person_id),
-            (which.action, console_acts.c.action == which.action),
-            (which.object, console_acts.c.object == which.object),
-            (which.since, console_acts.c.at >= which.since),
-            (which.until, console_acts.c.at < which.until),
-            (before, console_acts.c.id < before),
+        column = console_acts.c
+        given: tuple[tuple[Any, Callable[[Any], ColumnElement[bool]]], ...] = (
+            (which.person_id, lambda value: column.person_id == value),
+            (which.action, lambda value: column.action == value),
+            (which.object, lambda value: column.object == value),
+            (which.since, lambda value: column.at >= value),
+            (which.until, lambda value: column.at < value),
+            (before, lambda value: column.id < value),
         )
+        own = console_acts.c.person_id == which.reader
+        question = question.where(or_(own, console_acts.c.action.not_in(which.private)))
         for value, condition in given:
             if value is not None:
-                question = question.where(condition)
+                question = question.where(condition(value))
         return (await connection.execute(question.order_by(console_acts.c.id.desc()).limit(limit))).all()
 
-    async def actions_of_people(self, connection: AsyncConnection, person_id: str | None) -> list[str]:
-        """Return the forms that were ever sent, by one person or anybody."""
+    async def actions_of_people(self, connection: AsyncConnection, which: Which) -> list[str]:
+        """Return the forms that were ever sent, as far as they are told; of `which` only the people count."""
         question = select(console_acts.c.action).distinct().order_by(console_acts.c.action)
-        if person_id is not None:
-            question = question.where(console_acts.c.person_id == person_id)
+        own = console_acts.c.person_id == which.reader
+        question = question.where(or_(own, console_acts.c.action.not_in(which.private)))
+        if which.person_id is not None:
+            question = question.where(console_acts.c.person_id == which.person_id)
         return [row.action for row in await connection.execute(question)]

@@ -15,6 +15,7 @@ from services.reporter.console.actions import (
     reports,
     reviewing,
     settings,
+    team,
     thresholds,
     trying,
     views,
@@ -37,4 +38,5 @@ ACTIONS: tuple[Callable[[Parts], APIRouter], ...] = (
     keys.build_router,
     webhooks.build_router,
     pipelines.build_router,
+    team.build_router,
 )

@@ -21,14 +21,15 @@ def build_router(parts: Parts) -> APIRouter:
         command: Annotated[Command, Depends(parts.acting())],
         language: Annotated[Literal["", "en", "nl"], Form()] = "",
         theme: Annotated[Literal["system", "light", "dark"], Form()] = "system",
-        veil: Annotated[Veil, Form()] = Veil.SPANS,
+        veil: Annotated[Literal["", "spans", "whole", "off"], Form()] = "",
         keys_on: Annotated[bool, Form()] = False,
     ) -> Response:
         """Keep what is preferred from now on."""
 
         async def work() -> Answer:
             before = command.member.preferences
-            wanted = replace(before, language=language or None, theme=theme, veil=veil, keys_on=keys_on)
+            wanted = replace(before, language=language or None, theme=theme, keys_on=keys_on, veil_of_team=not veil)
+            wanted = replace(wanted, veil=Veil(veil)) if veil else wanted
             await parts.sessions.keep_preferences(command.member, wanted)
             return Answer("/settings?saved=true")
 

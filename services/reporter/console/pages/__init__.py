@@ -12,6 +12,7 @@ from services.reporter.console.pages import (
     entering,
     export,
     flagged,
+    history,
     home,
     judging,
     keys,
@@ -27,8 +28,10 @@ from services.reporter.console.pages import (
     settings,
     static,
     suggesting,
+    team,
     thresholds,
     timeline,
+    transparency,
     trying,
     views,
     webhooks,
@@ -63,5 +66,8 @@ PAGES: tuple[Callable[[Parts], APIRouter], ...] = (
     people.build_router,
     keys.build_router,
     webhooks.build_router,
+    history.build_router,
+    team.build_router,
+    transparency.build_router,
 )
 """Routes that are found first come first: a path without parameters before one with."""
