@@ -22,6 +22,7 @@ from tests.bench import (
     door,
     feed,
     learning,
+    pages,
     personal,
     pipeline,
     ratings,
@@ -49,6 +50,7 @@ CASES = (
     "ratings",
     "topics",
     "audits",
+    "pages",
     "counters",
 )
 FLAT_MB = 48
@@ -243,6 +245,8 @@ async def main() -> int:
         if "audits" in only:
             audits.measure(console)
             sound = await audit_views.measure(folder / "audits", console) and sound
+        if "pages" in only:
+            await pages.measure(folder / "pages", console)
         if "counters" in only:
             sound = not await counters.measure(folder / "counters", console) and sound
     return 0 if sound else 1

@@ -16,9 +16,8 @@ import pytest_asyncio
 from playwright.async_api import Browser
 
 from services.reporter.console.roles import Role
-from tests.console.installation import Installation, dead_letter, fill, look_into, person_of, sign_up
+from tests.console.installation import Installation, inhabited
 from tests.support.browser import Window, chromium, window
-from tests.support.ombud import client
 from tests.support.shapes import Shared, one_process
 
 HERE = Path(__file__).parent
@@ -47,18 +46,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def installation(running: Shared) -> Installation:
     """The same with posts that are scored, and somebody of every role signed in."""
-    async with client(running.url) as http:
-        posts = await fill(http)
-        sessions = {role: await sign_up(http, role) for role in Role}
-        account = (await http.get(f"/v1/posts/{posts[0]}")).json()["author"]
-        hook = {"url": "http://127.0.0.1:9/", "streams": ["reports.submitted"], "description": "Nobody is there"}
-        made = await http.post("/v1/webhooks", json=hook)
-        assert made.status_code == 201, made.text
-    audit, report = await look_into(running.url, sessions[Role.AUDITOR], posts)
-    person = await person_of(running.url, sessions[Role.ADMIN], Role.VIEWER)
-    whole = Installation(running, sessions, posts, audit, report, person, made.json()["id"], account)
-    dead_letter(whole)
-    return whole
+    return await inhabited(running)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -69,9 +69,25 @@ def dead_letter(made: Installation) -> str:
         return str((found[0][0] if found else redis.xadd(key, fields)).decode())
 
 
-async def fill(http: httpx.AsyncClient) -> list[str]:
+async def inhabited(running: Shared, posts: int = POSTS) -> Installation:
+    """Fill a running Ombud with sample posts, people, an audit, a report and a webhook."""
+    async with client(running.url) as http:
+        known = await fill(http, posts)
+        sessions = {role: await sign_up(http, role) for role in Role}
+        account = (await http.get(f"/v1/posts/{known[0]}")).json()["author"]
+        hook = {"url": "http://127.0.0.1:9/", "streams": ["reports.submitted"], "description": "Nobody is there"}
+        made = await http.post("/v1/webhooks", json=hook)
+        assert made.status_code == 201, made.text
+    audit, report = await look_into(running.url, sessions[Role.AUDITOR], known)
+    person = await person_of(running.url, sessions[Role.ADMIN], Role.VIEWER)
+    whole = Installation(running, sessions, known, audit, report, person, made.json()["id"], account)
+    dead_letter(whole)
+    return whole
+
+
+async def fill(http: httpx.AsyncClient, count: int = POSTS) -> list[str]:
     """Ingest sample posts, wait until all are scored and have a status, return their ids."""
-    chosen = list(islice(rows("post"), POSTS))
+    chosen = list(islice(rows("post"), count))
     posts = [
         {
             "platform": "sample",
@@ -87,7 +103,7 @@ async def fill(http: httpx.AsyncClient) -> list[str]:
 
     async def scored() -> bool:
         counts: dict[str, Any] = (await http.get("/v1/overview")).json()["posts"]
-        return bool(counts["needs_review"] + counts["status_flagged"] + counts["cleared"] >= POSTS)
+        return bool(counts["needs_review"] + counts["status_flagged"] + counts["cleared"] >= count)
 
     await eventually(scored, 120)
     return [post_id("sample", row.id) for row in chosen]

@@ -1,10 +1,11 @@
 // The stream of newest posts: rows are made by the server, veiled; nothing moves while somebody reads.
 import { load } from "./fragment.js";
 import { onKey } from "./keys.js";
-import { on, onQuiet } from "./sse.js";
+import { on } from "./sse.js";
 
 const MOST = 200;
-const WAIT_MS = 400;
+const GAP_MS = 80;
+const TRIES = 8;
 
 export function startLive() {
   const list = document.querySelector("[data-live-rows]");
@@ -12,6 +13,8 @@ export function startLive() {
   if (!list || !button) return;
   const fresh = document.querySelector("[data-fresh]");
   const query = new URLSearchParams(location.search);
+  const awaited = new Set();
+  let following = false;
   let paused = false;
   let missed = 0;
 
@@ -27,7 +30,7 @@ export function startLive() {
   }
 
   async function bring() {
-    if (paused || list.matches(":hover, :focus-within")) return;
+    if (paused || list.matches(":hover, :focus-within")) return false;
     missed = 0;
     fresh.hidden = true;
     const place = document.createElement("div");
@@ -35,9 +38,29 @@ export function startLive() {
     const asked = new URLSearchParams(query);
     asked.set("since", since);
     const rows = await load(`/live/rows?${asked}`, place);
-    list.prepend(...rows.children);
+    const found = [...rows.children];
+    for (const { dataset } of found) {
+      list.querySelector(`[data-post="${dataset.post}"]`)?.remove();
+      awaited.delete(dataset.post);
+    }
+    list.prepend(...found);
     while (list.children.length > MOST) list.lastElementChild.remove();
     document.querySelector("[data-waiting-for-posts]")?.setAttribute("hidden", "");
+    return found.length > 0;
+  }
+
+  // an event may be heard before its post is in the tables that pages are made from
+  async function follow(facts) {
+    count(facts);
+    if (comes(facts)) awaited.add(facts.post_id);
+    if (following) return;
+    following = true;
+    for (let tries = 0; awaited.size && tries < TRIES; tries += 1) {
+      if (await bring().catch(() => false)) tries = 0;
+      if (awaited.size) await new Promise((done) => setTimeout(done, GAP_MS * (1 + tries)));
+    }
+    awaited.clear();
+    following = false;
   }
 
   function toggle() {
@@ -50,6 +73,5 @@ export function startLive() {
   button.addEventListener("click", toggle);
   list.addEventListener("mouseleave", () => { if (missed) bring(); });
   onKey("pause", "p", toggle);
-  on("posts.scored", count);
-  onQuiet("posts.scored", WAIT_MS, () => bring().catch(() => {}));
+  on("posts.scored", follow);
 }
