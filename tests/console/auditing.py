@@ -1,5 +1,6 @@
 """An Ombud that can be audited: posts on three subjects, topics found in them, a model in force, a scripted AVID."""
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -7,17 +8,22 @@ from pathlib import Path
 
 import httpx
 import pytest
+from playwright.async_api import Page, expect
 
 from services.reporter.console.roles import Role
 from shared.runtime import Platform
 from tests.console.installation import sign_up
 from tests.support.auditing import OLD, in_force, scores, texts, topics
 from tests.support.avid import AvidServer
+from tests.support.browser import Window
 from tests.support.ombud import embedded
 from tests.support.servers import Broker, eventually
 
 SERVICES = ("ingest", "trainer", "auditor", "reporter")
 KEY = "key-of-avid-0000"
+QUESTION = "Are trams misread?"
+PATIENT = 20_000.0
+"""Milliseconds within which something happens that depends on other processes."""
 
 
 @dataclass(frozen=True)
@@ -67,3 +73,44 @@ async def audited(folder: Path) -> AsyncIterator[Audited]:
                 yield Audited(http, platform, avid)
         finally:
             broker.stop()
+
+
+async def begin(looking: Window, title: str = QUESTION) -> str:
+    """Begin an audit by its forms, draw its twenty posts, and return its path."""
+    page = await looking.open("/audits/new")
+    await page.get_by_label("What do you want to find out?").fill(title)
+    await page.get_by_role("button", name="Begin", exact=True).click()
+    await expect(page.get_by_role("heading", name="Some of what follows is offensive")).to_be_visible(timeout=PATIENT)
+    await page.get_by_role("button", name="Show the first post").click()
+    await at(page, 1)
+    return "/audits/" + page.url.split("/audits/")[1].split("/")[0]
+
+
+async def at(page: Page, position: int) -> None:
+    """Wait for the post at a place of those that were drawn."""
+    await expect(page.get_by_role("heading", level=1)).to_have_text(
+        re.compile(rf"^Post {position} of \d+$"), timeout=PATIENT
+    )
+    await page.wait_for_load_state()  # keys act once the scripts have run
+
+
+async def state(page: Page, wanted: str) -> None:
+    """Wait until the report that is open has reached a state."""
+
+    async def reached() -> bool:
+        await page.reload()
+        return await page.locator("h1 + .tag").inner_text() == wanted
+
+    await eventually(reached, 30, every=0.3)
+
+
+async def again(page: Page) -> None:
+    """Send again: refused as long as the failure itself is not announced."""
+
+    async def sent() -> bool:
+        button = page.get_by_role("button", name="Send it again")
+        if await button.count():
+            await button.click()
+        return await page.locator("h1 + .tag").inner_text() in ("Queued", "Sent")
+
+    await eventually(sent, 30, every=0.3)

@@ -13,14 +13,10 @@ from services.reporter.avid import AvidReport
 from services.reporter.avid_export import submission
 from services.reporter.console.chart_worker import ChartWorker
 from services.reporter.console.roles import Role
-from tests.console.auditing import Audited, audited
+from tests.console.auditing import PATIENT, Audited, again, at, audited, begin, state
 from tests.console.installation import sign_up
-from tests.support.browser import COOKIE, Window, window
+from tests.support.browser import COOKIE, window
 from tests.support.servers import eventually
-
-QUESTION = "Are trams misread?"
-PATIENT = 20_000.0
-"""Milliseconds within which something happens that depends on other processes."""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -28,25 +24,6 @@ async def ombud(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Audit
     """An Ombud that can be audited."""
     async with audited(tmp_path_factory.mktemp("audited")) as made:
         yield made
-
-
-async def begin(looking: Window, title: str = QUESTION) -> str:
-    """Begin an audit by its forms, draw its twenty posts, and return its path."""
-    page = await looking.open("/audits/new")
-    await page.get_by_label("What do you want to find out?").fill(title)
-    await page.get_by_role("button", name="Begin", exact=True).click()
-    await expect(page.get_by_role("heading", name="Some of what follows is offensive")).to_be_visible(timeout=PATIENT)
-    await page.get_by_role("button", name="Show the first post").click()
-    await at(page, 1)
-    return "/audits/" + page.url.split("/audits/")[1].split("/")[0]
-
-
-async def at(page: Page, position: int) -> None:
-    """Wait for the post at a place of those that were drawn."""
-    await expect(page.get_by_role("heading", level=1)).to_have_text(
-        re.compile(rf"^Post {position} of \d+$"), timeout=PATIENT
-    )
-    await page.wait_for_load_state()  # keys act once the scripts have run
 
 
 @pytest.mark.check("CON-33")
@@ -89,11 +66,11 @@ async def test_twenty_ratings_become_a_report_that_avid_receives_with_both_posts
         await page.get_by_role("button", name="Complete", exact=True).click()
         shown = json.loads(await page.locator("[data-document]").inner_text())
         await page.get_by_role("button", name="Send to AVID").click()
-        await _state(page, "Failed")
+        await state(page, "Failed")
         await expect(page.locator("[data-receipt]")).to_have_count(0)
         # 6. sent again it arrives: the same document, with both posts, and Sent comes with AVID's id
-        await _again(page)
-        await _state(page, "Sent")
+        await again(page)
+        await state(page, "Sent")
         (first, second) = ombud.avid.received
         assert (first.status, second.status) == (500, 200)
         assert await page.locator("[data-receipt]").inner_text() == second.receipt
@@ -120,26 +97,6 @@ async def _learned(ombud: Audited, session: str, audit: str) -> None:
 def _client(ombud: Audited, session: str) -> httpx.AsyncClient:
     headers = {"Authorization": f"Bearer {session}"}
     return httpx.AsyncClient(base_url=ombud.url, headers=headers, cookies={COOKIE: session}, timeout=30)
-
-
-async def _state(page: Page, state: str) -> None:
-    async def reached() -> bool:
-        await page.reload()
-        return await page.locator("h1 + .tag").inner_text() == state
-
-    await eventually(reached, 30, every=0.3)
-
-
-async def _again(page: Page) -> None:
-    """Send again: refused as long as the failure itself is not announced."""
-
-    async def sent() -> bool:
-        button = page.get_by_role("button", name="Send it again")
-        if await button.count():
-            await button.click()
-        return await page.locator("h1 + .tag").inner_text() in ("Queued", "Sent")
-
-    await eventually(sent, 30, every=0.3)
 
 
 async def marks(page: Page) -> list[dict[str, str]]:

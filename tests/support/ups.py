@@ -27,12 +27,12 @@ def processes_on(folder: Path) -> list[str]:
     return found
 
 
-def start(data: Path, output: Path, *words: str) -> subprocess.Popen[bytes]:
+def start(data: Path, output: Path, *words: str, **settings: object) -> subprocess.Popen[bytes]:
     """Start `ombud up` on a free port, without any key in its environment."""
     with output.open("wb") as out:
         return subprocess.Popen(
             command("up", *words),
-            env=surroundings(data, port=0, key=None),
+            env=surroundings(data, port=0, key=None, **settings),
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
             stdout=out,
@@ -41,9 +41,11 @@ def start(data: Path, output: Path, *words: str) -> subprocess.Popen[bytes]:
 
 
 @asynccontextmanager
-async def up(data: Path, output: Path, *words: str) -> AsyncIterator[tuple[subprocess.Popen[bytes], str]]:
+async def up(
+    data: Path, output: Path, *words: str, **settings: object
+) -> AsyncIterator[tuple[subprocess.Popen[bytes], str]]:
     """Yield a running `ombud up` and its address once it says that Ctrl-C stops it."""
-    process = start(data, output, *words)
+    process = start(data, output, *words, **settings)
 
     def ready() -> str | None:
         assert process.poll() is None, output.read_text()

@@ -6,9 +6,13 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Form, Request, Response
 
 from services.reporter.console.commands import Answer, answered
+from services.reporter.console.contexts.settings import Settings, all_keys, read_keys
+from services.reporter.console.formats import LANGUAGES
 from services.reporter.console.guard import Command
 from services.reporter.console.parts import Parts
+from services.reporter.console.rendering import Around
 from services.reporter.console.veil import Veil
+from shared.vocabulary import CATEGORIES
 
 
 def build_router(parts: Parts) -> APIRouter:
@@ -23,13 +27,36 @@ def build_router(parts: Parts) -> APIRouter:
         theme: Annotated[Literal["system", "light", "dark"], Form()] = "system",
         veil: Annotated[Literal["", "spans", "whole", "off"], Form()] = "",
         keys_on: Annotated[bool, Form()] = False,
+        breaks: Annotated[bool, Form()] = False,
+        key_of: Annotated[list[str] | None, Form(max_length=40)] = None,
+        key: Annotated[list[str] | None, Form(max_length=40)] = None,
+        veiled: Annotated[list[str] | None, Form(max_length=40)] = None,
+        veil_of: Annotated[list[Literal["", "spans", "whole", "off"]] | None, Form(max_length=40)] = None,
     ) -> Response:
-        """Keep what is preferred from now on."""
+        """Keep what is preferred from now on, or show the form again with what cannot be.
+
+        `key_of` and `key`, `veiled` and `veil_of` belong together one by one: what, and its key; a category, its veil.
+        """
+        before = command.member.preferences
+        typed = dict(zip(key_of or (), key or (), strict=False))
+        keys, faults = read_keys(typed) if typed else (dict(before.keys), ())
+        levels = dict(zip(veiled or (), veil_of or (), strict=False))
+        wanted = replace(
+            before,
+            language=language or None,
+            theme=theme,
+            keys_on=keys_on,
+            keys=keys,
+            breaks=breaks,
+            veil_of_team=not veil,
+            veil=Veil(veil) if veil else before.veil,
+            veil_of={name: Veil(levels[name]) for name in CATEGORIES if levels.get(name)},
+        )
+        if faults:
+            shown = Settings(wanted, LANGUAGES, False, all_keys(typed), faults)
+            return parts.pages.render(request, command.member, "settings.html", shown, Around(status=422))
 
         async def work() -> Answer:
-            before = command.member.preferences
-            wanted = replace(before, language=language or None, theme=theme, keys_on=keys_on, veil_of_team=not veil)
-            wanted = replace(wanted, veil=Veil(veil)) if veil else wanted
             await parts.sessions.keep_preferences(command.member, wanted)
             return Answer("/settings?saved=true")
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from services.reporter.console.contexts.settings import Settings
+from services.reporter.console.contexts.settings import Settings, all_keys
 from services.reporter.console.formats import LANGUAGES
 from services.reporter.console.members import Member
 from services.reporter.console.parts import Parts
@@ -21,7 +21,7 @@ def build_router(parts: Parts) -> APIRouter:
         saved: Annotated[bool, Query()] = False,
     ) -> Response:
         """Show the form with what is set."""
-        context = Settings(member.preferences, LANGUAGES, saved)
+        context = Settings(member.preferences, LANGUAGES, saved, all_keys(member.preferences.keys))
         return parts.pages.render(request, member, "settings.html", context)
 
     return router
