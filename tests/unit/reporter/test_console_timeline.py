@@ -68,8 +68,8 @@ def test_one_post_in_ten_is_decided_blind_the_same_at_each_look_until_a_word_sta
 
 
 def test_the_strictest_veil_of_a_posts_categories_counts_and_masks_are_lifted_one_by_one() -> None:
-    own = Preferences(veil=Veil.OFF, veil_of={"insult": Veil.SPANS, "threat": Veil.WHOLE})
-    assert preferences(own.row()) == own
+    own = Preferences(veil=Veil.OFF, veil_of_team=False, veil_of={"insult": Veil.SPANS, "threat": Veil.WHOLE})
+    assert preferences(own.row(), {}) == own
     assert level_of(own, Row(own_mask=MASKS["toxic"])) is Veil.OFF
     assert level_of(own, Row(own_mask=MASKS["insult"])) is Veil.SPANS
     assert level_of(own, Row(own_mask=MASKS["insult"] | MASKS["threat"])) is Veil.WHOLE
