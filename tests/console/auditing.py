@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Error, Page, expect
 
 from services.reporter.console.roles import Role
 from shared.runtime import Platform
@@ -98,8 +98,10 @@ async def state(page: Page, wanted: str) -> None:
     """Wait until the report that is open has reached a state."""
 
     async def reached() -> bool:
-        await page.reload()
-        return await page.locator("h1 + .tag").inner_text() == wanted
+        with suppress(Error):  # a page that is just being left cannot be loaded again
+            await page.reload()
+            return await page.locator("h1 + .tag").inner_text() == wanted
+        return False
 
     await eventually(reached, 30, every=0.3)
 

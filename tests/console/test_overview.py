@@ -3,6 +3,7 @@
 import csv
 import gzip
 import io
+import re
 from collections.abc import Callable
 from datetime import date
 from types import SimpleNamespace
@@ -93,7 +94,7 @@ async def test_the_chart_is_the_same_as_picture_spec_csv_and_table(http_as: Clie
     assert [each["flagged"] for each in rows] == [str(each["flagged"]) for each in _values(spec)]
     (scored,) = [each for each in rows if each["posts"] != "0"]
     assert f'<td class="n">{scored["flagged"]}</td>' in page
-    assert 'role="img" aria-label="Mean score' in page
+    assert re.search(r'<div class="chart" role="img"[^>]* aria-label="Mean score', page)
 
 
 @pytest.mark.check("CON-46")
