@@ -27,6 +27,8 @@ BODIES: dict[str, dict[str, Any]] = {
 """Every route of ingest that takes a key, and a body but for what must be its own."""
 OF_AUDITS = {"/v1/audits", "/v1/audits/models", "/v1/audits/{audit_id}/draws"}
 """Those of the auditor, which keeps no answers: what a key began is shown as it is now. Tried in test_audits.py."""
+OF_THE_CLASSIFIER = {"/v1/thresholds"}
+"""The key is part of the row itself, which is written once. Tried in test_thresholds.py."""
 
 
 def body_of(path: str, name: str) -> dict[str, Any]:
@@ -62,7 +64,7 @@ def test_every_route_that_takes_a_key_is_tried_here() -> None:
         if each["name"] == "Idempotency-Key"
     }
     tried = {path.replace("00000000-0000-4000-8000-000000000000", "{audit_id}") for path in BODIES}
-    assert taking == tried | OF_AUDITS
+    assert taking == tried | OF_AUDITS | OF_THE_CLASSIFIER
 
 
 @pytest.mark.parametrize("path", BODIES)
