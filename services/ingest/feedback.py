@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from services.ingest.posts import TEXT_OR_SECONDS
 from shared.events import PostCorrected, PostRated
 from shared.ids import NO_NUL
 from shared.vocabulary import CATEGORIES, FeedbackType, Standing, Verdict
@@ -21,7 +22,7 @@ def _in_utc(moment: datetime) -> datetime:
     return moment
 
 
-Moment = Annotated[datetime, AfterValidator(_in_utc)]
+Moment = Annotated[datetime, AfterValidator(_in_utc), TEXT_OR_SECONDS]
 
 
 class FeedbackIn(BaseModel):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema
 
 from shared import ids
 from shared.errors import Problem, faults
@@ -13,7 +13,11 @@ from shared.events import Event, Post, PostIngested, said
 from shared.ids import NO_NUL
 from shared.language import languages_of
 
-Moment = Annotated[AwareDatetime, Field(ge=datetime(1970, 1, 1, tzinfo=UTC), lt=datetime(9999, 1, 1, tzinfo=UTC))]
+TEXT_OR_SECONDS = WithJsonSchema({"anyOf": [{"type": "string", "format": "date-time"}, {"type": "number"}]})
+"""How a moment may be written: RFC 3339, or seconds since 1970."""
+Moment = Annotated[
+    AwareDatetime, Field(ge=datetime(1970, 1, 1, tzinfo=UTC), lt=datetime(9999, 1, 1, tzinfo=UTC)), TEXT_OR_SECONDS
+]
 """A moment that stays one in UTC; an earlier one would make a negative revision, which no store takes for new."""
 Identifier = Annotated[str, Field(min_length=1, max_length=512, pattern=NO_NUL)]
 LANGUAGE = r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$"

@@ -53,7 +53,9 @@ addEventListener('DOMContentLoaded', () => {
 
 async def measure(folder: Path, console: Console) -> None:
     """Print what the budgets of console.md ask for."""
-    with one_process(folder / "console", reporter_webhook_private_networks=True) as ombud:
+    with one_process(
+        folder / "console", reporter_webhook_private_networks=True, reporter_transparency_page=True
+    ) as ombud:
         made = await inhabited(ombud, POSTS)
         async with chromium() as browser:
             await _pages(browser, made, console)
