@@ -26,8 +26,8 @@ PASSWORD = "a password of the tests"
 class Installation:
     """A running Ombud, the session of each role, the ids of its posts, an audit of the auditor's and its report.
 
-    `person` is the id of who has the role viewer, `webhook` that of a webhook nobody answers, `account` the pseudonym
-    of who wrote the first post.
+    `link` is the secret end of that report's link, `person` the id of who has the role viewer, `webhook` that of a
+    webhook nobody answers, `account` the pseudonym of who wrote the first post.
     """
 
     ombud: Shared
@@ -35,6 +35,7 @@ class Installation:
     posts: list[str]
     audit: str
     report: str
+    link: str
     person: str
     webhook: str
     account: str
@@ -78,9 +79,9 @@ async def inhabited(running: Shared, posts: int = POSTS) -> Installation:
         hook = {"url": "http://127.0.0.1:9/", "streams": ["reports.submitted"], "description": "Nobody is there"}
         made = await http.post("/v1/webhooks", json=hook)
         assert made.status_code == 201, made.text
-    audit, report = await look_into(running.url, sessions[Role.AUDITOR], known)
+    audit, report, link = await look_into(running.url, sessions[Role.AUDITOR], known)
     person = await person_of(running.url, sessions[Role.ADMIN], Role.VIEWER)
-    whole = Installation(running, sessions, known, audit, report, person, made.json()["id"], account)
+    whole = Installation(running, sessions, known, audit, report, link, person, made.json()["id"], account)
     dead_letter(whole)
     return whole
 
@@ -109,8 +110,11 @@ async def fill(http: httpx.AsyncClient, count: int = POSTS) -> list[str]:
     return [post_id("sample", row.id) for row in chosen]
 
 
-async def look_into(url: str, session: str, posts: list[str]) -> tuple[str, str]:
-    """Begin an audit as somebody, rate one of the posts drawn for it, and report two posts; return both ids."""
+async def look_into(url: str, session: str, posts: list[str]) -> tuple[str, str, str]:
+    """Begin an audit as somebody, rate one of the posts drawn for it, and report two posts.
+
+    Return both ids and the secret end of a link to the report.
+    """
     async with client(url, session) as http:
 
         async def begun() -> str:
@@ -132,7 +136,9 @@ async def look_into(url: str, session: str, posts: list[str]) -> tuple[str, str]
         finding = {"title": "Jokes are flagged", "audit_id": audit, "post_ids": posts[:2]}
         report = await http.post("/v1/reports", json=finding)
         assert report.status_code == 201, report.text
-    return audit, str(report.json()["id"])
+        shared = await http.post(f"/v1/reports/{report.json()['id']}/link")
+        assert shared.status_code == 201, shared.text
+    return audit, str(report.json()["id"]), str(shared.json()["path"]).rpartition("/")[2]
 
 
 async def person_of(url: str, admin: str, account: str) -> str:

@@ -43,7 +43,7 @@ async def main() -> None:
         async with client(ombud.url) as http:
             posts = await fill(http)
             session = await sign_up(http, Role.ADMIN)
-        audit, _ = await look_into(ombud.url, session, posts)
+        audit, *_ = await look_into(ombud.url, session, posts)
         async with client(ombud.url) as http:
             flagged = (await http.get("/v1/posts", params={"flagged": "true", "limit": 20})).json()["posts"]
         looks = {"light": {"viewport": SIZE}, "dark": {"viewport": SIZE, "color_scheme": "dark"}}

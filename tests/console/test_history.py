@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from services.reporter.console.roles import Role
+from tests.console.catalogues import CONSOLE
 from tests.console.installation import Installation, person_of
 from tests.console.pages import FORMS
 from tests.console.test_people import Admin, somebody
@@ -61,6 +62,12 @@ def test_every_form_leaves_an_act(path: str) -> None:
         return
     wanted = ELSEWHERE.get(path, "once")
     assert uses(route.endpoint, wanted) or (path == "/signin" and uses(route.endpoint, "sign_in")), path
+
+
+def test_every_act_is_told_in_words() -> None:
+    template = (CONSOLE / "templates" / "history_macros.html").read_text("utf-8")
+    untold = [path for path in FORMS if path not in NOTHING_DONE and f'"{path}": _(' not in template]
+    assert untold == []
 
 
 def rows(text: str) -> list[dict[str, str]]:

@@ -7,6 +7,7 @@ Invariant: what is kept of an answer is where it led and facts about it, never a
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 from fastapi import Request, Response
@@ -20,6 +21,8 @@ from shared.errors import Problem
 
 OBJECT = 200
 """Longest id that the history keeps."""
+JOINED = timedelta(minutes=10)
+"""What saves itself again within this is one act."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +30,8 @@ class Answer:
     """What became of a command: the page to go to, and facts for a script (JSON).
 
     For the history: `object` is the id of what it was done to (without it, the one in the form's address), `before` and
-    `after` are names and numbers of what changed (without `after`, the facts).
+    `after` are names and numbers of what changed (without `after`, the facts); `joins`: it is told as one with the same
+    act of the last minutes.
     """
 
     location: str
@@ -35,6 +39,7 @@ class Answer:
     object: str = ""
     before: dict[str, Any] | None = None
     after: dict[str, Any] | None = None
+    joins: bool = False
 
 
 class Commands:
@@ -68,7 +73,10 @@ class Commands:
         async with self._store.begin() as connection:
             kept = {"location": answer.location, "facts": answer.facts}
             await self._store.answer_command(connection, person, command.id, kept)
-            await self._store.finish_act(connection, act, _done(request, answer))
+            done = _done(request, answer)
+            joined = answer.joins and await self._store.join_act(connection, act, done, utcnow() - JOINED)
+            if not joined:
+                await self._store.finish_act(connection, act, done)
         return answer
 
 

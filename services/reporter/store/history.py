@@ -39,6 +39,19 @@ class HistoryQueries:
         """Note what an act was and that it was done."""
         await connection.execute(update(console_acts).where(console_acts.c.id == act).values(**values))
 
+    async def join_act(self, connection: AsyncConnection, act: int, values: Mapping[str, Any], since: datetime) -> bool:
+        """Tell an act as one with the same one of the same person that began after `since`, if there is one."""
+        column = console_acts.c
+        mine = select(column.person_id, column.action, column.object).where(column.id == act).cte("mine")
+        same = (column.person_id == mine.c.person_id, column.action == mine.c.action, column.object == mine.c.object)
+        found = select(column.id).where(*same, column.id < act, column.at > since, column.finished_at.is_not(None))
+        first = (await connection.execute(found.order_by(column.id.desc()).limit(1))).scalar()
+        if first is None:
+            return False
+        await self.finish_act(connection, first, values)
+        await self.drop_act(connection, act)
+        return True
+
     async def drop_act(self, connection: AsyncConnection, act: int) -> None:
         """Forget an act that was refused."""
         await connection.execute(delete(console_acts).where(console_acts.c.id == act))

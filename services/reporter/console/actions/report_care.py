@@ -1,4 +1,4 @@
-"""What else authors do with reports: put a draft away, take that back, add what their audit measured."""
+"""What else authors do with reports: put a draft away, take that back, share it, add what their audit measured."""
 
 from typing import Annotated
 
@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Form, Request, Response
 from services.reporter.console.commands import Answer, answered
 from services.reporter.console.contexts.measuring import measurements_of
 from services.reporter.console.guard import Command
-from services.reporter.console.pages.reports import ReportId, load, person_of
+from services.reporter.console.pages.reports import ReportId, load, person_of, report_page
 from services.reporter.console.parts import Parts
 from services.reporter.console.roles import Role
 
@@ -53,6 +53,32 @@ def build_router(parts: Parts) -> APIRouter:
                 author, given = person_of(member), {"measurements": values}
                 await parts.reporting.writing.change(report_id, version, author, given, None, {}, {})
             return Answer(f"/reports/{report_id}?measured={len(values)}", {"id": report_id, "measured": len(values)})
+
+        return answered(request, await parts.commands.once(request, command, work))
+
+    @router.post("/reports/{report_id}/link", summary="Share a report by a link")
+    async def share(request: Request, command: Doing, report_id: ReportId) -> Response:
+        """Show a new link this once; an earlier one leads nowhere from now on."""
+        made: list[str] = []
+
+        async def work() -> Answer:
+            secret = await parts.reporting.owning.share(report_id, person_of(command.member))
+            made.append(f"{parts.sessions.origin()}/shared/{secret}")
+            return Answer(f"/reports/{report_id}", {"id": report_id})
+
+        answer = await parts.commands.once(request, command, work)
+        if not made:  # the same form again: the link was shown the first time
+            return answered(request, answer)
+        context = report_page(await load(parts, command.member, report_id), command.member, link=made[0])
+        return parts.pages.render(request, command.member, "reports_one.html", context)
+
+    @router.post("/reports/{report_id}/link/remove", summary="Stop sharing a report")
+    async def unshare(request: Request, command: Doing, report_id: ReportId) -> Response:
+        """Let no link lead to a report any more."""
+
+        async def work() -> Answer:
+            await parts.reporting.owning.unshare(report_id, person_of(command.member))
+            return Answer(f"/reports/{report_id}?unshared=true", {"id": report_id})
 
         return answered(request, await parts.commands.once(request, command, work))
 

@@ -7,13 +7,14 @@ from pydantic import StringConstraints
 
 from services.reporter.console.commands import Answer, answered
 from services.reporter.console.contexts.drafting import MOST, Draft, begun_of, draft_of, pieces_of, typed_into
+from services.reporter.console.contexts.reports import lacks_of
 from services.reporter.console.guard import Command
 from services.reporter.console.pages.audits import line_of
 from services.reporter.console.pages.reports import ReportId, load, person_of, report_page, submission_page
 from services.reporter.console.parts import Parts
 from services.reporter.console.rendering import Around
 from services.reporter.console.roles import Role
-from services.reporter.report import AuditCategory
+from services.reporter.report import AuditCategory, missing
 from shared.errors import Problem
 
 Version = Annotated[int, Form(ge=1, le=2**31 - 1)]
@@ -59,8 +60,12 @@ def build_router(parts: Parts) -> APIRouter:
         judgement: Words = NOTHING,
         note: Words = NOTHING,
         drop: PostIds = NOTHING,
+        auto: Annotated[bool, Form()] = False,
     ) -> Response:
-        """Keep what was written; if somebody saved in between both are shown and nothing is lost."""
+        """Keep what was written; if somebody saved in between both are shown and nothing is lost.
+
+        `auto`: the page saved itself, and the history tells saves like that that follow each other as one.
+        """
         try:
             said = pieces_of(post, judgement, note, drop)
         except ValueError as error:
@@ -70,7 +75,14 @@ def build_router(parts: Parts) -> APIRouter:
         async def work() -> Answer:
             author = person_of(command.member)
             await writing.change(report_id, version, author, draft.values(), draft.posts, draft.judgements, draft.notes)
-            return Answer(f"/reports/{report_id}?saved=true", {"id": report_id})
+            found = await load(parts, command.member, report_id)
+            facts = {
+                "id": report_id,
+                "version": found.row.version,
+                "lacks": lacks_of(missing(found.report, found.evidence)),
+            }
+            after = {"version": found.row.version}
+            return Answer(f"/reports/{report_id}?saved=true", facts, after=after, joins=auto)
 
         try:
             return answered(request, await parts.commands.once(request, command, work))

@@ -1,17 +1,19 @@
 """What stands on the pages of reports: the draft with what it lacks, the document, how far it got."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from services.reporter.console.contexts.judging import Shown, shown_of
 from services.reporter.console.veil import Veil
-from services.reporter.report import Evidence, FollowUp, Measurement, Missing, Report
+from services.reporter.report import Evidence, FollowUp, Measurement, Missing, Report, Step
 from shared.vocabulary import DeliveryState
 
 ERROR_TYPES = ("over-sensitive", "under-sensitive")
 CATEGORIES = ("accuracy", "bias", "adversarial", "other")
+JOINED = timedelta(minutes=10)
+"""Changes within this of each other are told as one: a draft saves itself."""
 STATES = {
     DeliveryState.QUEUED: "queued",
     DeliveryState.SENDING: "queued",
@@ -85,7 +87,8 @@ class Done:
 class ReportPage:
     """One report. `lacks` names what is missing; `theirs` is what was saved in between, if that was refused.
 
-    `measured`: how many measurements were added just now, None if nobody asked for that.
+    `measured`: how many measurements were added just now, None if nobody asked for that. `shared`: a link leads to it;
+    `link` is one that was just made, shown this once, and `unshared`: there was one until now.
     """
 
     id: str
@@ -107,6 +110,9 @@ class ReportPage:
     theirs: Mapping[str, str] | None = None
     saved: bool = False
     measured: int | None = None
+    shared: bool = False
+    link: str = ""
+    unshared: bool = False
 
     @property
     def draft(self) -> bool:
@@ -184,6 +190,7 @@ def page_of(
     me: str,
     saved: bool = False,
     measured: int | None = None,
+    link: str = "",
 ) -> ReportPage:
     """Return the page of a report. `posts` are those of the evidence that are still there, by id."""
     sent = sent_of(deliveries, row.version)
@@ -203,10 +210,25 @@ def page_of(
         row.updated_at,
         sent,
         report.measurements,
-        tuple(Done(each.what, each.version, tuple(each.fields or ()), each.by == me, each.at) for each in steps),
+        _history(steps, me),
         saved=saved,
         measured=measured,
+        shared=row.link_hash is not None,
+        link=link,
     )
+
+
+def _history(steps: Sequence[Any], me: str) -> tuple[Done, ...]:
+    """Return what was done, in order; changes of one person that follow each other within minutes are one."""
+    told: list[Done] = []
+    for each in steps:
+        now = Done(each.what, each.version, tuple(each.fields or ()), each.by == me, each.at)
+        last = told[-1] if told else None
+        if last and now.what == last.what == Step.CHANGED and now.mine == last.mine and now.at - last.at < JOINED:
+            told[-1] = replace(now, fields=tuple(dict.fromkeys((*last.fields, *now.fields))))
+        else:
+            told.append(now)
+    return tuple(told)
 
 
 def _piece(item: Evidence, known: Any, level: Veil) -> Piece:

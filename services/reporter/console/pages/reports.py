@@ -1,7 +1,7 @@
 """Reports: the list, one report, and what would leave with it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
 import orjson
@@ -25,7 +25,7 @@ from services.reporter.report import (
     to_evidence,
     to_report,
 )
-from services.reporter.store import Stored
+from services.reporter.store import Connection, Stored
 from shared.errors import Problem, not_found
 
 ReportId = Annotated[str, Path(pattern=r"^[0-9a-f-]{36}$")]
@@ -78,9 +78,11 @@ def build_router(parts: Parts) -> APIRouter:
         report_id: ReportId,
         saved: Annotated[bool, Query()] = False,
         measured: Annotated[int | None, Query(ge=0, le=20)] = None,
+        unshared: Annotated[bool, Query()] = False,
     ) -> Response:
         """Show a report: a draft as a form, a complete one as it was frozen."""
-        context = report_page(await load(parts, member, report_id), member, saved=saved, measured=measured)
+        found = await load(parts, member, report_id)
+        context = replace(report_page(found, member, saved=saved, measured=measured), unshared=unshared)
         return parts.pages.render(request, member, "reports_one.html", context)
 
     @router.get("/reports/{report_id}/file.{kind}", summary="A report as a file")
@@ -115,20 +117,31 @@ async def load(parts: Parts, member: Member, report_id: str) -> Loaded:
         row = await parts.store.report(connection, report_id, person_of(member))
         if row is None:
             raise not_found("report")
-        evidence = [to_evidence(each) for each in await parts.store.evidence_of(connection, report_id)]
-        posts = await parts.store.scored_posts(connection, [each.post_id for each in evidence])
-        sent = (await parts.store.deliveries_of(connection, [report_id])).get(report_id, [])
-        steps = await parts.store.steps_of(connection, report_id)
+        return await load_of(parts, connection, row)
+
+
+async def load_of(parts: Parts, connection: Connection, row: Stored) -> Loaded:
+    """Return a report that was found with everything that its pages show."""
+    evidence = [to_evidence(each) for each in await parts.store.evidence_of(connection, row.id)]
+    posts = await parts.store.scored_posts(connection, [each.post_id for each in evidence])
+    sent = (await parts.store.deliveries_of(connection, [row.id])).get(row.id, [])
+    steps = await parts.store.steps_of(connection, row.id)
     return Loaded(row, to_report(row), evidence, posts, sent, steps)
 
 
-def report_page(found: Loaded, member: Member, *, saved: bool = False, measured: int | None = None) -> shown.ReportPage:
-    """Return the page of a report."""
-    now = {
+def standing_of(posts: Mapping[str, Any]) -> dict[str, Standing]:
+    """Return how posts that are still there are judged now, by id."""
+    return {
         post_id: Standing(each.text, each.overall, each.flagged, each.model_version)
-        for post_id, each in found.posts.items()
+        for post_id, each in posts.items()
         if each.deleted_at is None and not each.hidden
     }
+
+
+def report_page(
+    found: Loaded, member: Member, *, saved: bool = False, measured: int | None = None, link: str = ""
+) -> shown.ReportPage:
+    """Return the page of a report; `link` is one that was just made, which is shown this once."""
     return shown.page_of(
         found.row,
         found.report,
@@ -136,12 +149,13 @@ def report_page(found: Loaded, member: Member, *, saved: bool = False, measured:
         found.posts,
         member.preferences.veil,
         missing=missing(found.report, found.evidence) if found.row.state == ReportState.DRAFT else [],
-        became=follow_up(found.evidence, now),
+        became=follow_up(found.evidence, standing_of(found.posts)),
         deliveries=found.deliveries,
         steps=found.steps,
         me=member.principal,
         saved=saved,
         measured=measured,
+        link=link,
     )
 
 

@@ -2,6 +2,7 @@
 import { startCharts } from "./charts.js";
 import { startAudits } from "./audits.js";
 import { startBreaks } from "./breaks.js";
+import { startDraft } from "./draft.js";
 import { startExploring } from "./explore.js";
 import { startKeys } from "./keys.js";
 import { startLists } from "./lists.js";
@@ -26,3 +27,4 @@ startReview();
 startLists();
 startEvents();
 startAudits();
+startDraft();

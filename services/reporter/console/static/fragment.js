@@ -1,6 +1,11 @@
 // Fetch a fragment, replace an element: all that a framework would be here for.
 
-const HEADER = { "X-Fragment": "yes" };
+export const HEADER = { "X-Fragment": "yes" };
+
+/** Return the id of a new command. */
+export function newId() {
+  return [...crypto.getRandomValues(new Uint8Array(16))].map((each) => each.toString(16).padStart(2, "0")).join("");
+}
 
 /** Replace `target` by the fragment at `url`; throws an Error with `status` where there is none. */
 export async function load(url, target) {

@@ -1,6 +1,6 @@
 // One post after the other, without loading pages: keys wait in a line, each act is a form of the page sent by fetch, and
 // the answer takes the place of the post. What could not be saved is kept, id and value only, and sent once later.
-import { load } from "./fragment.js";
+import { load, newId } from "./fragment.js";
 import { label, onKey } from "./keys.js";
 import { onQuiet } from "./sse.js";
 
@@ -18,10 +18,6 @@ const find = (selector) => document.querySelector(selector);
 const page = () => find("[data-focus]");
 const kept = () => JSON.parse(sessionStorage.getItem(KEPT) || "null");
 const show = (selector, there) => document.querySelectorAll(selector).forEach((each) => { each.hidden = !there; });
-
-function newId() {
-  return [...crypto.getRandomValues(new Uint8Array(16))].map((each) => each.toString(16).padStart(2, "0")).join("");
-}
 
 /** Let acts happen one after the other, each on the post that is open by then. */
 async function soon(act) {
