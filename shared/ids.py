@@ -6,10 +6,14 @@ Source of the scheme: RFC 9562 name-based UUIDs (version 5, SHA-1).
 import hashlib
 import hmac
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 NO_NUL = r"^[^\x00]*$"
 """Pattern of an id or name from outside: PostgreSQL stores no NUL."""
+
+MOMENT: dict[str, Any] = {"anyOf": [{"type": "string", "format": "date-time"}, {"type": "number"}]}
+"""JSON schema of a moment from outside: RFC 3339, or seconds since 1970."""
 
 NAMESPACE = UUID("6f5e0c1e-8a4e-5b58-9a5c-0c7b6f1e2d3a")
 """Root of every id Ombud makes; changing it would change every id."""

@@ -3,12 +3,11 @@
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
-from services.ingest.posts import TEXT_OR_SECONDS
 from shared.events import PostCorrected, PostRated
-from shared.ids import NO_NUL
+from shared.ids import MOMENT, NO_NUL
 from shared.vocabulary import CATEGORIES, FeedbackType, Standing, Verdict
 
 Name = Annotated[str, Field(min_length=1, max_length=64, pattern=NO_NUL)]
@@ -22,7 +21,7 @@ def _in_utc(moment: datetime) -> datetime:
     return moment
 
 
-Moment = Annotated[datetime, AfterValidator(_in_utc), TEXT_OR_SECONDS]
+Moment = Annotated[datetime, AfterValidator(_in_utc), WithJsonSchema(MOMENT)]
 
 
 class FeedbackIn(BaseModel):

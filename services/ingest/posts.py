@@ -10,13 +10,13 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 from shared import ids
 from shared.errors import Problem, faults
 from shared.events import Event, Post, PostIngested, said
-from shared.ids import NO_NUL
+from shared.ids import MOMENT, NO_NUL
 from shared.language import languages_of
 
-TEXT_OR_SECONDS = WithJsonSchema({"anyOf": [{"type": "string", "format": "date-time"}, {"type": "number"}]})
-"""How a moment may be written: RFC 3339, or seconds since 1970."""
 Moment = Annotated[
-    AwareDatetime, Field(ge=datetime(1970, 1, 1, tzinfo=UTC), lt=datetime(9999, 1, 1, tzinfo=UTC)), TEXT_OR_SECONDS
+    AwareDatetime,
+    Field(ge=datetime(1970, 1, 1, tzinfo=UTC), lt=datetime(9999, 1, 1, tzinfo=UTC)),
+    WithJsonSchema(MOMENT),
 ]
 """A moment that stays one in UTC; an earlier one would make a negative revision, which no store takes for new."""
 Identifier = Annotated[str, Field(min_length=1, max_length=512, pattern=NO_NUL)]

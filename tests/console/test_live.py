@@ -89,11 +89,15 @@ async def test_thousands_of_events_leave_few_rows_and_little_memory(open_as: Ope
 
 
 @pytest.mark.check("CON-31")
-async def test_ten_tabs_hold_one_stream_and_another_takes_over(open_as: Open) -> None:
+async def test_ten_tabs_hold_one_stream_ask_once_for_rows_and_another_takes_over(
+    open_as: Open, installation: Installation
+) -> None:
     asked: list[Page] = []
+    rows: list[Page] = []
     async with open_as(Role.REVIEWER) as window:
         context = window.context
         context.on("request", lambda each: asked.append(each.frame.page) if "/events?" in each.url else None)
+        context.on("request", lambda each: rows.append(each.frame.page) if "post=" in each.url else None)
         await window.open("/live")
         tabs = [window.page, *[await context.new_page() for _ in range(9)]]
         for tab in tabs[1:]:
@@ -101,9 +105,18 @@ async def test_ten_tabs_hold_one_stream_and_another_takes_over(open_as: Open) ->
         for tab in tabs:
             await tab.locator('[data-pill][data-state="live"]').wait_for(timeout=60_000)
         assert asked == [window.page]
-        await window.page.close()
-        await eventually(lambda: len(asked) == 2, 30)
-        assert asked[1] in tabs[1:]
+        rows.clear()
+        for _ in range(2):
+            word = f"tab{uuid4().hex[:8]}"
+            await say(installation, f"A cup of {word}")
+            for tab in tabs:
+                await tab.locator("[data-live-rows] > li", has_text=word).wait_for(timeout=60_000)
+            assert len(set(rows)) == 1
+            closed = tabs.pop(tabs.index(rows[0]))
+            await closed.close()
+            rows.clear()
+        await eventually(lambda: len(asked) == 3, 30)
+        assert asked[2] in tabs
 
 
 async def test_a_paused_stream_counts_what_waits_and_shows_it_when_it_goes_on(

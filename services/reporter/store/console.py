@@ -76,6 +76,11 @@ class ConsoleQueries:
         rows = await connection.execute(select(step, func.count().label("posts")).where(at >= since).group_by(step))
         return {row.step: row.posts for row in rows}
 
+    async def is_scored(self, connection: AsyncConnection, post_id: str) -> bool:
+        """Return whether a score of the post is in the tables."""
+        question = select(posts.c.post_id).where(posts.c.post_id == post_id, posts.c.scored_at.is_not(None))
+        return (await connection.execute(question)).first() is not None
+
     async def newest_posts(
         self,
         connection: AsyncConnection,

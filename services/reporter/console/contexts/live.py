@@ -11,7 +11,7 @@ from services.reporter.console.veil import Veil, Veiled, veil
 from services.reporter.readmodel import categories_of
 from shared.vocabulary import CATEGORIES
 
-KNOWN = ("min", "type", "category", "since")
+KNOWN = ("min", "type", "category", "since", "post")
 STEP_S, STEPS = 10, 60
 """Ten minutes in steps of ten seconds."""
 
@@ -54,13 +54,17 @@ class Chosen:
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """The newest posts and what they are filtered by; `ignored` names what was not understood."""
+    """The newest posts and what they are filtered by; `ignored` names what was not understood.
+
+    `there`: the post that was asked for is among those scored, shown or not.
+    """
 
     posts: tuple[LivePost, ...]
     chosen: Chosen
     pace: Pace | None = None
     ignored: tuple[str, ...] = ()
     categories: tuple[str, ...] = CATEGORIES
+    there: bool = False
 
 
 def read_chosen(query: Mapping[str, str]) -> tuple[Chosen, tuple[str, ...]]:

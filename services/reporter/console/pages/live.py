@@ -1,6 +1,8 @@
 """The newest posts as they are scored, veiled."""
 
+import asyncio
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Annotated
 
@@ -11,9 +13,12 @@ from services.reporter.console.members import Member
 from services.reporter.console.parts import Parts
 from services.reporter.console.rendering import Around
 from services.reporter.console.roles import Role
-from shared.clock import utcnow
+from shared.clock import monotonic, utcnow
+from shared.ids import NO_NUL
 
 SHOWN, AT_ONCE = 50, 200
+WITHIN_S, LOOK_S = 0.3, 0.02
+"""How long a post is waited for that an event told of, and how often we look."""
 
 
 def build_router(parts: Parts) -> APIRouter:
@@ -36,6 +41,16 @@ def build_router(parts: Parts) -> APIRouter:
             )
         return live(rows, member.preferences.veil, parts.settings.severity_high, chosen, at, ignored)
 
+    async def scored(post_id: str) -> bool:
+        until = monotonic() + WITHIN_S
+        while True:
+            async with parts.store.read() as connection:
+                if await parts.store.is_scored(connection, post_id):
+                    return True
+            if monotonic() > until:
+                return False
+            await asyncio.sleep(LOOK_S)
+
     async def measured() -> Pace:
         now = utcnow()
         async with parts.store.read() as connection:
@@ -54,13 +69,15 @@ def build_router(parts: Parts) -> APIRouter:
         request: Request,
         member: Annotated[Member, Depends(reviewer)],
         since: Annotated[str, Query(max_length=40)] = "",
+        post: Annotated[str, Query(max_length=64, pattern=NO_NUL)] = "",
     ) -> Response:
-        """Show posts scored after a moment."""
+        """Show posts scored after a moment. An event may be ahead of the tables: `post` is waited for, but not long."""
+        there = bool(post) and await scored(post)
         after = None
         with suppress(ValueError):
             after = datetime.fromisoformat(since)
         context = await found(request, member, after if after and after.tzinfo else None, AT_ONCE)
-        return parts.pages.render(request, member, "_live_rows.html", context)
+        return parts.pages.render(request, member, "_live_rows.html", replace(context, there=there))
 
     @router.get("/live/pace", summary="How fast posts come")
     async def live_pace(request: Request, member: Annotated[Member, Depends(reviewer)]) -> Response:

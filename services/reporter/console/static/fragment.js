@@ -7,6 +7,18 @@ export function newId() {
   return [...crypto.getRandomValues(new Uint8Array(16))].map((each) => each.toString(16).padStart(2, "0")).join("");
 }
 
+/** Return the markup at `url`; throws an Error with `status` where there is none. */
+export async function text(url) {
+  const answer = await fetch(url, { headers: HEADER, credentials: "same-origin" });
+  if (!answer.ok) throw Object.assign(new Error("refused"), { status: answer.status });
+  return answer.text();
+}
+
+/** Return the element that a fragment is. */
+export function element(html) {
+  return document.adoptNode(new DOMParser().parseFromString(html, "text/html").body.firstElementChild);
+}
+
 /** Replace `target` by the fragment at `url`; throws an Error with `status` where there is none. */
 export async function load(url, target) {
   return put(await fetch(url, { headers: HEADER, credentials: "same-origin" }), target);
@@ -30,8 +42,7 @@ async function json(answer) {
 
 async function put(answer, target) {
   if (!answer.ok) throw Object.assign(new Error("refused"), { status: answer.status });
-  const parsed = new DOMParser().parseFromString(await answer.text(), "text/html");
-  const fresh = document.adoptNode(parsed.body.firstElementChild);
+  const fresh = element(await answer.text());
   target.replaceWith(fresh);
   return fresh;
 }

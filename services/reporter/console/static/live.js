@@ -1,10 +1,10 @@
 // The stream of newest posts: rows are made by the server, veiled; nothing moves while somebody reads.
-import { load } from "./fragment.js";
+// Of the tabs that show the same posts one asks for rows and hands them to the others: twenty open tabs ask once.
+import { element, text } from "./fragment.js";
 import { onKey } from "./keys.js";
 import { on } from "./sse.js";
 
 const MOST = 200;
-const GAP_MS = 80;
 const TRIES = 8;
 
 export function startLive() {
@@ -13,7 +13,12 @@ export function startLive() {
   if (!list || !button) return;
   const fresh = document.querySelector("[data-fresh]");
   const query = new URLSearchParams(location.search);
-  const awaited = new Set();
+  const view = `ombud-live?${query}`;
+  const channel = "BroadcastChannel" in window && navigator.locks ? new BroadcastChannel(view) : null;
+  let leads = !channel;
+  let newest = list.firstElementChild?.dataset.at || "";
+  let heard = "";
+  let awaited = "";
   let following = false;
   let paused = false;
   let missed = 0;
@@ -21,46 +26,68 @@ export function startLive() {
   // an event does not say which categories a post has: then there is no number
   const words = () => query.get("category") ? "some" : missed === 1 ? "one" : "more";
   const comes = (facts) => (facts.overall ?? 1) >= Number(query.get("min")) && (facts.flagged || !query.get("type"));
+  const read = () => paused || list.matches(":hover, :focus-within");
 
   function count(facts) {
     if (!comes(facts)) return;
     missed += 1;
     fresh.textContent = fresh.dataset[words()].replace("{count}", missed);
-    fresh.hidden = !paused && !list.matches(":hover, :focus-within");
+    fresh.hidden = !read();
   }
 
-  async function bring() {
-    if (paused || list.matches(":hover, :focus-within")) return false;
+  function put(html) {
+    const found = [...element(html).children];
+    if (!found.length) return;
     missed = 0;
     fresh.hidden = true;
-    const place = document.createElement("div");
-    const since = list.firstElementChild?.dataset.at || "";
-    const asked = new URLSearchParams(query);
-    asked.set("since", since);
-    const rows = await load(`/live/rows?${asked}`, place);
-    const found = [...rows.children];
-    for (const { dataset } of found) {
-      list.querySelector(`[data-post="${dataset.post}"]`)?.remove();
-      awaited.delete(dataset.post);
-    }
+    for (const { dataset } of found) list.querySelector(`[data-post="${dataset.post}"]`)?.remove();
     list.prepend(...found);
     while (list.children.length > MOST) list.lastElementChild.remove();
     document.querySelector("[data-waiting-for-posts]")?.setAttribute("hidden", "");
-    return found.length > 0;
   }
 
-  // an event may be heard before its post is in the tables that pages are made from
-  async function follow(facts) {
+  function rows(since, post) {
+    const asked = new URLSearchParams(query);
+    asked.set("since", since);
+    if (post) asked.set("post", post);
+    return text(`/live/rows?${asked}`);
+  }
+
+  async function bring() {
+    if (read()) return;
+    missed = 0;
+    fresh.hidden = true;
+    put(await rows(list.firstElementChild?.dataset.at || ""));
+  }
+
+  // an event may be heard before its post is in the tables that pages are made from: the server waits a little for it
+  async function follow() {
+    for (let tries = 0; awaited && tries < TRIES; tries += 1) {
+      const post = awaited;
+      const html = await rows(newest, post).catch(() => "");
+      const found = html && element(html);
+      if (found && "there" in found.dataset && awaited === post) awaited = "";
+      const first = found && found.firstElementChild;
+      if (!first) continue;
+      newest = first.dataset.at;
+      if (!read()) put(html);
+      channel?.postMessage(html);
+    }
+    awaited = "";
+  }
+
+  function hear(facts) {
     count(facts);
-    if (comes(facts)) awaited.add(facts.post_id);
+    if (!comes(facts)) return;
+    heard = facts.post_id;
+    if (leads) wait();
+  }
+
+  function wait() {
+    awaited = heard;
     if (following) return;
     following = true;
-    for (let tries = 0; awaited.size && tries < TRIES; tries += 1) {
-      if (await bring().catch(() => false)) tries = 0;
-      if (awaited.size) await new Promise((done) => setTimeout(done, GAP_MS * (1 + tries)));
-    }
-    awaited.clear();
-    following = false;
+    follow().finally(() => { following = false; });
   }
 
   function toggle() {
@@ -69,9 +96,20 @@ export function startLive() {
     if (!paused) bring();
   }
 
+  function lead() {
+    leads = true;
+    newest = list.firstElementChild?.dataset.at || newest;
+    wait(); // for what came while nobody led
+    return new Promise(() => {});
+  }
+
   button.hidden = false;
   button.addEventListener("click", toggle);
   list.addEventListener("mouseleave", () => { if (missed) bring(); });
   onKey("pause", "p", toggle);
-  on("posts.scored", follow);
+  on("posts.scored", hear);
+  if (!channel) return;
+  channel.onmessage = (event) => { if (!leads && !read()) put(event.data); };
+  navigator.locks.request(view, lead);
+  bring();
 }
