@@ -14,6 +14,7 @@ from services.cli.analyze import analyze
 from services.cli.audits import app as audits
 from services.cli.backup import backup, restore
 from services.cli.connection import client, with_redis
+from services.cli.doctor.command import doctor
 from services.cli.erase import erase as erase_text
 from services.cli.evaluate import app as evaluate
 from services.cli.harvest import harvest
@@ -46,6 +47,7 @@ app.command()(merge)
 app.command()(tune)
 app.command()(backup)
 app.command()(restore)
+app.command()(doctor)
 app.command()(stress)
 app.add_typer(evaluate, name="evaluate")
 app.command()(train)

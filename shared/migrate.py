@@ -51,11 +51,19 @@ async def _upgrade(service: str, database: Database) -> None:
 
 async def at_head(service: str, database: Database) -> bool:
     """Return whether no migration is missing."""
-    head = ScriptDirectory.from_config(config(service)).get_current_head()
+    current, head, _ = await standing(service, database)
+    return current == head
+
+
+async def standing(service: str, database: Database) -> tuple[str | None, str | None, bool]:
+    """Return the migration the tables are at, the newest one, and whether this release knows the former."""
+    scripts = ScriptDirectory.from_config(config(service))
 
     def current(connection: Connection) -> str | None:
         context = MigrationContext.configure(connection, opts={"version_table": version_table(service)})
         return context.get_current_revision()
 
     async with database.read() as connection:
-        return await connection.run_sync(current) == head
+        found = await connection.run_sync(current)
+    known = found is None or found in {each.revision for each in scripts.walk_revisions()}
+    return found, scripts.get_current_head(), known

@@ -9,6 +9,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from typing import Any
 
 import structlog
@@ -34,6 +35,7 @@ from shared.bus.health import Health, Watchdog
 from shared.bus.janitor import Janitor
 from shared.bus.keys import consumer_name
 from shared.bus.metrics import GroupState, sweep
+from shared.bus.presence import SAID_EVERY_S, Presence
 from shared.bus.publisher import Publisher, connect
 from shared.bus.retry import Pump, Reclaimer
 from shared.bus.rewriting import Rewriter
@@ -42,7 +44,7 @@ from shared.errors import Problem, Unavailable, describe
 from shared.observability import RequestContext
 from shared.scrubbing import Scrub
 from shared.settings import Settings, effective
-from shared.streams import FLOW, groups, heard_by
+from shared.streams import FLOW, SERVICES, groups, heard_by
 
 log = structlog.get_logger("ombud.runtime")
 
@@ -55,6 +57,8 @@ twenty round trips beside such a thread took 55 ms at p95 with Python's own 5 ms
 
 Work = Callable[[], Awaitable[Any]]
 
+ANSWER_S = 5.0
+"""How long broker and databases may take to say that they are there."""
 LONG_S = 3600.0
 """Writing a large file anew may take that long before its loop counts as dead."""
 
@@ -77,6 +81,7 @@ class Loop:
 class Service:
     """What a service's `build(platform)` returns. `commands` serve whoever has the machine but no API key.
 
+    Among them `examine` says what `ombud doctor` has to know of the tables: figures and names, no text, no secret.
     `mop` erases what a write that ran beside an erasure may have left; it is called when an erasure is over.
     """
 
@@ -165,7 +170,7 @@ def compose(platform: Platform, builds: Sequence[Build]) -> FastAPI:
 
     app = FastAPI(
         title="Ombud",
-        version="0.1.0",
+        version=version("ombud"),
         lifespan=lifespan,
         summary="Content moderation that can be contested",
         responses=errors.REFUSAL,
@@ -244,7 +249,9 @@ async def _start(
     stack.push_async_callback(platform.broker.stop)
     await platform.broker.start()
     await platform.look()
-    loops = _loops(platform, services, list(readers), reclaimer)
+    presence = _presence(platform, services)
+    stack.push_async_callback(presence.leave)
+    loops = [*_loops(platform, services, list(readers), reclaimer), Loop("presence", SAID_EVERY_S, presence, LONG_S)]
     tasks = [asyncio.create_task(_repeat(platform, loop), name=loop.name) for loop in loops]
     stack.push_async_callback(_cancel, tasks)
 
@@ -277,6 +284,19 @@ def _loops(
         Loop("sweep", bus.sweep_every_s, platform.look),
         *(loop for service in services for loop in service.loops),
     ]
+
+
+def _presence(platform: Platform, services: Sequence[Service]) -> Presence:
+    async def standing() -> tuple[list[str], list[str]]:
+        try:
+            async with asyncio.timeout(ANSWER_S):  # a database that hangs is no reason to fall silent
+                return await _not_ready(platform, services), platform.health.not_alive()
+        except TimeoutError:
+            return [f"its parts do not answer within {ANSWER_S:.0f} s"], platform.health.not_alive()
+
+    names = [service.name for service in services]
+    name = consumer_name("+".join(names) if len(names) < len(SERVICES) else "embedded")
+    return Presence(platform.redis, name, names, version("ombud"), standing)
 
 
 async def _repeat(platform: Platform, loop: Loop) -> None:
@@ -332,6 +352,23 @@ async def _cancel(tasks: Sequence[asyncio.Task[None]]) -> None:
         await asyncio.wait(running, timeout=2)
 
 
+async def _not_ready(platform: Platform, services: Sequence[Service]) -> list[str]:
+    """Return what is missing: broker, database, groups, a model."""
+    reasons = platform.health.not_ready()
+    try:
+        await platform.redis.ping()
+    except RedisError:
+        reasons.append("the broker does not answer")
+    for service in services:
+        try:
+            await service.database.ping()
+        except Unavailable:
+            reasons.append(f"the database of {service.name} does not answer")
+        reasons += service.not_ready()
+    missing = [f"{each.stream}/{each.group}" for each in platform.states if each.missing]
+    return reasons + [f"group {name} is missing" for name in missing]
+
+
 def _operations(platform: Platform, services: Sequence[Service]) -> APIRouter:
     """Routes for whoever runs the process: alive, ready, metrics."""
     router = APIRouter(tags=["operations"])
@@ -346,20 +383,7 @@ def _operations(platform: Platform, services: Sequence[Service]) -> APIRouter:
     @router.get("/readyz", summary="Should it get traffic?")
     async def readyz() -> dict[str, str]:
         """Answer 200, or 503 with what is missing: broker, database, groups, a model."""
-        reasons = platform.health.not_ready()
-        try:
-            await platform.redis.ping()
-        except RedisError:
-            reasons.append("the broker does not answer")
-        for service in services:
-            try:
-                await service.database.ping()
-            except Unavailable:
-                reasons.append(f"the database of {service.name} does not answer")
-            reasons += service.not_ready()
-        missing = [f"{each.stream}/{each.group}" for each in platform.states if each.missing]
-        reasons += [f"group {name} is missing" for name in missing]
-        if reasons:
+        if reasons := await _not_ready(platform, services):
             raise Problem(503, "not_ready", "; ".join(reasons))
         return {"status": "ready"}
 

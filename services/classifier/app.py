@@ -18,10 +18,10 @@ from services.classifier.handlers import Handlers
 from services.classifier.limits import Limits
 from services.classifier.live_model import LiveModel
 from services.classifier.llm import Analyst
-from services.classifier.llm_store import LlmStore
+from services.classifier.llm_store import LlmStore, day_of
 from services.classifier.override_store import OverrideStore
 from services.classifier.policy import Mode
-from services.classifier.pricing import BATCH_DISCOUNT
+from services.classifier.pricing import BATCH_DISCOUNT, usd
 from services.classifier.rescoring import Rescoring
 from services.classifier.settings import ClassifierSettings
 from services.classifier.shadow_store import ShadowStore
@@ -32,6 +32,7 @@ from services.classifier.tables import metadata
 from services.classifier.telling import Telling
 from services.classifier.threshold_store import ThresholdStore
 from shared import language
+from shared.clock import utcnow
 from shared.runtime import Loop, Platform, Service
 
 log = structlog.get_logger("ombud.classifier")
@@ -98,6 +99,11 @@ def build(platform: Platform) -> Service:
             await analysis.stop()
             await bulk.close()
 
+    async def examine() -> dict[str, Any]:
+        model = await store.live_model()
+        spent, aside = await questions.day(day_of(utcnow()))
+        return {"model": model and (model.model_version, model.artifact), "spent_usd": float(usd(spent + aside))}
+
     return Service(
         name="classifier",
         routers=[
@@ -129,7 +135,7 @@ def build(platform: Platform) -> Service:
         ],
         start=start,
         stop=analysis.stop,
-        commands={"analyze": analyze},
+        commands={"analyze": analyze, "examine": examine},
         mop=store.mop,
         not_ready=lambda: [] if live.version else ["no model was promoted yet"],
     )

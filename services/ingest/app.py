@@ -3,6 +3,7 @@
 import asyncio
 from datetime import timedelta
 from functools import partial
+from typing import Any
 
 from services.ingest import jetstream
 from services.ingest import mastodon as mastodon_timelines
@@ -77,6 +78,10 @@ def build(platform: Platform) -> Service:
         await keeping.stop()
         await scorer.stop()
 
+    async def examine() -> dict[str, Any]:
+        kept = [row for row in await store.list_keys() if row.revoked_at is None]
+        return {"keys": [(row.id, row.name, tuple(row.scopes), row.created_at) for row in kept]}
+
     async def forget_coral_events() -> None:
         await store.drop_coral_events(utcnow() - timedelta(days=settings.platform_events_days))
 
@@ -103,5 +108,5 @@ def build(platform: Platform) -> Service:
         ],
         start=start,
         stop=stop,
-        commands={"invite": partial(invite, keeper)},
+        commands={"invite": partial(invite, keeper), "examine": examine},
     )

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from typing import Any
 
 from services.reporter.acting import Acting
 from services.reporter.acts import Edge
@@ -101,6 +102,10 @@ def build(platform: Platform) -> Service:
         seal.use(await asyncio.to_thread(key_of, settings.webhook_key, platform.settings.data_dir, alone=alone))
         await hooking.seal()
 
+    async def examine() -> dict[str, Any]:
+        async with database.read() as connection:
+            return {"failed_deliveries": await store.count_failed_deliveries(connection)}
+
     async def stop() -> None:
         await console.stop()
         await sender.stop()
@@ -149,5 +154,5 @@ def build(platform: Platform) -> Service:
         ],
         start=start,
         stop=stop,
-        commands={"invite": console.invite, "rebuild": Rebuilding(store, tail)},
+        commands={"invite": console.invite, "examine": examine, "rebuild": Rebuilding(store, tail)},
     )

@@ -1,6 +1,7 @@
 """Wiring of the trainer."""
 
 import asyncio
+from typing import Any
 
 from services.trainer import populations, refits, topic_runs
 from services.trainer.api import cards, corrections, feedback, groups, models, runs, topics
@@ -27,6 +28,7 @@ from services.trainer.tables import populations as population_table
 from services.trainer.training import Training, events_of
 from shared.announcements import Announcer
 from shared.bus.keys import consumer_name
+from shared.clock import utcnow
 from shared.runtime import Loop, Platform, Service
 
 
@@ -60,6 +62,11 @@ def build(platform: Platform) -> Service:
         await replays.stop()
         await training.stop()
 
+    cleaning = Cleaning(store, settings, platform.artifacts, folders)
+
+    async def examine() -> dict[str, Any]:
+        return {"artifacts": sorted((await cleaning.needed(utcnow()))[1])}
+
     done = group_table.c.state == DONE
     compared = Announcer(database, platform.publisher, group_table, group_events, due=done)
     return Service(
@@ -88,7 +95,7 @@ def build(platform: Platform) -> Service:
             Loop("trainer announcer", 0.5, announcer, wake=decided),
             Loop("trainer promotions", 5.0, Promoting(store, settings)),
             Loop("trainer registry", 5.0, registering, stuck_after_s=900.0),
-            Loop("trainer cleaning", 3600.0, Cleaning(store, settings, platform.artifacts, folders)),
+            Loop("trainer cleaning", 3600.0, cleaning),
             Loop("trainer personal models", 1.0, personal),
             Loop("trainer personal announcer", 0.5, versions),
             Loop("trainer population announcer", 0.5, foundations),
@@ -98,5 +105,5 @@ def build(platform: Platform) -> Service:
         ],
         start=personal.refresh,
         stop=stop,
-        commands={"model": store.named},
+        commands={"model": store.named, "examine": examine},
     )

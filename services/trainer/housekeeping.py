@@ -6,7 +6,7 @@ load keep their artifacts; a run that may be retried keeps what its steps left.
 
 import asyncio
 import shutil
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import structlog
@@ -65,7 +65,7 @@ class Cleaning:
     async def __call__(self) -> int:
         """Remove what is not needed; return how many artifacts went."""
         now = utcnow()
-        every, stay = await self._store.artifacts_in_use(self._newest, now - RUNS_KEPT, now - STILL_LOADING)
+        every, stay = await self.needed(now)
         old = await self._store.forget_topics(self._newest)
         await self._store.forget_drift(now - RUNS_KEPT)
         gone = await asyncio.to_thread(self._remove, (every - stay) | old)
@@ -75,6 +75,10 @@ class Cleaning:
         if gone:
             log.info("artifacts removed", artifacts=gone)
         return gone
+
+    async def needed(self, now: datetime) -> tuple[set[str], set[str]]:
+        """Return the digests of all models, and those that have to stay."""
+        return await self._store.artifacts_in_use(self._newest, now - RUNS_KEPT, now - STILL_LOADING)
 
     def _remove(self, names: set[str]) -> int:
         paths = [path for path in map(self._artifacts.path, sorted(names)) if path.exists()]

@@ -18,6 +18,8 @@ API_KEYS = "ombud:api_keys"
 SESSIONS = "ombud:sessions"
 """Who is signed in at the console."""
 NOTES = "ombud:notes"
+PROCESSES = "ombud:processes"
+"""Who runs, as each process says it."""
 
 
 def retry_key(stream: str, group: str) -> str:

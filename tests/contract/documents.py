@@ -1,10 +1,11 @@
-"""Writes docs/settings.md, docs/metrics.md and docs/events.md from the code: `python -m tests.contract.documents`.
+"""Writes docs/settings.md, metrics.md, events.md and doctor.md from the code: `python -m tests.contract.documents`.
 
-Invariant: what is in these three files is what the code says; a test compares them.
+Invariant: what is in these files is what the code says; a test compares them.
 """
 
 import importlib
 import pkgutil
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from pydantic_settings import BaseSettings
 
 import services
 import shared
+from services.cli.doctor.findings import KINDS
 from shared.events import EVENTS, Event, Payload, Post
 from shared.streams import FLOW, SERVICES, Stream
 from tests.contract.goldens import further_paths, golden
@@ -267,6 +269,36 @@ def events_document() -> str:
     return "\n".join(lines)
 
 
+# -- findings -----------------------------------------------------------------------------------------------
+
+
+def doctor_document() -> str:
+    """Return docs/doctor.md."""
+    rows = [
+        [f"`{kind.code}`", kind.severity.name.lower(), kind.means, _upper(kind.mend)]
+        for kind in sorted(KINDS.values(), key=lambda kind: kind.code)
+    ]
+    lines = [
+        "# What `ombud doctor` finds",
+        "",
+        WRITTEN,
+        "",
+        "Codes keep their meaning. The command ends with 2 if it found an error, 1 if it found a warning, else 0; a",
+        "note is no reason to do anything. `--json` prints",
+        "`{ombud, status, findings: [{severity, code, what, mend}]}`.",
+        "How it is run: [docs/howto/operate.md](howto/operate.md#what-is-wrong).",
+        "",
+        *table(["code", "severity", "means", "how to mend it"], rows),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _upper(mend: str) -> str:
+    """Return how something is mended, with what is found each time in capitals."""
+    return re.sub(r"\{(\w+)\}", lambda name: name[1].upper(), mend)
+
+
 ENVELOPE = {
     "specversion": "`1.0`.",
     "id": "Follows from what caused the event, so that a repetition has the same id. Required.",
@@ -285,6 +317,7 @@ GENERATED = {
     "settings.md": settings_document,
     "metrics.md": metrics_document,
     "events.md": events_document,
+    "doctor.md": doctor_document,
 }
 
 if __name__ == "__main__":

@@ -31,6 +31,7 @@ async def test_up_shows_the_sample_stops_orderly_and_finds_its_data_again(tmp_pa
         file = tmp_path / "one.jsonl"
         file.write_text('{"external_id": "mine", "text": "zwunderquast"}\n')
         assert "1 accepted" in await command_here(data, "ingest", file)
+        assert "errors: 0, warnings: 0" in await command_here(data, "doctor")
         second = await run("up", data_dir=data)
         assert second.returncode == 2 and "another Ombud already runs" in second.stderr
 

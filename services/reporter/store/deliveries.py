@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, select, update
+from sqlalchemy import Row, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.reporter.tables import deliveries
@@ -30,6 +30,12 @@ class DeliveryQueries:
         for row in await connection.execute(question.order_by(deliveries.c.version, deliveries.c.sink)):
             found.setdefault(row.report_id, []).append(row)
         return found
+
+    async def count_failed_deliveries(self, connection: AsyncConnection) -> int:
+        """Return how many deliveries failed for good, or nobody knows whether they arrived."""
+        lost = (DeliveryState.FAILED.value, DeliveryState.UNKNOWN.value)
+        question = select(func.count()).select_from(deliveries).where(deliveries.c.state.in_(lost))
+        return int((await connection.execute(question)).scalar_one())
 
     async def next_due(self, connection: AsyncConnection, sink: str, now: datetime) -> Row[Any] | None:
         """Return the delivery that waits longest, if one is due."""
