@@ -101,8 +101,9 @@ class Handlers:
             # 1. whoever writes text from now on meets the tombstones
             await self._store.close_gate(connection)
             await self._store.bury(connection, readmodel.tombstone_rows(said))
-            # 2. reports first: afterwards nobody knows any more which posts were the author's
+            # 2. reports and notes first: afterwards nobody knows any more which posts were the author's
             await self._erase_reports(connection, await self._store.evidence_in(connection, deleted, authors))
+            await self._store.erase_notes(connection, deleted, authors)
             # 3. the posts themselves
             await self._store.erase_posts(connection, deleted, authors)
             # 4. who is only hidden keeps everything

@@ -1,7 +1,8 @@
 """What the reporter keeps: read models of posts and models, reports with evidence, deliveries, tombstones, people.
 
-Invariant: post text lives in reporter_posts.text, reporter_evidence.text, reporter_reports.document and
-reporter_deliveries.answer (an outsider may echo it) and nowhere else; erasing visits all four.
+Invariant: post text lives in reporter_posts.text, reporter_evidence.text, reporter_reports.document,
+reporter_deliveries.answer (an outsider may echo it) and reporter_notes.text (a colleague may quote it) and nowhere
+else; erasing visits all five.
 """
 
 from sqlalchemy import (
@@ -459,6 +460,18 @@ views = Table(
     Column("created_at", Moment, nullable=False),
 )
 """Filters that somebody gave a name, for themselves or for all who review."""
+
+notes = Table(
+    "reporter_notes",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("post_id", String, nullable=False, index=True),
+    Column("person_id", String(36), nullable=False, index=True),
+    Column("text", Text, nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("edited_at", Moment),
+)
+"""What people who review tell each other about a post. No event says it, and it goes with the post or the person."""
 
 gone_accounts = Table(
     "reporter_gone_accounts",

@@ -36,6 +36,38 @@ def end_of(rows: list[Any]) -> Place:
     return Place(rows[-1].sorted_by, rows[-1].post_id)
 
 
+async def test_notes_go_with_their_post_with_who_wrote_the_post_and_with_who_wrote_them(
+    dialect: str, migrated: Migrated
+) -> None:
+    store = Store(await migrated("reporter", dialect))
+    await store.open()
+    events = [scored(post(n, author="ada" if n == 3 else "bob"), 0.9) for n in range(4)]
+    await Handlers(store).on_post_scored(events)
+    last = events[3].data.post
+    async with store.begin() as connection:
+        for n, event in enumerate(events):
+            for who in ("ann", "ben"):
+                row = {"id": f"{who}{n}", "post_id": event.data.post.post_id, "person_id": who, "at": at(n)}
+                await store.add_note(connection, row | {"text": f"{who} says"})
+        await store.change_note(connection, "ann0", "ann thought again", at(9))
+
+    async def left() -> list[tuple[str, str]]:
+        async with store.read() as connection:
+            found = [await store.notes_on(connection, event.data.post.post_id) for event in events]
+        return [(row.id, row.text) for rows in found for row in rows]
+
+    assert (await left())[:2] == [("ann0", "ann thought again"), ("ben0", "ben says")] and len(await left()) == 8
+    gone = [
+        PostDeleted(post_id=events[1].data.post.post_id, cause=DeletionCause.PLATFORM, deleted_at=at(10)),
+        PostDeleted(platform=last.platform, author=last.author, cause=DeletionCause.PLATFORM, deleted_at=at(10)),
+    ]
+    await Handlers(store).on_post_deleted([said(each, by="ingest", cause=f"gone {n}") for n, each in enumerate(gone)])
+    assert [name for name, _ in await left()] == ["ann0", "ben0", "ann2", "ben2"]
+    async with store.begin() as connection:
+        await store.forget_person(connection, "ann", at(11))
+    assert [name for name, _ in await left()] == ["ben0", "ben2"]
+
+
 @pytest.mark.check("CON-13")
 async def test_fifty_newer_posts_between_two_pages_repeat_and_hide_nothing(dialect: str, migrated: Migrated) -> None:
     store = await filled(migrated, dialect, 0, 2 * PAGE + 10)

@@ -17,6 +17,7 @@ from services.reporter.store.erasure import ErasureQueries
 from services.reporter.store.hiding import HidingQueries
 from services.reporter.store.history import HistoryQueries
 from services.reporter.store.labels import LabelQueries
+from services.reporter.store.notes import NoteQueries
 from services.reporter.store.overview import OverviewQueries
 from services.reporter.store.people import PeopleQueries
 from services.reporter.store.posts import PostQueries
@@ -54,6 +55,7 @@ class Store(
     ConsoleQueries,
     ReviewQueries,
     ViewQueries,
+    NoteQueries,
     QualityQueries,
     AccountQueries,
 ):

@@ -8,11 +8,11 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, func, or_, select, tuple_, update
+from sqlalchemy import bindparam, delete, func, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.reporter.readmodel import author_subject, is_author
-from services.reporter.tables import deliveries, evidence, gone_accounts, posts, reports, tombstones
+from services.reporter.tables import deliveries, evidence, gone_accounts, notes, posts, reports, tombstones
 from shared.db import add_counts, chunks, insert_new, upsert
 
 GATE = "gate"
@@ -88,6 +88,14 @@ class ErasureQueries:
         rows = [{"r": report, "document": document, "redacted_at": now} for report, document in documents.items()]
         if rows:
             await connection.execute(update(reports).where(reports.c.id == bindparam("r")), rows)
+
+    async def erase_notes(
+        self, connection: AsyncConnection, post_ids: Collection[str], authors: Collection[tuple[str, str]]
+    ) -> None:
+        """Forget what people noted about these posts and about everything of these authors."""
+        written = select(posts.c.post_id).where(tuple_(posts.c.platform, posts.c.author).in_(list(authors)))
+        about = or_(notes.c.post_id.in_(list(post_ids)), notes.c.post_id.in_(written))
+        await connection.execute(delete(notes).where(about))
 
     async def erase_posts(
         self, connection: AsyncConnection, deleted: Mapping[str, datetime], authors: Mapping[tuple[str, str], datetime]

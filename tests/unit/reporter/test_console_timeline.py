@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace as Row
 from typing import Any
 
+from services.reporter.console.contexts.notes import notes, readable
 from services.reporter.console.contexts.post import Word
 from services.reporter.console.contexts.reviewing import hides_scores, level_of
 from services.reporter.console.contexts.timeline import LEAST, band, events
@@ -56,6 +57,22 @@ def test_without_the_auditor_what_people_said_is_still_there() -> None:
     found = events(None, [Word("c1", "correct", "Noor", hours(2), (), (), None, None, False)], [], {})
     assert [(each.kind, each.cause) for each in found] == [("reviewed", "c1")]
     assert band(found, hours(3)) == ()
+
+
+def test_a_note_stands_among_the_moments_and_is_its_authors_to_change() -> None:
+    rows = [
+        Row(id="n1", person_id="noor", at=hours(1), edited_at=None, text="Ask Sam."),
+        Row(id="n2", person_id="gone", at=hours(3), edited_at=hours(4), text="Done."),
+    ]
+    left = notes(rows, {"noor": "Noor"}, "noor")
+    assert [(each.by, each.mine) for each in left] == [("Noor", True), ("", False)]
+    found = events(START, [Word("c1", "correct", "Sam", hours(2), (), (), None, None, False)], [], {}, left)
+    assert [(each.kind, each.who, each.text) for each in found[1:]] == [
+        ("noted", "Noor", "Ask Sam."),
+        ("reviewed", "Sam", ""),
+        ("noted", "", "Done."),
+    ]
+    assert readable("  one\r\ntwo\x00 \n") == "one\ntwo" and readable(" \x00\n") == ""
 
 
 def test_one_post_in_ten_is_decided_blind_the_same_at_each_look_until_a_word_stands() -> None:

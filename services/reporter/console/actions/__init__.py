@@ -9,6 +9,7 @@ from services.reporter.console.actions import (
     bulk,
     entering,
     keys,
+    notes,
     people,
     pipelines,
     report_care,
@@ -26,6 +27,7 @@ from services.reporter.console.parts import Parts
 ACTIONS: tuple[Callable[[Parts], APIRouter], ...] = (
     entering.build_router,
     reviewing.build_router,
+    notes.build_router,
     bulk.build_router,
     views.build_router,
     settings.build_router,

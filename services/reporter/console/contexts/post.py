@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from services.reporter.console.contexts.notes import Note
 from services.reporter.console.contexts.reviewing import Card, Held, Last
 from shared.thresholds import threshold_of
 from shared.vocabulary import CATEGORIES
@@ -85,6 +86,7 @@ class PostPage:
     next: str | None
     previous: str | None
     words: tuple[Word, ...]
+    notes: tuple[Note, ...]
     recent: tuple[Recent, ...]
     account_posts: int
     account_flagged: int

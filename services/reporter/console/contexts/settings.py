@@ -17,6 +17,7 @@ KEYS: Mapping[str, str] = {
     "previous": "k",
     "alike": "d",
     "hand-over": "h",
+    "note": "n",
     "start": "r",
     "select": "x",
     "range": "X",

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from services.reporter.console.contexts.notes import Note
 from services.reporter.console.contexts.post import Word
 
 LEAST = 0.05
@@ -16,10 +17,12 @@ LEAST = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A moment of a post. `kind`: received, scored, rescored, reviewed, retracted, locked, unlocked, leased, changed.
+    """A moment of a post.
 
+    `kind`: received, scored, rescored, reviewed, retracted, locked, unlocked, leased, noted, changed.
     `who` is a person's name, `rule` whose opinion decided; `before` and `after` are statuses, the same if none changed.
     `marks`: first (decided), latest (change), current, flipped (back to what it was). `cause`: id of the event.
+    `text`: what was noted.
     """
 
     kind: str
@@ -32,6 +35,7 @@ class Event:
     after: str | None = None
     cause: str = ""
     marks: tuple[str, ...] = ()
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +62,11 @@ class Timeline:
 
 
 def events(
-    received: datetime | None, words: Sequence[Word], log: Sequence[Mapping[str, Any]], names: Mapping[str, str]
+    received: datetime | None,
+    words: Sequence[Word],
+    log: Sequence[Mapping[str, Any]],
+    names: Mapping[str, str],
+    notes: Sequence[Note] = (),
 ) -> tuple[Event, ...]:
     """Return the moments of a post, oldest first. `log`: entries as the auditor answers them; `names`: by person."""
     found = [Event("received", received)] if received else []
@@ -81,6 +89,7 @@ def events(
     for at, word in back.items():
         if at is not None and ("retracted", at) not in used:
             found.append(Event("retracted", at, word.retracted_by or "", "reviewer", word.verdict, cause=word.id))
+    found += [Event("noted", each.at, each.by, text=each.text) for each in notes]
     return _marked(sorted(found, key=lambda each: each.at))
 
 

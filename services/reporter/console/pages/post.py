@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from services.reporter.console.contexts import post as page
+from services.reporter.console.contexts.notes import notes
 from services.reporter.console.contexts.reviewing import Held, card, level_of
 from services.reporter.console.members import Member
 from services.reporter.console.pages.flagged import cards, decides_blind, held_by, last_of
@@ -85,7 +86,8 @@ async def _context(
     queue = await store.page_of_queue(connection, filters, None, PAGE)
     leases = await parts.leases.of([row.post_id, *(each.post_id for each in queue)])
     said = await store.words_on(connection, row.post_id)
-    people = [*(each.person_id for each in leases.values()), *speakers(said)]
+    noted = await store.notes_on(connection, row.post_id)
+    people = [*(each.person_id for each in leases.values()), *speakers(said), *(each.person_id for each in noted)]
     names = await store.names_of(connection, people)
     facets = await store.facets(connection, filters)
     level = Veil.OFF if more.revealed else level_of(member.preferences, row)
@@ -119,6 +121,7 @@ async def _context(
         next=after,
         previous=before,
         words=page.words(said, names, member.principal),
+        notes=notes(noted, names, member.id),
         recent=tuple(page.Recent(each.correction_id, each.post_id, each.verdict) for each in recent if each.post_id),
         account_posts=account[0],
         account_flagged=account[1],

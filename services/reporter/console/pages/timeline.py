@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
 
+from services.reporter.console.contexts.notes import notes
 from services.reporter.console.contexts.post import words
 from services.reporter.console.contexts.timeline import Timeline, band, events
 from services.reporter.console.members import Member
@@ -35,10 +36,13 @@ def build_router(parts: Parts) -> APIRouter:
                 raise not_found("post")
             said = await parts.store.words_on(connection, post_id)
             leases = await parts.leases.of([post_id])
-            people = [*speakers(said), *(each.person_id for each in leases.values())]
+            noted = await parts.store.notes_on(connection, post_id)
+            people = [*speakers(said), *(each.person_id for each in noted)]
+            people += [each.person_id for each in leases.values()]
             people += [str(each["actor"]).removeprefix("user:") for each in (log or {}).get("log", ()) if each["actor"]]
             names = await parts.store.names_of(connection, people)
-        found = events(row.written_at, words(said, names, member.principal), (log or {}).get("log", ()), names)
+        spoken, told = words(said, names, member.principal), notes(noted, names, member.id)
+        found = events(row.written_at, spoken, (log or {}).get("log", ()), names, told)
         context = Timeline(
             post_id,
             asked(request.query_params.multi_items()).filters.query(),

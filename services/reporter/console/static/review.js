@@ -178,6 +178,14 @@ function correct(incorrect) {
   return undefined;
 }
 
+/** Open what is folded and go to its first field. */
+function unfold(selector) {
+  const folded = find(selector);
+  if (!folded) return false;
+  folded.open = true;
+  return folded.querySelector("textarea, select").focus();
+}
+
 function without() {
   const button = find("[data-card] [data-verdict=incorrect]");
   return act(button.form, button);
@@ -252,6 +260,7 @@ export function startReview() {
   onKey("next", "j", press("[data-next]"));
   onKey("previous", "k", press("[data-previous]"));
   onKey("hand-over", "h", press("[data-hand-over]"));
+  onKey("note", "n", () => unfold("[data-note]"));
   onKey("boxes", "e", () => soon(() => correct(false)));
   const reveal = press("[data-reveal]");
   onKey("reveal", " ", () => document.activeElement?.matches("[data-card]") && void reveal());
