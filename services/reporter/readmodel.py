@@ -103,6 +103,7 @@ def score_row(
         "external_id": post.external_id,
         "author": None if gone else post.author,
         "text": None if gone else post.text,
+        "url": None if gone else post.url,
         "language": post.language,
         "revision": post.revision,
         "overall": said.overall,

@@ -32,6 +32,7 @@ posts = Table(
     Column("external_id", String),
     Column("author", String),
     Column("text", Text),
+    Column("url", Text),  # where the platform shows it; it may name the author, so it goes with the text
     Column("language", String),
     Column("revision", BigInteger),
     Column("overall", Float),

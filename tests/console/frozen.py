@@ -10,6 +10,8 @@ from fastapi import Request
 
 from services.reporter.console.chart_worker import ChartWorker
 from services.reporter.console.contexts import flagged, overview, post, quality, trying
+from services.reporter.console.contexts.notes import Note
+from services.reporter.console.contexts.original import original
 from services.reporter.console.contexts.period import Period
 from services.reporter.console.contexts.reviewing import Card, Held, Last, card
 from services.reporter.console.contexts.settings import Settings, all_keys
@@ -212,6 +214,8 @@ def _post() -> post.PostPage:
         next=queue[1].link,
         previous=None,
         words=(word,),
+        notes=(Note("n1", "Sam", NOON, None, "The account writes this under every post of the school.", mine=False),),
+        original=original("https://social.example/@acct03/1"),
         recent=(post.Recent("c1", "00000055", "incorrect"), post.Recent("c3", "00000056", "correct")),
         account_posts=41,
         account_flagged=3,

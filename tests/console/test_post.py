@@ -31,6 +31,7 @@ async def queue_of(installation: Installation, word: str, posts: int) -> str:
                 "external_id": f"{word}{n}",
                 "text": f"You are an idiot, {word}{n}.",
                 "language": "en",
+                "url": f"https://forum.example/{word}/{n}",
             }
             for n in range(posts)
         ]

@@ -101,7 +101,7 @@ class ErasureQueries:
         self, connection: AsyncConnection, deleted: Mapping[str, datetime], authors: Mapping[tuple[str, str], datetime]
     ) -> None:
         """Take text and author out of these posts and of everything of these authors; ids and statuses stay."""
-        gone = {"text": None, "text_key": None, "author": None, "hidden": False}
+        gone = {"text": None, "url": None, "text_key": None, "author": None, "hidden": False}
         if deleted:
             rows = [{"post_id": post, "deleted_at": at} for post, at in sorted(deleted.items())]
             await insert_new(connection, posts, rows)

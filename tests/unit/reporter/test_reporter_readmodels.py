@@ -81,24 +81,25 @@ async def test_the_text_of_a_loose_correction_is_not_kept(reporter: Reporter, sa
 
 
 async def test_a_deleted_post_loses_its_text_but_not_its_numbers(reporter: Reporter, say: Say) -> None:
-    await reporter.hear(say.scored("a", 0.8, text="secret words", author="p1"))
+    await reporter.hear(say.scored("a", 0.8, text="secret words", url="https://forum.example/secret", author="p1"))
+    assert (await reporter.post("a"))["url"] == "https://forum.example/secret"
     await reporter.hear(say.status("a", Status.FLAGGED))
     await reporter.hear(say.deleted("a"))
     post = await reporter.post("a")
     assert (post["overall"], post["status"], post["deleted_at"]) == (0.8, "flagged", minute(60))
-    assert "secret words" not in await reporter.everything()
+    assert "secret" not in await reporter.everything()
 
 
 async def test_a_late_copy_of_a_deleted_post_meets_the_tombstone(reporter: Reporter, say: Say) -> None:
     await reporter.hear(say.deleted("a"))
-    await reporter.hear(say.scored("a", text="secret words"), say.scored("b", text="other words"))
-    assert "secret words" not in await reporter.everything()
+    await reporter.hear(say.scored("a", text="secret words", url="http://secret/"), say.scored("b", text="other words"))
+    assert "secret" not in await reporter.everything()
     assert (await reporter.post("a"))["deleted_at"] == minute(60)
     assert (await reporter.post("b"))["text"] == "other words"
 
 
 async def test_an_erased_author_loses_everything_also_what_comes_later(reporter: Reporter, say: Say) -> None:
-    mine = [say.scored(f"mine{n}", text=f"secret {n}", author="p1") for n in range(3)]
+    mine = [say.scored(f"mine{n}", text=f"secret {n}", url=f"http://secret/{n}", author="p1") for n in range(3)]
     await reporter.hear(*mine[:2], say.scored("theirs", text="other words", author="p2"))
     await reporter.hear(say.deleted(author="p1"))
     await reporter.hear(mine[2])

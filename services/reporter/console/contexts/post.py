@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from services.reporter.console.contexts.notes import Note
+from services.reporter.console.contexts.original import Original
 from services.reporter.console.contexts.reviewing import Card, Held, Last
 from shared.thresholds import threshold_of
 from shared.vocabulary import CATEGORIES
@@ -87,6 +88,7 @@ class PostPage:
     previous: str | None
     words: tuple[Word, ...]
     notes: tuple[Note, ...]
+    original: Original | None
     recent: tuple[Recent, ...]
     account_posts: int
     account_flagged: int

@@ -18,6 +18,7 @@ KEYS: Mapping[str, str] = {
     "alike": "d",
     "hand-over": "h",
     "note": "n",
+    "original": "o",
     "start": "r",
     "select": "x",
     "range": "X",

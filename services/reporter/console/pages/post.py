@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from services.reporter.console.contexts import post as page
 from services.reporter.console.contexts.notes import notes
+from services.reporter.console.contexts.original import original
 from services.reporter.console.contexts.reviewing import Held, card, level_of
 from services.reporter.console.members import Member
 from services.reporter.console.pages.flagged import cards, decides_blind, held_by, last_of
@@ -122,6 +123,7 @@ async def _context(
         previous=before,
         words=page.words(said, names, member.principal),
         notes=notes(noted, names, member.id),
+        original=original(row.url),
         recent=tuple(page.Recent(each.correction_id, each.post_id, each.verdict) for each in recent if each.post_id),
         account_posts=account[0],
         account_flagged=account[1],

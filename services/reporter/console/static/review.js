@@ -260,6 +260,7 @@ export function startReview() {
   onKey("next", "j", press("[data-next]"));
   onKey("previous", "k", press("[data-previous]"));
   onKey("hand-over", "h", press("[data-hand-over]"));
+  onKey("original", "o", () => find("[data-original]")?.click() ?? false);
   onKey("note", "n", () => unfold("[data-note]"));
   onKey("boxes", "e", () => soon(() => correct(false)));
   const reveal = press("[data-reveal]");
