@@ -1,5 +1,5 @@
 // The draft of a report saves itself: a moment after typing stops, and before the page is left for anything else.
-import { HEADER, newId } from "./fragment.js";
+import { newId } from "./fragment.js";
 import { announce } from "./prefs.js";
 
 const WAIT_MS = 1000;
@@ -77,7 +77,7 @@ export function startDraft() {
     let answer;
     try {
       const keepalive = body.toString().length < KEPT_ALIVE;
-      answer = await fetch(form.getAttribute("action"), { method: "POST", body, headers: HEADER, credentials: "same-origin", keepalive });
+      answer = await fetch(form.getAttribute("action"), { method: "POST", body, headers: { "X-Fragment": "yes" }, credentials: "same-origin", keepalive });
       const clashed = answer.status === 409 && answer.headers.get("Content-Type").includes("html");
       if (clashed) return clash(await answer.text());
       if (answer.status >= 500 || answer.status === 409 || answer.status === 429) throw new Error("later");

@@ -1,6 +1,6 @@
 // Fetch a fragment, replace an element: all that a framework would be here for.
 
-export const HEADER = { "X-Fragment": "yes" };
+const HEADER = { "X-Fragment": "yes" };
 
 /** Return the id of a new command. */
 export function newId() {
