@@ -69,9 +69,9 @@ locals {
   own_settings = {
     ingest     = { OMBUD_INGEST_CLASSIFIER_URL = "http://classifier.internal.${local.domain}" }
     classifier = {}
-    trainer    = { OMBUD_TRAINER_MLFLOW = var.mlflow }
+    trainer    = { OMBUD_TRAINER_MLFLOW = local.mlflow }
     auditor    = {}
-    reporter   = {}
+    reporter   = { OMBUD_REPORTER_INGEST_URL = "http://ingest.internal.${local.domain}", OMBUD_REPORTER_CLASSIFIER_URL = "http://classifier.internal.${local.domain}", OMBUD_REPORTER_TRAINER_URL = "http://trainer.internal.${local.domain}", OMBUD_REPORTER_AUDITOR_URL = "http://auditor.internal.${local.domain}" } # the console asks the others
   }
 
   secret_settings = {

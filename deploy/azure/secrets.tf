@@ -61,6 +61,7 @@ locals {
     reporter   = ["database-password", "redis-url", "redis-password", "webhook-key"]
     migrate    = ["database-password"]
     gateway    = []
+    mlflow     = []
   }
 
   grants = merge([for app, names in local.reads : { for name in names : "${app}-${name}" => { app = app, secret = name } }]...)

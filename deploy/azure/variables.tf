@@ -30,7 +30,7 @@ variable "registry_server" {
 }
 
 variable "image_tag" {
-  description = "Tag of ombud and ombud-gateway in the registry."
+  description = "Tag of ombud, ombud-gateway and ombud-mlflow in the registry."
   type        = string
 }
 
@@ -71,7 +71,7 @@ variable "openai_api_key" {
 }
 
 variable "mlflow" {
-  description = "Address of an MLflow server of yours, or off."
+  description = "own: MLflow's server runs here; or the address of one of yours; or off."
   type        = string
-  default     = "off"
+  default     = "own"
 }

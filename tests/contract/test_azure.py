@@ -87,6 +87,7 @@ def test_every_reference_leads_somewhere() -> None:
     assert {each for each in RESOURCES if each not in addresses} <= {
         "azurerm_container_app.service",
         "azurerm_container_app.gateway",
+        "azurerm_container_app.mlflow",
         "azurerm_container_app_job.migrate",
     }
 
@@ -128,14 +129,14 @@ def test_every_service_runs_by_a_command_that_exists_from_an_image_we_build() ->
     assert 'args   = ["run", each.key]' in text and 'args   = ["migrate"]' in text
     stages = re.findall(r"^FROM \S+ AS (\w+)$", (ROOT / "deploy/Dockerfile").read_text("utf-8"), re.MULTILINE)
     images = set(re.findall(r'"\$\{var\.registry_server\}/([\w-]+):\$\{var\.image_tag\}"', text))
-    assert images == {"ombud", "ombud-gateway"} and {"service", "gateway"} <= set(stages)
+    assert images == {"ombud", "ombud-gateway", "ombud-mlflow"} and {"service", "gateway", "mlflow"} <= set(stages)
     assert set(re.findall(r'path\s+= "(/\w+)"', text)) == {"/livez", "/readyz", "/healthz"}
 
 
 def test_each_identity_reads_only_the_secrets_of_its_service() -> None:
     reads = {app: set(names(value)) for app, value in entries("reads").items()}
-    assert set(reads) == {*SERVICES, "migrate", "gateway"}
-    assert reads["gateway"] == set() and reads["migrate"] == {"database-password"}
+    assert set(reads) == {*SERVICES, "migrate", "gateway", "mlflow"}
+    assert reads["gateway"] == reads["mlflow"] == set() and reads["migrate"] == {"database-password"}
     assert {app for app, secrets in reads.items() if "bootstrap-key" in secrets} == {"ingest"}
     assert {app for app, secrets in reads.items() if "openai-api-key" in secrets} == {"classifier"}
     assert {app for app, secrets in reads.items() if "webhook-key" in secrets} == {"reporter"}
@@ -155,6 +156,30 @@ def test_services_are_scaled_by_the_streams_they_hear() -> None:
     assert all(lags[name] > 0 for name in SERVICES if hears[name])
     reads = {app: set(names(value)) for app, value in entries("reads").items()}
     assert all("redis-password" in reads[name] for name in SERVICES if hears[name])
+
+
+def test_the_console_knows_where_the_other_services_are() -> None:
+    (written,) = re.findall(r"^    reporter   = (\{ OMBUD_.*\})", code(), re.MULTILINE)
+    asked = dict(re.findall(r'OMBUD_REPORTER_(\w+)_URL = "http://(\w+)\.internal\.', written))
+    assert asked == {name.upper(): name for name in SERVICES if name != "reporter"}
+
+
+def test_mlflow_is_one_process_on_files_with_locks_that_the_trainer_tells() -> None:
+    app = RESOURCES["azurerm_container_app.mlflow"]
+    (ingress,), (template,) = app["ingress"], app["template"]
+    assert ingress["external_enabled"] is False and ingress["target_port"] == 5000
+    assert template["min_replicas"] == template["max_replicas"] == 1
+    assert template["volume"][0]["storage_type"] == "NfsAzureFile"
+    assert RESOURCES["azurerm_storage_share.mlflow"]["enabled_protocol"] == "NFS"
+    assert RESOURCES["azurerm_storage_account.mlflow"]["public_network_access_enabled"] is False
+    assert RESOURCES["azurerm_storage_account.mlflow"]["account_kind"] == "FileStorage"
+    (container,) = template["container"]
+    (mount,) = container["volume_mounts"]
+    image = (ROOT / "deploy/Dockerfile").read_text("utf-8").partition(" AS mlflow\n")[2]
+    assert f"WORKDIR {mount['path']}\n" in image and "EXPOSE 5000\n" in image
+    assert container["args"][0] == "--allowed-hosts" and container["args"][1].startswith("${local.mlflow_host},")
+    assert "OMBUD_TRAINER_MLFLOW = local.mlflow" in code()
+    assert {probe["transport"] for kind in container if kind.endswith("_probe") for probe in container[kind]} == {"TCP"}
 
 
 def test_only_the_gateway_is_open_to_the_world() -> None:

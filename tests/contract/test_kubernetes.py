@@ -27,7 +27,8 @@ Document = dict[str, Any]
 
 def plain(folder: Path) -> Iterator[Document]:
     """Yield the documents of a kustomization as they are in the files, without its patches."""
-    for name in yaml.safe_load((folder / "kustomization.yaml").read_text("utf-8"))["resources"]:
+    says = yaml.safe_load((folder / "kustomization.yaml").read_text("utf-8"))
+    for name in (*says["resources"], *says.get("components", [])):
         if (folder / name).is_dir():
             yield from plain(folder / name)
         else:
@@ -129,7 +130,7 @@ def test_pods_can_do_nothing_but_their_work(documents: list[Document]) -> None:
 
 def test_every_service_runs_by_a_command_and_settings_that_exist(documents: list[Document]) -> None:
     deployments = {each["metadata"]["name"]: each for each in of(documents, "Deployment")}
-    assert set(deployments) == {*SERVICES, "gateway"}
+    assert set(deployments) == {*SERVICES, "gateway", "mlflow"}
     (given,) = [each["data"] for each in of(documents, "ConfigMap") if each["metadata"]["name"] == "ombud"]
     fields = {
         name: field
@@ -142,7 +143,7 @@ def test_every_service_runs_by_a_command_and_settings_that_exist(documents: list
     jobs = {each["metadata"]["name"]: each for each in of(documents, "Job")}
     for name, workload in (deployments | jobs).items():
         (container,) = pod(workload)["spec"]["containers"]
-        if name == "gateway":
+        if name in ("gateway", "mlflow"):
             continue
         assert container["args"] == (["migrate"] if name == "migrate" else ["run", name])
         for probe in ("startupProbe", "readinessProbe", "livenessProbe") if name != "migrate" else ():
@@ -193,7 +194,7 @@ def test_who_is_scaled_has_no_number_of_its_own() -> None:
     if shutil.which("kubectl") is None and shutil.which("kustomize") is None:
         pytest.skip("patches were not applied")
     counts = {each["metadata"]["name"]: each["spec"].get("replicas") for each in of(MADE["production"], "Deployment")}
-    assert counts == {**dict.fromkeys(SERVICES), "gateway": 2}
+    assert counts == {**dict.fromkeys(SERVICES), "gateway": 2, "mlflow": 1}
 
 
 def test_selectors_find_what_they_are_for(documents: list[Document]) -> None:
@@ -239,8 +240,9 @@ def test_nobody_speaks_to_anybody_but_those_they_need() -> None:
     documents = MADE["small"]
     deny = next(each["spec"] for each in of(documents, "NetworkPolicy") if each["metadata"]["name"] == "default-deny")
     assert deny == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
-    names = [*SERVICES, "gateway", "migrate", "valkey", "postgres"]
-    ports = {"valkey": 6379, "postgres": 5432}
+    names = [*SERVICES, "gateway", "migrate", "valkey", "postgres", "mlflow"]
+    servers = {"valkey": 6379, "postgres": 5432}
+    ports = servers | {"mlflow": 5000}
     ways = {
         (source, target)
         for source in names
@@ -248,8 +250,38 @@ def test_nobody_speaks_to_anybody_but_those_they_need() -> None:
         if source != target and allowed(documents, source, target, ports.get(target, 8080))
     }
     expected = {("gateway", name) for name in SERVICES} | {("ingest", "classifier")}
-    expected |= {(name, server) for name in (*SERVICES, "migrate") for server in ports}
+    expected |= {(name, server) for name in (*SERVICES, "migrate") for server in servers}
+    expected |= {("reporter", name) for name in SERVICES if name != "reporter"} | {("trainer", "mlflow")}
     assert ways - {(source, "gateway") for source in names} == expected
+
+
+def test_the_console_knows_where_the_other_services_are(documents: list[Document]) -> None:
+    (reporter,) = [each for each in of(documents, "Deployment") if each["metadata"]["name"] == "reporter"]
+    given = {each["name"]: each["value"] for each in pod(reporter)["spec"]["containers"][0]["env"]}
+    services = {each["metadata"]["name"]: each["spec"]["ports"][0]["port"] for each in of(documents, "Service")}
+    for name in SERVICES:
+        if name != "reporter":
+            assert given[f"OMBUD_REPORTER_{name.upper()}_URL"] == f"http://{name}:{services[name]}"
+
+
+def test_mlflow_is_one_process_with_a_volume_that_answers_to_its_name(documents: list[Document]) -> None:
+    (mlflow,) = [each for each in of(documents, "Deployment") if each["metadata"]["name"] == "mlflow"]
+    assert mlflow["spec"]["replicas"] == 1 and mlflow["spec"]["strategy"] == {"type": "Recreate"}
+    (container,) = pod(mlflow)["spec"]["containers"]
+    image = (ROOT / "deploy/Dockerfile").read_text("utf-8").partition(" AS mlflow\n")[2]
+    assert "WORKDIR /var/lib/mlflow\n" in image and "EXPOSE 5000\n" in image
+    assert {"name": "mlflow", "mountPath": "/var/lib/mlflow"} in container["volumeMounts"]
+    (hosts,) = re.findall(r'--allowed-hosts", "([^"]+)"', image)
+    for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
+        (header,) = container[probe]["httpGet"]["httpHeaders"]
+        assert header["value"].partition(":")[0] in {each.partition(":")[0] for each in hosts.split(",")}
+    patches = yaml.safe_load((KUBERNETES / "components/mlflow/kustomization.yaml").read_text("utf-8"))["patches"]
+    (told,) = yaml.safe_load(patches[0]["patch"])["spec"]["template"]["spec"]["containers"][0]["env"]
+    assert told == {"name": "OMBUD_TRAINER_MLFLOW", "value": "http://mlflow:5000"}
+    assert "mlflow:5000" in hosts.split(",")
+    if shutil.which("kubectl") or shutil.which("kustomize"):
+        (trainer,) = [each for each in of(documents, "Deployment") if each["metadata"]["name"] == "trainer"]
+        assert told in pod(trainer)["spec"]["containers"][0]["env"]
 
 
 def test_the_gateway_finds_services_wherever_it_stands() -> None:
