@@ -6,13 +6,14 @@ import secrets
 import sys
 import traceback
 from collections.abc import MutableMapping
+from importlib.metadata import version
 from pathlib import Path, PurePath
 from typing import Any
 
 import structlog
 from opentelemetry import trace
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace import SpanLimits, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 from prometheus_client import Counter, Histogram
 from starlette.datastructures import MutableHeaders
@@ -25,6 +26,8 @@ from shared.clock import monotonic
 REQUESTS = Counter("ombud_http_requests", "Requests answered.", ["service", "route", "method", "status"])
 SECONDS = Histogram("ombud_http_seconds", "Time to answer a request.", ["service", "route", "method"])
 
+LARGEST_BATCH = 1_000
+"""Links of one span: a batch has one for each event, and the default of 128 would drop most."""
 CORRELATION = "X-Correlation-ID"
 ACCEPTABLE_ID = re.compile(r"^[A-Za-z0-9._:-]{1,128}$")
 log = structlog.get_logger("ombud.http")
@@ -84,7 +87,8 @@ def configure_tracing(service: str, endpoint: str | None, exporter: SpanExporter
 
         exporter = OTLPSpanExporter(endpoint=endpoint)
     if exporter is not None:
-        provider = TracerProvider(resource=Resource.create({"service.name": f"ombud-{service}"}))
+        resource = Resource.create({"service.name": f"ombud-{service}", "service.version": version("ombud")})
+        provider = TracerProvider(resource=resource, span_limits=SpanLimits(max_links=LARGEST_BATCH))
         provider.add_span_processor(BatchSpanProcessor(exporter))
         trace.set_tracer_provider(provider)
 
@@ -111,7 +115,7 @@ class RequestContext:
         parent = PROPAGATOR.extract(dict(request.headers))
         started = monotonic()
         tracer = trace.get_tracer("ombud.http")
-        span = tracer.start_span(request.method, context=parent)
+        span = tracer.start_span(request.method, context=parent, kind=trace.SpanKind.SERVER)
 
         async def answer(message: Message) -> None:
             if message["type"] == "http.response.start":  # an answer may go on for as long as somebody listens
@@ -131,6 +135,14 @@ class RequestContext:
     def _answered(self, request: Request, message: Message, span: trace.Span, took_s: float) -> None:
         route = getattr(request.scope.get("route"), "path", "unknown")
         span.update_name(f"{request.method} {route}")
+        span.set_attributes(
+            {
+                "http.request.method": request.method,
+                "http.route": route,
+                "http.response.status_code": message["status"],
+                "ombud.correlation_id": request.state.correlation_id,
+            }
+        )
         span.end()
         REQUESTS.labels(self._service, route, request.method, str(message["status"])).inc()
         SECONDS.labels(self._service, route, request.method).observe(took_s)

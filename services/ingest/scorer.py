@@ -9,6 +9,7 @@ import httpx
 from pydantic import ValidationError
 
 from services.ingest.coral import Opinion
+from shared.bus.tracing import onward
 from shared.errors import Unavailable
 
 GIVE_UP_S = 10.0
@@ -38,7 +39,7 @@ class Scorer:
         """Return what the classifier says of a text. Raises Unavailable when it is down or says something else."""
         if self._client is None:
             raise Unavailable("classifier")
-        headers = {"Authorization": f"Bearer {self._key()}"}
+        headers = onward({"Authorization": f"Bearer {self._key()}"})
         try:
             answer = await self._client.post(f"{self._origin}/predict", json={"inputs": text}, headers=headers)
             if answer.status_code != httpx.codes.OK:

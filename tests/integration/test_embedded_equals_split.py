@@ -1,8 +1,14 @@
-"""One capture replayed in one process and in five gives equal read models: the shapes differ in configuration only."""
+"""One capture replayed in one process and in five gives equal read models: the shapes differ in configuration only.
 
+The five record their spans, so the same replay shows that one trace leads from a request to the last read model.
+"""
+
+import asyncio
 import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +17,14 @@ import orjson
 import pytest
 
 from shared.bus.publisher import connect
+from shared.streams import SERVICES
 from tests.support.capture import CORRECTED, SALT, replay
 from tests.support.inside import query, tables_of
 from tests.support.ombud import client
 from tests.support.servers import Broker
 from tests.support.shapes import one_process, split
+from tests.support.traced import Seen
+from tests.support.traced import read as spans_in
 
 SETTINGS = {"pseudonym_salt": SALT, "trainer_corrections_per_run": CORRECTED, "auditor_round_quiet_s": 1}
 TABLES = {
@@ -68,8 +77,8 @@ async def in_one_process(folder: Path) -> AsyncIterator[tuple[Client, Broker, Pa
 
 
 @asynccontextmanager
-async def in_five(folder: Path) -> AsyncIterator[tuple[Client, Broker, Path]]:
-    async with split(folder, first_start=True, **SETTINGS) as (processes, broker):
+async def in_five(traces: Path, folder: Path) -> AsyncIterator[tuple[Client, Broker, Path]]:
+    async with split(folder, first_start=True, traces=traces, **SETTINGS) as (processes, broker):
         yield processes.client, broker, processes.data_dir
 
 
@@ -105,9 +114,28 @@ def rows_of(file: Path, table: str, names: dict[str, str]) -> list[dict[str, Any
     return sorted(rows, key=lambda row: orjson.dumps(row, bytes.hex, orjson.OPT_SORT_KEYS))
 
 
-async def test_one_process_and_five_give_equal_read_models(tmp_path: Path) -> None:
-    embedded = await read_models(in_one_process, tmp_path / "embedded")
-    processes = await read_models(in_five, tmp_path / "split")
+@dataclass(frozen=True)
+class Both:
+    """Read models of the two shapes, and the spans of the five processes."""
+
+    embedded: dict[str, list[dict[str, Any]]]
+    processes: dict[str, list[dict[str, Any]]]
+    spans: list[Seen]
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory: pytest.TempPathFactory) -> Both:
+    """The capture, replayed in both shapes."""
+    folder = tmp_path_factory.mktemp("both")
+    traces = folder / "traces"
+    traces.mkdir()
+    embedded = asyncio.run(read_models(in_one_process, folder / "embedded"))
+    processes = asyncio.run(read_models(partial(in_five, traces), folder / "split"))
+    return Both(embedded, processes, spans_in(traces))  # they have ended, so everything is written
+
+
+def test_one_process_and_five_give_equal_read_models(both: Both) -> None:
+    embedded, processes = both.embedded, both.processes
     assert embedded.keys() == processes.keys()
     for table, rows in embedded.items():
         assert rows == processes[table], table
@@ -122,6 +150,53 @@ async def test_one_process_and_five_give_equal_read_models(tmp_path: Path) -> No
     )  # deleted one by one, and by author 3
     assert any(row["sequence"] > 1 for row in embedded["auditor_status_changes"])
     assert len(embedded["trainer_rating_log"]) == 20
+
+
+def test_one_trace_leads_from_a_request_through_every_service_to_the_last_read_model(both: Both) -> None:
+    by_id = {span.span: span for span in both.spans}
+
+    def way(span: Seen) -> tuple[str, ...]:
+        """Return what led to a span, the last first; the whole way is one trace."""
+        names = [span.name]
+        while span.parent is not None:
+            parent = by_id[span.parent]
+            assert parent.trace == span.trace
+            names.append(parent.name)
+            span = parent
+        return tuple(names)
+
+    ways = {way(span) for span in both.spans if span.service == "reporter"}
+    posted = ("classifier posts.ingested", "POST /v1/posts")
+    assert ways >= {
+        ("reporter posts.scored", *posted),
+        ("reporter posts.status_changed", "auditor posts.scored", *posted),
+        ("reporter posts.corrected", "POST /v1/feedback"),
+        ("reporter posts.status_changed", "auditor posts.corrected", "POST /v1/feedback"),
+        ("reporter posts.deleted", "DELETE /v1/posts/{post_id}"),
+    }
+    requests = [span for span in both.spans if span.name == "POST /v1/posts"]
+    assert {(span.service, span.kind, span.parent) for span in requests} == {("ingest", "SERVER", None)}
+    first = min(requests, key=lambda span: len(way(span)))
+    together = [span for span in both.spans if span.trace == first.trace]
+    assert {span.service for span in together} == set(SERVICES)
+    assert len({span.attributes["ombud.event_id"] for span in together if span.name == posted[0]}) == 100
+
+
+def test_a_batch_links_to_the_context_of_every_input_and_every_input_to_its_batch(both: Both) -> None:
+    by_id = {span.span: span for span in both.spans}
+    batches = {span.span: span for span in both.spans if span.name.endswith(" batch")}
+    inputs: dict[str, list[Seen]] = {}
+    for span in both.spans:
+        if "ombud.event_id" in span.attributes:
+            (batch,) = span.links
+            assert batches[batch].name == f"{span.name} batch"
+            assert batches[batch].service == span.service
+            inputs.setdefault(batch, []).append(span)
+    assert inputs.keys() == batches.keys()
+    for name, handled in inputs.items():
+        assert batches[name].attributes["ombud.events"] == len(handled)
+        assert set(batches[name].links) == {span.parent for span in handled if span.parent is not None}
+    assert max(len({by_id[link].trace for link in span.links}) for span in batches.values()) > 1
 
 
 def test_every_time_column_is_left_out_by_name() -> None:

@@ -74,8 +74,9 @@ async def ready(http: httpx.AsyncClient) -> bool:
 class Processes:
     """Each service in a process of its own on one broker, with SQLite files in one folder (or PostgreSQL)."""
 
-    def __init__(self, data_dir: Path, redis_url: str, **settings: object) -> None:
+    def __init__(self, data_dir: Path, redis_url: str, *, traces: Path | None = None, **settings: object) -> None:
         self.data_dir = data_dir
+        self._program = ["services"] if traces is None else ["tests.support.traced", str(traces)]
         self.ports = {name: lasting_port() for name in SERVICES}
         self._settings = {
             "data_dir": data_dir,
@@ -100,7 +101,7 @@ class Processes:
             self.ports.setdefault(name, lasting_port())
             with (self.data_dir / f"{name}.log").open("ab") as log:
                 self._running[name] = subprocess.Popen(
-                    [sys.executable, "-m", "services", "run", *name.partition("@")[0].split("+")],
+                    [sys.executable, "-m", *self._program, "run", *name.partition("@")[0].split("+")],
                     env=environment(**self._settings, port=self.ports[name]),
                     cwd=ROOT,
                     stdin=subprocess.DEVNULL,

@@ -84,16 +84,17 @@ def _wait_until(running: Shared, path: str) -> None:
 
 @asynccontextmanager
 async def split(
-    folder: Path, *names: str, first_start: bool = False, **settings: object
+    folder: Path, *names: str, first_start: bool = False, traces: Path | None = None, **settings: object
 ) -> AsyncIterator[tuple[Processes, Broker]]:
     """Run the named services, or all, each in a process, on a broker of their own; yield them once all are ready.
 
-    All of them have run before, unless this is their first start, which makes the first model.
+    All of them have run before, unless this is their first start, which makes the first model. With `traces`, their
+    spans are written there (support/traced.py).
     """
     if not names and not first_start:
         await asyncio.to_thread(install, folder)
     broker = Broker(folder / "broker").start()
-    processes = Processes(folder / "data", broker.url, **settings)
+    processes = Processes(folder / "data", broker.url, traces=traces, **settings)
     try:
         processes.start(*names)
         await processes.ready(*names)

@@ -11,6 +11,7 @@ import httpx
 import orjson
 
 from services.reporter.settings import ReporterSettings
+from shared.bus.tracing import onward
 from shared.errors import Problem, Unavailable
 from shared.runtime import Platform
 
@@ -54,7 +55,7 @@ class ServiceClient:
             headers["Content-Type"] = "application/json"
         try:
             answer = await self._client(service).request(
-                method, path, content=content, params=dict(params or {}), headers=headers
+                method, path, content=content, params=dict(params or {}), headers=onward(headers)
             )
         except (httpx.HTTPError, OSError):
             raise Unavailable(service) from None

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -13,9 +14,11 @@ from fastapi import FastAPI, Request
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import SpanKind
 from prometheus_client import REGISTRY
 from pydantic import SecretStr
 
+from services.reporter.console.service_client import ServiceClient
 from services.reporter.settings import ReporterSettings
 from shared.observability import CORRELATION, RequestContext, configure_logging
 from shared.settings import Settings, effective
@@ -155,4 +158,25 @@ async def test_no_span_holds_the_query_because_it_may_hold_a_key(app: FastAPI, m
     await get(app, f"/ask/x?key={SECRET}")
     (span,) = kept.get_finished_spans()
     assert span.name == "GET /ask/{name}"
+    assert span.kind is SpanKind.SERVER
+    assert span.attributes is not None
+    assert span.attributes["http.route"] == "/ask/{name}" and span.attributes["http.response.status_code"] == 200
     assert SECRET not in span.to_json()
+
+
+async def test_the_console_takes_the_running_trace_along_to_the_services_it_asks() -> None:
+    app = FastAPI()
+
+    @app.get("/trace")
+    async def trace(request: Request) -> dict[str, str | None]:
+        return {"trace": request.headers.get("traceparent")}
+
+    platform: Any = SimpleNamespace(app=app, services=[SimpleNamespace(name="ingest")])
+    client = ServiceClient(platform, ReporterSettings())
+    try:
+        assert await client.ask("ingest", "GET", "/trace", "a session") == {"trace": None}
+        with TracerProvider().get_tracer("test").start_as_current_span("request") as span:
+            said = (await client.ask("ingest", "GET", "/trace", "a session"))["trace"]
+        assert format(span.get_span_context().span_id, "016x") in said
+    finally:
+        await client.stop()
