@@ -19,11 +19,13 @@ import orjson
 from sqlalchemy import JSON, DateTime, MetaData, Row, Table, bindparam, event, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Dialect
-from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import InterfaceError, InvalidatePoolError, OperationalError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.types import TypeDecorator
 
+from shared.clock import monotonic
 from shared.errors import Unavailable
+from shared.sockets import watch
 
 Json = JSON().with_variant(postgresql.JSONB(), "postgresql")
 """A column of JSON."""
@@ -41,6 +43,10 @@ Stored = Row[Any]
 
 TURN_S = 15.0
 """Longest wait of a writer of SQLite for those before it in the same process."""
+
+ASK_AFTER_S = 5.0
+"""How long a connection to PostgreSQL may lie in the pool before the server is asked whether it still stands."""
+RETURNED = "ombud_returned_s"
 
 PARAMETERS_AT_ONCE = 30_000
 """Bound parameters of one statement; SQLite allows 32,766, PostgreSQL 32,767."""
@@ -70,7 +76,9 @@ def make_engine(url: str) -> AsyncEngine:
     """Return an engine with durable settings for `url` (stack: WAL, synchronous=FULL, busy_timeout 5 s)."""
     options: dict[str, Any] = {"hide_parameters": True, "json_serializer": _dumps, "json_deserializer": orjson.loads}
     if not url.startswith("sqlite"):
-        return create_async_engine(url, pool_pre_ping=True, pool_size=10, max_overflow=10, **options)
+        engine = create_async_engine(url, pool_size=10, max_overflow=10, **options)
+        _look_before_use(engine)
+        return engine
     engine = create_async_engine(url, pool_size=5, max_overflow=5, **options)
 
     @event.listens_for(engine.sync_engine, "connect")
@@ -94,6 +102,33 @@ def make_engine(url: str) -> AsyncEngine:
         connection.exec_driver_sql(f"BEGIN{mode}")
 
     return engine
+
+
+def _look_before_use(engine: AsyncEngine) -> None:
+    """Replace connections that ended while they lay in the pool; ask the server only after a while.
+
+    SQLAlchemy's own way asks each time, in three messages, which took longer than many a transaction. A server that was
+    stopped closes its connections, and the driver knows; only one that is cut off says nothing.
+    """
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def on_connect(connection: Any, _: Any) -> None:
+        transport = getattr(connection.driver_connection, "_transport", None)  # asyncpg has no public way to it
+        watch(transport and transport.get_extra_info("socket"))
+
+    @event.listens_for(engine.sync_engine, "checkin")
+    def on_checkin(_: Any, record: Any) -> None:
+        record.info[RETURNED] = monotonic()
+
+    @event.listens_for(engine.sync_engine, "checkout")
+    def on_checkout(connection: Any, record: Any, _: Any) -> None:
+        if connection.driver_connection.is_closed():
+            raise InvalidatePoolError("the server closed it")
+        if monotonic() - record.info.get(RETURNED, float("inf")) > ASK_AFTER_S:
+            try:
+                connection.ping()
+            except Exception as error:
+                raise InvalidatePoolError("the server does not answer on it") from error
 
 
 def _dumps(value: Any) -> str:
@@ -203,11 +238,18 @@ class Database:
         return True
 
     @asynccontextmanager
-    async def read(self) -> AsyncIterator[AsyncConnection]:
-        """Yield a connection for reading only."""
+    async def read(self, *, cursor: bool = False) -> AsyncIterator[AsyncConnection]:
+        """Yield a connection for reading only.
+
+        On PostgreSQL each statement stands alone: in a transaction it would see what was committed before it just the
+        same, for two messages more. Only a `cursor`, whose rows come in pieces, needs one.
+        """
+        options: dict[str, Any] = {"ombud_read": True}
+        if self._turn is None and not cursor:
+            options["isolation_level"] = "AUTOCOMMIT"
         with _outages():
             async with self.engine.connect() as connection:
-                await connection.execution_options(ombud_read=True)
+                await connection.execution_options(**options)
                 yield connection
 
     async def ping(self) -> None:

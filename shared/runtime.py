@@ -44,6 +44,7 @@ from shared.errors import Problem, Unavailable, describe
 from shared.observability import RequestContext
 from shared.scrubbing import Scrub
 from shared.settings import Settings, effective
+from shared.sockets import OPTIONS
 from shared.streams import FLOW, SERVICES, groups, heard_by
 
 log = structlog.get_logger("ombud.runtime")
@@ -120,6 +121,8 @@ class Platform:
         self.broker = RedisBroker(
             redis_url,
             message_format=CloudEvents,
+            socket_keepalive=True,
+            socket_keepalive_options=OPTIONS,
             logger=None,  # type: ignore[arg-type]  # its two lines per message would cost a third
             apply_types=False,
             middlewares=(RedisPrometheusMiddleware(registry=self.handler_metrics), RedisTelemetryMiddleware()),

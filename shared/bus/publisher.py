@@ -19,6 +19,7 @@ from shared.clock import millis
 from shared.errors import Unavailable
 from shared.events import Event
 from shared.settings import BusSettings
+from shared.sockets import OPTIONS
 from shared.streams import stream_of
 
 CHUNK = 500
@@ -34,6 +35,7 @@ def connect(url: str) -> Redis:
         retry_on_error=[exceptions.ConnectionError, exceptions.TimeoutError, exceptions.BusyLoadingError],
         health_check_interval=30,
         socket_keepalive=True,
+        socket_keepalive_options=OPTIONS,
         socket_connect_timeout=5,
         protocol=2,
     )

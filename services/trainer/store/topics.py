@@ -32,7 +32,7 @@ class Topics:
         """Return text, platform and author of the newest posts."""
         question = select(posts.c.text, posts.c.platform, posts.c.author).where(posts.c.text.is_not(None))
         found: list[Any] = []
-        async with self._database.read() as connection:
+        async with self._database.read(cursor=True) as connection:
             rows = await connection.stream(question.order_by(posts.c.scored_at.desc()).limit(limit))
             async for some in rows.partitions(AT_ONCE):  # all at once would hold up events for a second
                 found += some
