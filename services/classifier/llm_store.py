@@ -262,12 +262,13 @@ class LlmStore:
     async def reserve(self, call: Mapping[str, Any], budget_nano: int) -> bool:
         """Open a call if its worst case fits into what is left of the day; return whether it does."""
         async with self._database.begin() as at:
-            await insert_new(at, days, [{"day": call["day"], "reserved_nano": 0, "spent_nano": 0}])
             fits = days.c.spent_nano + days.c.reserved_nano + call["reserved_nano"] <= budget_nano
             more = {"reserved_nano": days.c.reserved_nano + call["reserved_nano"]}
             taken = update(days).where(days.c.day == call["day"], fits).values(more)
-            if int((await at.execute(taken)).rowcount) == 0:
-                return False
+            if int((await at.execute(taken)).rowcount) == 0:  # no money, or the day's first call
+                await insert_new(at, days, [{"day": call["day"], "reserved_nano": 0, "spent_nano": 0}])
+                if int((await at.execute(taken)).rowcount) == 0:
+                    return False
             await insert_new(at, calls, [call])
             return True
 

@@ -122,6 +122,8 @@ class Question:
 
 def visible(text: str) -> str:
     """Return `text` without characters that nobody sees: controls, direction marks, tags, zero widths."""
+    if text.isprintable():  # none of these is
+        return text
     return "".join(
         each
         for each in text

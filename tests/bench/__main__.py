@@ -6,6 +6,7 @@ Options: `--rounds N` (default 3), `--only CASE` (again and again for more than 
 import argparse
 import asyncio
 import logging
+import os
 import sys
 import tempfile
 from pathlib import Path
@@ -33,6 +34,7 @@ from tests.bench import (
     waiting,
 )
 from tests.bench.workload import texts
+from tests.support.databases import Databases
 
 CASES = (
     "scoring",
@@ -118,22 +120,30 @@ async def measure_door(folder: Path, rounds: int, console: Console) -> None:
 
 
 async def measure_scaling(folder: Path, rounds: int, console: Console) -> None:
-    """Print how much more gets through with more processes that wait for an LLM."""
-    for latency in scaling.LATENCIES_S:
-        found = {
-            count: pipeline.median(
-                [
-                    await scaling.per_second(folder / f"scale {latency} {count} {n}", count, latency)
-                    for n in range(rounds)
-                ]
-            )
-            for count in scaling.REPLICAS
-        }
-        for count, wanted in scaling.WANTED.items():
-            console.print(
-                f"{count} classifiers, {latency * 1000:.0f} ms a call: {found[count]:,.0f} posts/s, "
-                f"{found[count] / found[1]:.2f} times one ({found[1]:,.0f}/s; wanted: >= {wanted})"
-            )
+    """Print how much more gets through with more processes that wait for an LLM, and what each call takes of whom."""
+    databases = Databases(folder)
+    try:
+        for latency in scaling.LATENCIES_S:
+            found = {
+                count: sorted(
+                    [
+                        await scaling.pace(folder / f"{latency} {count} {n}", databases, count, latency)
+                        for n in range(rounds)
+                    ],
+                    key=lambda each: each.per_second,
+                )[rounds // 2]
+                for count in scaling.REPLICAS
+            }
+            for count, each in found.items():
+                wanted = f" (wanted: >= {scaling.WANTED[count]})" if count in scaling.WANTED else ""
+                cpu = ", ".join(f"{name} {ms:.1f}" for name, ms in each.cpu_ms.items())
+                console.print(
+                    f"{count} classifiers, {latency * 1000:.0f} ms a call: {each.per_second:,.0f} posts/s, "
+                    f"{each.per_second / found[1].per_second:.2f} times one{wanted}; {each.cores:.2f} of "
+                    f"{os.cpu_count()} cores in use; CPU ms per call: {cpu}"
+                )
+    finally:
+        databases.stop()
 
 
 async def measure_flat(folder: Path, gigabytes: float, console: Console) -> bool:

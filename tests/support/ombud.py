@@ -128,9 +128,7 @@ class Processes:
 
     def children(self, name: str) -> list[int]:
         """Return the process ids of what a service started and still runs."""
-        parent = str(self.pid(name))
-        stats = [_stat(int(folder.name)) for folder in Path("/proc").iterdir() if folder.name.isdigit()]
-        return [int(stat[0]) for stat in stats if stat and stat[1:] == ["running", parent]]
+        return children_of(self.pid(name))
 
     def terminate(self, *names: str, within: float = 30) -> dict[str, int]:
         """Ask the named services, or all, to drain and stop; return their exit codes (-9: it took too long)."""
@@ -165,6 +163,12 @@ class Processes:
         for name in names or SERVICES:
             async with self.client(name) as http:
                 await eventually(lambda http=http: ready(http), within)
+
+
+def children_of(pid: int) -> list[int]:
+    """Return the process ids of what a process started and still runs."""
+    stats = [_stat(int(folder.name)) for folder in Path("/proc").iterdir() if folder.name.isdigit()]
+    return [int(stat[0]) for stat in stats if stat and stat[1:] == ["running", str(pid)]]
 
 
 def runs(pid: int) -> bool:

@@ -7,7 +7,12 @@ from typing import Self
 
 
 class Quiet(BaseHTTPRequestHandler):
-    """A handler that writes no line for each request."""
+    """A handler that writes no line for each request, and lets no answer wait for the other side's acknowledgement.
+
+    Head and body leave separately; put off by Nagle's algorithm, each answer would take 40 ms longer than scripted.
+    """
+
+    disable_nagle_algorithm = True
 
     def log_message(self, format: str, *args: object) -> None:
         pass
