@@ -22,6 +22,8 @@ from shared.vocabulary import CATEGORIES
 SOURCE = "own_patterns"
 PROBES = "own_probes"
 """Source of sentences that only judge; no table of a run and no shipped model holds them."""
+POSTS = "own_posts"
+"""Source of sentences as people write them online: they judge a model that ships, and nothing is chosen on them."""
 FILLINGS = 8
 """Rows of a pattern with slots."""
 PLAIN = 4

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from importlib.resources import files
 
-from services.trainer.own_patterns import FILLINGS, PROBES, Group, Pattern, Words, expand, framed, parse
+from services.trainer.own_patterns import FILLINGS, POSTS, PROBES, Group, Pattern, Words, expand, framed, parse
 from services.trainer.rows import Row
 
 LANGUAGES = ("en", "nl")
@@ -63,6 +63,17 @@ def probes() -> list[Row]:
         for pattern in parse(code, f"own/probes/{code}.tsv", _lines(f"probes/{code}.tsv"))
     ]
     return [replace(row, source=PROBES) for row in expand(some, everybody, words(), len(everybody))]
+
+
+def posts() -> list[Row]:
+    """Return sentences as people write them online, in the languages there are: in no table, always side `dev`."""
+    some = [
+        replace(pattern, split="dev")
+        for code in LANGUAGES
+        if _FOLDER.joinpath(f"posts/{code}.tsv").is_file()
+        for pattern in parse(code, f"own/posts/{code}.tsv", _lines(f"posts/{code}.tsv"))
+    ]
+    return [replace(row, source=POSTS) for row in expand(some, groups(), words())]
 
 
 def framed_words() -> Iterator[Pattern]:

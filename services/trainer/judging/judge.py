@@ -15,7 +15,7 @@ from services.trainer.judging.cases import Case, NotUnderstood, categories_of, l
 from services.trainer.judging.layouts import BY_NAME, LAYOUTS, Chosen, Columns, Layout, cases_of, chosen, layout_of
 from services.trainer.judging.report import report
 from services.trainer.judging.sets import of_row
-from services.trainer.own_rows import own_rows
+from services.trainer.own_rows import own_rows, posts
 from services.trainer.rows import Row
 from services.trainer.sets.leaks import hits, pool
 
@@ -40,8 +40,9 @@ OWN = BY_NAME["own"]
 
 
 def own_cases() -> list[Case]:
-    """Return the sentences of our own that come with Ombud; those that are held back have the split `dev`."""
-    return [of_row(number, row, groups=(row.group,) if row.group else ()) for number, row in enumerate(own_rows(), 1)]
+    """Return the sentences of our own that come with Ombud; those that teach nothing have the split `dev`."""
+    rows = [*own_rows(), *posts()]
+    return [of_row(number, row, groups=(row.group,) if row.group else ()) for number, row in enumerate(rows, 1)]
 
 
 def sampled(cases: Sequence[Case], limit: int, seed: int) -> list[Case]:

@@ -151,6 +151,7 @@ def test_our_own_sentences_are_held_back_by_pattern(monkeypatch: pytest.MonkeyPa
     assert 500 < len(held.cases) < len(cases)
     assert {case.split for case in held.cases} == {"dev"}
     assert any(case.groups for case in held.cases)
+    assert sum((case.functionality or "").startswith("online-") for case in held.cases) > 100
 
 
 def test_a_sample_is_the_same_for_the_same_seed() -> None:

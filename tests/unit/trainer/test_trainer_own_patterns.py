@@ -6,9 +6,22 @@ from collections import Counter
 import pytest
 
 from services.trainer import own_rows
-from services.trainer.own_patterns import FRAMES, PROFILES, BadPattern, Group, Pattern, expand, framed, parse, wheel
+from services.trainer.own_patterns import (
+    FRAMES,
+    POSTS,
+    PROFILES,
+    BadPattern,
+    Group,
+    Pattern,
+    expand,
+    framed,
+    parse,
+    wheel,
+)
 from services.trainer.rows import IDENTITIES, Row
+from shared.text_key import key_of
 from shared.vocabulary import CATEGORIES
+from tests.support.sentences import sentences
 
 WORDS = own_rows.words()
 GROUPS = own_rows.groups()
@@ -226,6 +239,15 @@ def test_one_sentence_in_ten_of_every_profile_is_held_back() -> None:
         assert 0.05 < kept / every < 0.15
         assert sides[code, "hate", "dev"] >= 20
         assert sides[code, "fine", "dev"] >= 20
+
+
+def test_sentences_as_people_write_them_stand_nowhere_else() -> None:
+    asked = own_rows.posts()
+    assert {row.source for row in asked} == {POSTS}
+    assert {row.split for row in asked} == {"dev"}
+    assert {key_of(row.text) for row in asked}.isdisjoint(key_of(row.text) for row in sentences())
+    ones = Counter(name for row in asked for name, mark in row.marks.items() if mark.label)
+    assert set(ones) == set(CATEGORIES)
 
 
 # -- words in frames ----------------------------------------------------------------------------------------
