@@ -30,8 +30,7 @@ from services.reporter.dispatching import Dispatcher
 from services.reporter.handlers import Handlers
 from services.reporter.hooking import Hooking
 from services.reporter.labelling import Labeller
-from services.reporter.mastodon_client import MastodonClient
-from services.reporter.outlets import MastodonOutlet, Outlet
+from services.reporter.outlets import CoopOutlet, Outlet
 from services.reporter.owning import Owning
 from services.reporter.rebuilding import Rebuilding
 from services.reporter.reviewing import Reviewing
@@ -52,7 +51,11 @@ from shared.runtime import Loop, Platform, Service
 
 def edge(outlet: Outlet) -> Edge:
     """Return what talks to an outlet."""
-    return MastodonClient(outlet) if isinstance(outlet, MastodonOutlet) else CoopClient(outlet)
+    if isinstance(outlet, CoopOutlet):
+        return CoopClient(outlet)
+    from services.reporter.mastodon_client import MastodonClient  # its library only where there is one
+
+    return MastodonClient(outlet)
 
 
 def build(platform: Platform) -> Service:

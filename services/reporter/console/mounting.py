@@ -1,5 +1,7 @@
 """Puts the console together: every page and every action, in one router each."""
 
+from typing import TYPE_CHECKING
+
 from fastapi import APIRouter
 from fastapi.routing import APIRoute
 
@@ -12,7 +14,6 @@ from services.reporter.console.commands import Commands
 from services.reporter.console.guard import console_route
 from services.reporter.console.leases import Leases
 from services.reporter.console.oidc import Rules
-from services.reporter.console.oidc_client import OidcClient
 from services.reporter.console.pages import PAGES
 from services.reporter.console.parts import Parts, Reporting
 from services.reporter.console.people import People
@@ -26,12 +27,24 @@ from services.reporter.settings import ReporterSettings
 from services.reporter.store import Store
 from shared.runtime import Loop, Platform
 
+if TYPE_CHECKING:
+    from services.reporter.console.oidc_client import OidcClient
+
 
 def rules(settings: ReporterSettings) -> Rules:
     """Return whom the operator admits from an OpenID provider."""
     default = Role(settings.oidc_default_role) if settings.oidc_default_role else None
     roles = {value: Role(name) for value, name in settings.oidc_roles.items()}
     return Rules(settings.oidc_role_claim, roles, default, settings.oidc_domains)
+
+
+def provider(settings: ReporterSettings) -> "OidcClient | None":
+    """Return what speaks to the OpenID provider; without one its libraries (12 MB) stay out of memory."""
+    if not settings.oidc:
+        return None
+    from services.reporter.console.oidc_client import OidcClient
+
+    return OidcClient(settings)
 
 
 class Console:
@@ -54,7 +67,7 @@ class Console:
         self._services = ServiceClient(platform, settings)
         self.people = People(store, self.sessions)
         self._presence = Presence(platform.redis)
-        self._oidc = OidcClient(settings) if settings.oidc else None
+        self._oidc = provider(settings)
         parts = Parts(
             platform=platform,
             settings=settings,

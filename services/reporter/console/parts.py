@@ -1,6 +1,7 @@
 """What every page and action of the console is made with."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from fastapi import APIRouter
 from fastapi.routing import APIRoute
@@ -11,7 +12,6 @@ from services.reporter.console.commands import Commands
 from services.reporter.console.guard import Acting, Entrance
 from services.reporter.console.leases import Leases
 from services.reporter.console.oidc import Rules
-from services.reporter.console.oidc_client import OidcClient
 from services.reporter.console.people import People
 from services.reporter.console.presence import Presence
 from services.reporter.console.rendering import Pages
@@ -27,6 +27,9 @@ from services.reporter.submitting import Submitting
 from services.reporter.writing import Writing
 from shared.errors import Unavailable
 from shared.runtime import Platform
+
+if TYPE_CHECKING:
+    from services.reporter.console.oidc_client import OidcClient
 
 EARLIER_MS = 2_000
 
@@ -50,7 +53,7 @@ class Parts:
     store: Store
     sessions: Sessions
     people: People
-    oidc: OidcClient | None
+    oidc: "OidcClient | None"
     oidc_rules: Rules
     pages: Pages
     commands: Commands

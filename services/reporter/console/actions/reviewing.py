@@ -64,8 +64,9 @@ def build_router(parts: Parts) -> APIRouter:
             await parts.leases.take(command.member, post_id, DECIDED_MS)
             facts = {"correction_id": name, "verdict": verdict.value}
             if back == "list":
+                await reviewing.heard(name)
                 return Answer(PATH + filters.query(done=name), facts)
-            after = await reviewing.next(command.member, filters, post_id)
+            _, after = await asyncio.gather(reviewing.heard(name), reviewing.next(command.member, filters, post_id))
             if after is None:
                 return Answer(PATH + filters.query(done=name), facts)
             return Answer(f"/posts/{after}{filters.query(done=name)}", facts | {"next": after})
@@ -180,7 +181,7 @@ class Reviewing:
     async def speak(
         self, command: Command, post_id: str, verdict: Verdict, seen_version: int, ticked: list[str] | None
     ) -> str:
-        """Tell ingest a verdict and return its id; waits a moment for our tables. Raises Problem and Unavailable."""
+        """Tell ingest a verdict and return its id. Raises Problem and Unavailable."""
         async with self._parts.store.read() as connection:
             row = await self._parts.store.reviewed_post(connection, post_id)
         if row is None or row.own_overall is None or row.deleted_at is not None:
@@ -203,7 +204,8 @@ class Reviewing:
         if word.retracted:
             return
         told = {"post_id": post_id, "verdict": word.verdict, "retracts": correction_id, "hold_s": HOLD_S}
-        await self._tell(command, told, gone=correction_id)
+        name = await self._tell(command, told)
+        await self.heard(name, gone=correction_id)
         await self._parts.leases.take(command.member, post_id)
 
     async def next(self, member: Member, filters: Filters, after: str | None) -> str | None:
@@ -228,15 +230,17 @@ class Reviewing:
             place = Place(rows[-1].sorted_by, rows[-1].post_id)
         return None
 
-    async def _tell(self, command: Command, words: dict[str, object], gone: str | None = None) -> str:
-        answer = await self._parts.services.ask(
-            "ingest", "POST", "/v1/feedback", command.member.token, json=words, key=command.id
-        )
-        name = str(answer["id"])
+    async def heard(self, name: str, gone: str | None = None) -> None:
+        """Wait a moment until our tables have a word, or that the word `gone` was taken back."""
         for _ in range(round(PATIENCE_S / LOOK_EVERY_S)):
             async with self._parts.store.read() as connection:
                 word = await self._parts.store.word(connection, gone or name)
             if word is not None and word.post_id is not None and (gone is None or word.retracted):
-                break
+                return
             await asyncio.sleep(LOOK_EVERY_S)
-        return name
+
+    async def _tell(self, command: Command, words: dict[str, object]) -> str:
+        answer = await self._parts.services.ask(
+            "ingest", "POST", "/v1/feedback", command.member.token, json=words, key=command.id
+        )
+        return str(answer["id"])
