@@ -35,7 +35,7 @@ def ombud(tmp_path_factory: pytest.TempPathFactory, broker: Broker) -> Iterator[
         tmp_path_factory.mktemp("data"),
         broker.url,
         reporter_webhook_private_networks=True,
-        reporter_webhook_timeout_s=0.5,
+        reporter_webhook_timeout_s=3,
         reporter_webhook_pauses_s="[0.1,0.1,0.1,0.1,0.1,0.1,0.1,0.1,0.1,0.1]",
     )
     running.start("ingest", "reporter")
@@ -66,12 +66,12 @@ async def test_nothing_is_lost_and_order_is_kept_though_the_reporter_is_killed(
             await publisher.publish_many(said[begin:end])
             if begin // 100 < KILLS:
                 wanted = begin + random.randrange(5, 80)
-                await eventually(lambda wanted=wanted: len(receiver.ids) >= wanted, 60)
+                await eventually(lambda wanted=wanted: len(receiver.ids) >= wanted, 180)
                 ombud.kill("reporter")
                 ombud.start("reporter")
         await redis.aclose()
         await ombud.ready("reporter")
-        await eventually(lambda: len(receiver.ids) >= EVENTS, 60)
+        await eventually(lambda: len(receiver.ids) >= EVENTS, 180)
         receiver.verify(made.json()["secret"])
         assert receiver.ids == [event.id for event in said]
         again = len(receiver.taken) - EVENTS
