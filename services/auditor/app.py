@@ -11,6 +11,7 @@ from services.auditor.api import (
     comparing,
     evidence,
     exploring,
+    exports,
     histories,
     labelling,
     rounds,
@@ -80,6 +81,7 @@ def build(platform: Platform) -> Service:
             changes.build_router(auditing, audit_store, looking, keys),
             scaffolds.build_router(auditing, looking, suggested, keys),
             exploring.build_router(looking, keys),
+            exports.build_router(store, keys),
         ],
         hears={
             "posts.scored": handlers.on_post_scored,

@@ -105,6 +105,12 @@ class CorpusQueries:
         ]
         await connection.execute(marked.values(hidden=bindparam("is_hidden"), sequence=change), changes)
 
+    async def hidings_behind(self, after: str, limit: int) -> Sequence[Row[Any]]:
+        """Return what was said last of authors' being hidden, by subject from the one behind `after`."""
+        question = select(hidings).where(hidings.c.subject > after).order_by(hidings.c.subject).limit(limit)
+        async with self._database.read() as connection:
+            return (await connection.execute(question)).all()
+
     async def put_ratings(self, connection: Connection, rows: Rows) -> None:
         """Keep ratings that were not heard before."""
         await insert_new(connection, ratings, rows)

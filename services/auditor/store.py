@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BindParameter, Row, RowMapping, bindparam, case, func, or_, select, update
+from sqlalchemy import BindParameter, Row, RowMapping, bindparam, case, func, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.auditor.corpus.heard import EVERY
@@ -291,6 +291,13 @@ class Store(CorpusQueries):
         async with self._database.read() as connection:
             rows = (await connection.execute(question, {"id": post_id})).mappings().all()
         return [_step(row) for row in reversed(rows)]
+
+    async def steps_behind(self, post_id: str, sequence: int, limit: int) -> list[Step]:
+        """Return steps of all posts in the order of post and sequence, from the one behind that place."""
+        key = status_changes.c.post_id, status_changes.c.sequence
+        question = _told.where(tuple_(*key) > (post_id, sequence)).order_by(*key).limit(limit)
+        async with self._database.read() as connection:
+            return [_step(row) for row in (await connection.execute(question)).mappings()]
 
     async def received(self, post_id: str) -> list[tuple[Judgement, str]]:
         """Return every judgement of a post as received, each with the version of its policy."""

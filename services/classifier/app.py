@@ -7,12 +7,14 @@ import structlog
 
 from services.classifier.analysis import Analysis
 from services.classifier.answering import Answering
-from services.classifier.api import moderations, perspective, scoring, thresholds, trying, watching
+from services.classifier.api import exports, moderations, perspective, scoring, thresholds, trying, watching
 from services.classifier.api.metering import metered
 from services.classifier.asking import Asking
 from services.classifier.backfill import Backfill
 from services.classifier.bulk import Bulk, Report
 from services.classifier.correcting import Correcting
+from services.classifier.export_store import ExportStore
+from services.classifier.exporting import Exporting
 from services.classifier.felt import Felt
 from services.classifier.handlers import Handlers
 from services.classifier.limits import Limits
@@ -65,6 +67,7 @@ def build(platform: Platform) -> Service:
     handlers = Handlers(store, live, speaking, felt, correcting, shadows, settings, asking)
     shadowing = Shadowing(shadows, live, platform.artifacts, settings, limits)
     rescoring = Rescoring(store, live, speaking, platform.publisher, settings)
+    exporting = Exporting(ExportStore(database), override_store, store, speaking, live)
     answering, meter = Answering(live, felt, settings, limits), metered(settings)
     bulk = Bulk(questions, telling, analysis, Analyst(settings, prices=settings.prices.times(BATCH_DISCOUNT)), settings)
     backfill = Backfill(questions, telling, analysis, bulk, settings)
@@ -113,6 +116,7 @@ def build(platform: Platform) -> Service:
             moderations.build_router(platform, answering, meter),
             watching.build_router(platform, shadows),
             thresholds.build_router(platform, threshold_store, limits, live),
+            exports.build_router(exporting, platform.keys),
         ],
         hears={
             "posts.ingested": handlers.on_post_ingested,

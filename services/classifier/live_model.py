@@ -9,7 +9,7 @@ import structlog
 from numpy.typing import NDArray
 from prometheus_client import Gauge
 
-from shared.artifacts import ArtifactStore
+from shared.artifacts import ArtifactStore, BadArtifact
 from shared.errors import Unavailable
 from shared.model import Explanation, Model, load
 
@@ -116,6 +116,13 @@ class LiveModel:
             LIVE.remove(before)
         LIVE.labels(version).set(1)
         log.info("model swapped", version=version, before=before)
+
+    async def earlier(self, name: str, version: str, artifact: str) -> Loaded | None:
+        """Return a model that was in force once, to explain its scores; None if its artifact is gone."""
+        try:
+            return Loaded(name, version, artifact, await self._load(artifact))
+        except (FileNotFoundError, BadArtifact):
+            return None
 
     async def _load(self, artifact: str) -> Model:
         return await asyncio.to_thread(lambda: load(self._artifacts.get(artifact)))

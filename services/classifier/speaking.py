@@ -12,7 +12,7 @@ from typing import Any
 from services.classifier.felt import Felt
 from services.classifier.limits import Limits
 from services.classifier.live_model import LiveModel, Loaded
-from services.classifier.overrides import Corrected
+from services.classifier.overrides import Corrected, Words
 from services.classifier.records import carried, scored, thresholds_hash, thresholds_of
 from services.classifier.residual import spoken
 from services.classifier.scoring import in_force, score_from_row
@@ -57,18 +57,31 @@ class Speaking:
         The rows have to be written before: a word that is written meanwhile is found. `since` (post id -> moment) says
         of posts that are said again when what is said of them changed.
         """
+        return await self.put(pairs, await self._felt.words([post for _, post in pairs]), since or {})
+
+    async def put(
+        self,
+        pairs: Sequence[tuple[Row, Post]],
+        words: Sequence[Words],
+        since: Mapping[str, datetime],
+        models: Mapping[str, Loaded] | None = None,
+    ) -> list[PostScored]:
+        """Return the same with these words on each post; `models` explain scores of versions that are not in force.
+
+        A post without a text is an erased one: nothing follows from its text.
+        """
         if not pairs:
             return []
         known = await self._store.thresholds({row["thresholds_hash"] for row, _ in pairs})
-        words = await self._felt.words([post for _, post in pairs])
         limits = [thresholds_of(row, known) for row, _ in pairs]
-        shifts = await self._felt.shifts([post for _, post in pairs], [_local(row) for row, _ in pairs])
+        shifts = await self._felt.shifts(
+            [post for _, post in pairs], [_local(row) if post.text else None for row, post in pairs]
+        )
         found = [
             spoken(score_from_row(row), shifts.get(at, {}), mine, thresholds)
             for at, ((row, _), mine, thresholds) in enumerate(zip(pairs, words, limits, strict=True))
         ]
-        spans = await self._spans(pairs, found, limits)
-        since = since or {}
+        spans = await self._spans(pairs, found, limits, models or {})
         return [
             scored(
                 row,
@@ -86,20 +99,26 @@ class Speaking:
         pairs: Sequence[tuple[Row, Post]],
         found: Sequence[Corrected],
         limits: Sequence[Mapping[str, float]],
+        models: Mapping[str, Loaded],
     ) -> dict[int, Carried]:
-        """Return position -> what carried the flag, of posts that this model's own word flags."""
+        """Return position -> what carried the flag, of posts that this model's own word flags, or one of `models`."""
         loaded = self._live.loaded
         if loaded is None or not self._settings.explain_flagged:
             return {}
-        wanted: dict[int, tuple[str, str]] = {}
+        asked = {**models, loaded.version: loaded}
+        wanted: dict[str, dict[int, tuple[str, str]]] = {}
         for at, ((row, post), corrected, thresholds) in enumerate(zip(pairs, found, limits, strict=True)):
-            mine = row["source"] == ScoreSource.LOCAL.value and row["model_version"] == loaded.version
-            if not (mine and corrected.score.flagged and len(post.text) <= LONGEST):
+            mine = row["source"] == ScoreSource.LOCAL.value and row["model_version"] in asked
+            if not (mine and corrected.score.flagged and post.text and len(post.text) <= LONGEST):
                 continue
             flagging = [each for each in over(corrected.score.scores, thresholds) if each not in corrected.provenance]
             if flagging:
-                wanted[at] = post.text, max(flagging, key=corrected.score.scores.__getitem__)
-        return await asyncio.to_thread(_explained, loaded, wanted) if wanted else {}
+                texts = wanted.setdefault(row["model_version"], {})
+                texts[at] = post.text, max(flagging, key=corrected.score.scores.__getitem__)
+        spans: dict[int, Carried] = {}
+        for version, texts in wanted.items():
+            spans |= await asyncio.to_thread(_explained, asked[version], texts)
+        return spans
 
 
 def _local(row: Row) -> str | None:

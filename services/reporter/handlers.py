@@ -31,7 +31,7 @@ class Handlers:
     """One method per event. `sinks` names where complete reports are sent.
 
     What was decided about a post is looked at again for labels after `labels_hold`, for acts on platforms after
-    `acts_hold`; None: nobody makes labels, no outlet is connected.
+    `acts_hold`; None: nobody makes labels, no outlet is connected. `again`: everything was heard once before.
     """
 
     def __init__(
@@ -40,8 +40,11 @@ class Handlers:
         sinks: Sequence[str] = (),
         labels_hold: timedelta | None = None,
         acts_hold: timedelta | None = None,
+        *,
+        again: bool = False,
     ) -> None:
         self._store = store
+        self._again = again
         self._sinks = tuple(sinks)
         self._labels_hold = labels_hold
         self._acts_hold = acts_hold
@@ -102,10 +105,11 @@ class Handlers:
             await self._store.close_gate(connection)
             await self._store.bury(connection, readmodel.tombstone_rows(said))
             # 2. reports and notes first: afterwards nobody knows any more which posts were the author's
-            await self._erase_reports(connection, await self._store.evidence_in(connection, deleted, authors))
-            await self._store.erase_notes(connection, deleted, authors)
+            found = await self._store.evidence_in(connection, deleted, authors, again=self._again)
+            await self._erase_reports(connection, found)
+            await self._store.erase_notes(connection, deleted, authors, again=self._again)
             # 3. the posts themselves
-            await self._store.erase_posts(connection, deleted, authors)
+            await self._store.erase_posts(connection, deleted, authors, again=self._again)
             # 4. who is only hidden keeps everything
             await self._store.hide(connection, hidings(said, readmodel.author_subject))
             await self._decided(connection, deleted)

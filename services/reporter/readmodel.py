@@ -117,7 +117,7 @@ def score_row(
         "own_mask": flagged_mask(own, said.thresholds),
         "source": said.source.value,
         "text_key": None if gone else alike_key(post.text) if said.flagged or own != said.scores else None,
-        "marked": marked(said.spans),
+        "marked": None if gone else marked(said.spans),
         "model": said.model,
         "model_version": said.model_version,
         "scored_at": said.scored_at,

@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 from services.trainer import populations, refits, topic_runs
-from services.trainer.api import cards, corrections, feedback, groups, models, runs, topics
+from services.trainer.api import cards, corrections, exports, feedback, groups, models, runs, topics
 from services.trainer.api import personal as personal_models
 from services.trainer.grouping import Grouping
 from services.trainer.grouping import events_of as group_events
@@ -77,6 +77,7 @@ def build(platform: Platform) -> Service:
             corrections.build_router(store, platform.keys),
             cards.build_router(store, platform.artifacts, platform.keys),
             feedback.build_router(store, platform.keys),
+            exports.build_router(store, platform.keys),
             personal_models.build_router(ratings, personal, platform.keys),
             topics.build_router(store, looking.drifted, platform.keys),
             groups.build_router(group_store, settings, platform.keys, platform.artifacts),

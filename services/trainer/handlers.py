@@ -137,6 +137,8 @@ def correction_row(corrected: PostCorrected, erased: Mapping[str, datetime]) -> 
         "retracts": corrected.retracts,
         "weak": corrected.weak,
         "sampled": corrected.sampled,
+        "batch_id": corrected.batch_id,
+        "version": corrected.version,
         "hold_until": corrected.hold_until,
         "corrected_at": corrected.corrected_at,
     }

@@ -54,12 +54,15 @@ corrections = Table(
     Column("retracts", String),
     Column("weak", Boolean),
     Column("sampled", Boolean),
+    Column("batch_id", String),
+    Column("version", Integer),
     Column("hold_until", Moment),
     Column("corrected_at", Moment, nullable=False),
     Column("first_run_id", String(36)),
     Column("learned_by", String),
 )
-"""`hold_until`: until then nothing learns from it; `first_run_id`: the first run whose snapshot held it;
+"""`batch_id` and `version` are kept for exports, and absent where an earlier release wrote the row; `hold_until`: until
+then nothing learns from it; `first_run_id`: the first run whose snapshot held it;
 `learned_by`: the first model that learned from it."""
 Index("ix_trainer_corrections_post_id", corrections.c.post_id)
 Index("ix_trainer_corrections_retracts", corrections.c.retracts)

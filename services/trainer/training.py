@@ -200,11 +200,12 @@ def events_of(row: Stored) -> list[Event[Any]]:
     """Return what is said about a step of a model's life: that it was trained, that it scores from now on."""
     events: list[Event[Any]] = []
     if row.trained is not None:
-        events.append(_said(ModelTrained.model_validate(row.trained), row.cause))
+        events.append(_said(ModelTrained.model_validate(row.trained), row))
     if row.promoted is not None:
-        events.append(_said(ModelPromoted.model_validate(row.promoted), row.cause))
+        events.append(_said(ModelPromoted.model_validate(row.promoted), row))
     return events
 
 
-def _said(data: ModelTrained | ModelPromoted, cause: str) -> Event[Any]:
-    return said(data, by="trainer", cause=cause, correlation_id=data.run_id)
+def _said(data: ModelTrained | ModelPromoted, row: Stored) -> Event[Any]:
+    event = said(data, by="trainer", cause=row.cause, correlation_id=data.run_id)
+    return event.model_copy(update={"time": row.at})  # when it came about, however often and late it is said

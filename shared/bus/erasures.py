@@ -60,6 +60,12 @@ def is_author(subject: str) -> bool:
     return subject.startswith(AUTHOR)
 
 
+def author_of(subject: str) -> tuple[str, str]:
+    """Return the platform and the pseudonym of an author's subject; a pseudonym holds no colon."""
+    platform, _, author = subject.removeprefix(AUTHOR).rpartition(":")
+    return platform, author
+
+
 async def ask_erasure(redis: Redis, *subjects: str) -> None:
     """Note that everything of these subjects (post ids, author_subjects) has to leave the streams.
 

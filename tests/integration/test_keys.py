@@ -215,7 +215,11 @@ async def test_what_may_hold_text_is_read_with_the_scope_read_only(
     path: str, ombud: Shared, keys: dict[Scope, str]
 ) -> None:
     special = Scope.AUDIT if path in OWN | AUDITED else Scope.REPORT if path in REPORTED else Scope.READ
-    needed = Scope.ADMIN if path in ("/v1/keys", "/v1/sources") or path.startswith("/v1/webhooks") else special
+    needed = (
+        Scope.ADMIN
+        if path in ("/v1/keys", "/v1/sources") or path.startswith(("/v1/webhooks", "/v1/exports"))
+        else special
+    )
     async with httpx.AsyncClient(base_url=ombud.url) as anybody:
         problem(await anybody.get(filled(path)), 401, "no_key")
     needed = Scope.FIGURES if path in COUNTED else needed

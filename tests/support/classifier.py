@@ -6,6 +6,8 @@ from typing import Any
 
 from services.classifier.answering import Answering
 from services.classifier.correcting import Correcting
+from services.classifier.export_store import ExportStore
+from services.classifier.exporting import Exporting
 from services.classifier.felt import Felt
 from services.classifier.handlers import Handlers
 from services.classifier.limits import Limits
@@ -43,6 +45,7 @@ class Classifier:
         self.speaking = Speaking(self.store, self.live, self.felt, self.settings, self.limits)
         correcting = Correcting(self.store, overrides, self.speaking)
         self.answering = Answering(self.live, self.felt, self.settings, self.limits)
+        self.exporting = Exporting(ExportStore(database), overrides, self.store, self.speaking, self.live)
         self.shadows = ShadowStore(database)
         self.handlers = Handlers(
             self.store, self.live, self.speaking, self.felt, correcting, self.shadows, self.settings

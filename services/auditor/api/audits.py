@@ -9,11 +9,12 @@ from typing import Annotated, Literal, Self
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from services.auditor.api.answers import UNCHANGED, cursor_of, place_of, tagged
+from services.auditor.api.answers import UNCHANGED, tagged
 from services.auditor.audit_store import AuditStore
 from services.auditor.auditing import Auditing, Command
 from shared.auth import KeyRing, Principal, require
 from shared.clock import utcnow
+from shared.cursors import cursor_of, place_of
 from shared.db import Stored
 from shared.errors import Problem
 from shared.ids import NO_NUL, digest

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
-from services.auditor.api.answers import UNCHANGED, cursor_of, place_of, tagged
+from services.auditor.api.answers import UNCHANGED, tagged
 from services.auditor.api.audits import AuditId, AuditLine, SystemView, line_of
 from services.auditor.api.shapes import (
     AccuracyView,
@@ -38,6 +38,7 @@ from services.auditor.audits.table import Counts, Cursor, Filter, Mark, Page
 from services.auditor.audits.topics import Statistic, topic_map
 from services.auditor.looking import Looking, Sight, computed, of_systems, once
 from shared.auth import KeyRing, Principal, require
+from shared.cursors import cursor_of, place_of
 from shared.db import Stored
 from shared.errors import Problem, not_found
 from shared.ids import NO_NUL

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, delete, func, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, bindparam, delete, false, func, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.reporter.readmodel import author_subject, is_author
@@ -50,10 +50,15 @@ class ErasureQueries:
         await upsert(connection, tombstones, authors, newer="deleted_at")
 
     async def evidence_in(
-        self, connection: AsyncConnection, post_ids: Collection[str], authors: Collection[tuple[str, str]]
+        self,
+        connection: AsyncConnection,
+        post_ids: Collection[str],
+        authors: Mapping[tuple[str, str], datetime],
+        *,
+        again: bool = False,
     ) -> dict[str, set[str]]:
-        """Return the evidence these posts or authors' posts are in: report id -> post ids."""
-        written = select(posts.c.post_id).where(tuple_(posts.c.platform, posts.c.author).in_(list(authors)))
+        """Return the evidence these posts or authors' posts are in: report id -> post ids; `again` as `erase_posts`."""
+        written = select(posts.c.post_id).where(_theirs(authors, again=again))
         question = select(evidence.c.report_id, evidence.c.post_id).where(
             or_(evidence.c.post_id.in_(list(post_ids)), evidence.c.post_id.in_(written))
         )
@@ -90,36 +95,49 @@ class ErasureQueries:
             await connection.execute(update(reports).where(reports.c.id == bindparam("r")), rows)
 
     async def erase_notes(
-        self, connection: AsyncConnection, post_ids: Collection[str], authors: Collection[tuple[str, str]]
+        self,
+        connection: AsyncConnection,
+        post_ids: Collection[str],
+        authors: Mapping[tuple[str, str], datetime],
+        *,
+        again: bool = False,
     ) -> None:
-        """Forget what people noted about these posts and about everything of these authors."""
-        written = select(posts.c.post_id).where(tuple_(posts.c.platform, posts.c.author).in_(list(authors)))
+        """Forget notes about these posts and about everything of these authors; `again` as `erase_posts`."""
+        written = select(posts.c.post_id).where(_theirs(authors, again=again))
         about = or_(notes.c.post_id.in_(list(post_ids)), notes.c.post_id.in_(written))
         await connection.execute(delete(notes).where(about))
 
     async def erase_posts(
-        self, connection: AsyncConnection, deleted: Mapping[str, datetime], authors: Mapping[tuple[str, str], datetime]
+        self,
+        connection: AsyncConnection,
+        deleted: Mapping[str, datetime],
+        authors: Mapping[tuple[str, str], datetime],
+        *,
+        again: bool = False,
     ) -> None:
-        """Take text and author out of these posts and of everything of these authors; ids and statuses stay."""
-        gone = {"text": None, "url": None, "text_key": None, "author": None, "hidden": False}
+        """Take text and author out of these posts and of everything of these authors; ids and statuses stay.
+
+        Where an erasure is told `again`, what its author wrote after it is spared: that is a new post.
+        """
+        gone = {"text": None, "url": None, "text_key": None, "marked": None, "author": None, "hidden": False}
         if deleted:
             rows = [{"post_id": post, "deleted_at": at} for post, at in sorted(deleted.items())]
             await insert_new(connection, posts, rows)
             changes = [{"p": post, "deleted_at": at, **gone} for post, at in sorted(deleted.items())]
             await connection.execute(update(posts).where(posts.c.post_id == bindparam("p")), changes)
         if authors:
-            await self._count_gone(connection, list(authors))
-            where = (posts.c.platform == bindparam("f"), posts.c.author == bindparam("a"))
-            changes = [
-                {"f": platform, "a": who, "deleted_at": at, **gone} for (platform, who), at in sorted(authors.items())
-            ]
-            await connection.execute(update(posts).where(*where), changes)
+            await self._count_gone(connection, authors, again=again)
+            for who, at in sorted(authors.items()):
+                where = _theirs({who: at}, again=again)
+                await connection.execute(update(posts).where(where).values(deleted_at=at, **gone))
 
-    async def _count_gone(self, connection: AsyncConnection, authors: Sequence[tuple[str, str]]) -> None:
+    async def _count_gone(
+        self, connection: AsyncConnection, authors: Mapping[tuple[str, str], datetime], *, again: bool
+    ) -> None:
         """Keep how many scored posts these authors have, before nobody can tell any more."""
         flagged = (posts.c.own_mask != 0).label("flagged")
         columns = (posts.c.platform, posts.c.author, flagged, posts.c.correction_verdict.label("verdict"))
-        where = (tuple_(posts.c.platform, posts.c.author).in_(authors), posts.c.own_overall.is_not(None))
+        where = (_theirs(authors, again=again), posts.c.own_overall.is_not(None))
         question = select(*columns, func.count().label("posts")).where(*where).group_by(*columns)
         rows = []
         for row in (await connection.execute(question)).all():
@@ -128,3 +146,15 @@ class ErasureQueries:
             rows += [{"subject": subject, "what": what, "posts": row.posts} for what in facts]
         for each in rows:  # one by one: a statement may not meet the same key twice
             await add_counts(connection, gone_accounts, [each], "posts")
+
+
+def _theirs(authors: Mapping[tuple[str, str], datetime], *, again: bool) -> ColumnElement[bool]:
+    """Return what holds of posts of erased authors; `again`: unless they were written after the erasure."""
+    mine = tuple_(posts.c.platform, posts.c.author).in_(list(authors))
+    if not again or not authors:
+        return mine
+    later = [
+        (posts.c.platform == platform) & (posts.c.author == who) & (posts.c.created_at > at)
+        for (platform, who), at in authors.items()
+    ]
+    return mine & ~func.coalesce(or_(*later), false())

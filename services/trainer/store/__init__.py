@@ -5,6 +5,7 @@ from contextlib import AbstractAsyncContextManager
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.trainer.store.drift import Drift
+from services.trainer.store.exports import Exported
 from services.trainer.store.learning import Learning
 from services.trainer.store.models import Models
 from services.trainer.store.registry import Registry
@@ -13,7 +14,7 @@ from services.trainer.store.topics import Topics
 from shared.db import Database
 
 
-class Store(Learning, Runs, Models, Registry, Topics, Drift):
+class Store(Learning, Runs, Models, Registry, Topics, Drift, Exported):
     """The trainer's tables."""
 
     def __init__(self, database: Database) -> None:
