@@ -13,7 +13,7 @@ from services.cli import serve, streams
 from services.cli.analyze import analyze
 from services.cli.audits import app as audits
 from services.cli.backup import backup, restore
-from services.cli.connection import client, with_redis
+from services.cli.connection import address, client, own_key, with_redis
 from services.cli.doctor.command import doctor
 from services.cli.erase import erase as erase_text
 from services.cli.evaluate import app as evaluate
@@ -85,8 +85,16 @@ def up(
 def run(
     names: Annotated[list[str], typer.Argument(metavar="SERVICE...", help=", ".join(SERVICES))],
     rebuild: Annotated[
-        bool, typer.Option(help="Make the reporter's read models anew from the streams, say what was done, and end.")
+        bool,
+        typer.Option(help="Make the reporter's read models anew from their owners and the streams, and end."),
     ] = False,
+    streams_only: Annotated[
+        bool, typer.Option("--streams-only", help="With --rebuild: ask no owner; what is older than the streams stays.")
+    ] = False,
+    url: Annotated[
+        str | None, typer.Option(help="With --rebuild: where owners answer that no setting names; default: here.")
+    ] = None,
+    key: Key = None,
 ) -> None:
     """Run one service (or several in one process) against the broker at OMBUD_REDIS_URL."""
     unknown = sorted(set(names) - set(SERVICES))
@@ -94,7 +102,12 @@ def run(
         raise typer.BadParameter(f"no such service: {', '.join(unknown)}; there are {', '.join(SERVICES)}")
     if rebuild and names != ["reporter"]:
         raise typer.BadParameter("only the reporter has read models to rebuild")
-    serve.run_loop(serve.rebuild(Settings(), names[0]) if rebuild else serve.run_services(Settings(), names))
+    settings = Settings()
+    if not rebuild:
+        serve.run_loop(serve.run_services(settings, names))
+        return
+    asked = None if streams_only else own_key(settings, key)
+    serve.run_loop(serve.rebuild(settings, names[0], url=url or address(settings), key=asked))
 
 
 @app.command()

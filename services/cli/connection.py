@@ -59,15 +59,25 @@ def read_running(data_dir: Path) -> Running | None:
 def client(url: str | None, key: str | None) -> httpx.AsyncClient:
     """Return a client of the running Ombud. Ends the command with a hint when nothing is known of one."""
     settings = Settings()
+    base = url or address(settings) or f"http://{settings.host}:{settings.port}"
+    return httpx.AsyncClient(base_url=base, headers={"Authorization": f"Bearer {own_key(settings, key)}"}, timeout=60)
+
+
+def address(settings: Settings) -> str | None:
+    """Return where the Ombud of this machine answers, as far as anybody said so."""
     running = read_running(settings.data_dir)
-    base = url or settings.public_url or (running.url if running else f"http://{settings.host}:{settings.port}")
-    if key is None and settings.bootstrap_key is not None:
-        key = settings.bootstrap_key.get_secret_value()
-    if key is None and (settings.data_dir / KEY_FILE).exists():
-        key = cli_key(settings.data_dir)
-    if key is None:
-        raise typer.BadParameter("no API key: give --key, or set OMBUD_BOOTSTRAP_KEY, or run `ombud up` first")
-    return httpx.AsyncClient(base_url=base, headers={"Authorization": f"Bearer {key}"}, timeout=60)
+    return settings.public_url or (running.url if running else None)
+
+
+def own_key(settings: Settings, given: str | None = None) -> str:
+    """Return the given key, or this machine's own. Ends the command with a hint when there is none."""
+    if given is not None:
+        return given
+    if settings.bootstrap_key is not None:
+        return settings.bootstrap_key.get_secret_value()
+    if (settings.data_dir / KEY_FILE).exists():
+        return cli_key(settings.data_dir)
+    raise typer.BadParameter("no API key: give --key, or set OMBUD_BOOTSTRAP_KEY, or run `ombud up` first")
 
 
 def redis_client() -> Redis:

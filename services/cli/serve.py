@@ -15,11 +15,13 @@ import typer
 import uvicorn
 from pydantic import SecretStr
 from rich.console import Console
+from rich.markup import escape
 
 from services.catalog import build_of
 from services.cli.connection import Running, cli_key, read_running, write_running
 from services.cli.first_run import show_first_run
 from shared.embedded import PrivateBroker
+from shared.errors import Unavailable
 from shared.migrate import upgrade
 from shared.observability import configure_logging, configure_tracing
 from shared.runtime import Platform, compose
@@ -178,25 +180,44 @@ async def migrate(settings: Settings, names: Sequence[str]) -> None:
         console.print(f"{name}: tables are at head")
 
 
-async def rebuild(settings: Settings, name: str) -> None:
-    """Make the read models of a service anew from the streams, and say what was done."""
-    url = _broker(settings)
+async def rebuild(settings: Settings, name: str, *, url: str | None, key: str | None) -> None:
+    """Make the read models of a service anew, without a key from the streams only, and say what was done."""
+    broker = _broker(settings)
     configure_logging("WARNING", settings.log_format)
-    platform = Platform(settings, url)
+    platform = Platform(settings, broker)
     service = build_of(name)(platform)
+    begun = "nothing was changed"
     try:
         await upgrade(name, service.database)
-        with console.status("Reading the streams ...") as shown:
-            done = await service.commands["rebuild"](
-                lambda so_far: shown.update(f"{sum(so_far.events.values()):,} events replayed ...")
-            )
+        with console.status("Asking the owners ..." if key else "Reading the streams ...") as shown:
+
+            def say(so_far: Any) -> None:
+                nonlocal begun
+                begun = "a part was made anew, and another run makes the whole"
+                shown.update(_progress(so_far))
+
+            done = await service.commands["rebuild"](say, url=url, key=key)
+    except Unavailable as error:
+        console.print(f"[red]Stopped:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
+        console.print(f"Of the read models {begun}. --streams-only asks no owner.", highlight=False)
+        raise typer.Exit(1) from None
     finally:
         await service.database.close()
         await platform.redis.aclose()
+    for export, count in done.exported.items():
+        console.print(f"told again by the owners {count:>9,} {export}", highlight=False)
     for stream, count in done.events.items():
         console.print(f"replayed {count:>9,} events of {stream}", highlight=False)
-    console.print(f"made anew: {', '.join(f'{count:,} {what}' for what, count in done.anew.items())}", highlight=False)
-    console.print(f"kept as they were, older than the streams: {done.kept:,} posts", highlight=False)
+    if not done.exported:
+        anew = ", ".join(f"{count:,} {what}" for what, count in done.anew.items())
+        console.print(f"made anew: {anew}", highlight=False)
+        console.print(f"kept as they were, older than the streams: {done.kept:,} posts", highlight=False)
+
+
+def _progress(so_far: Any) -> str:
+    if replayed := sum(so_far.events.values()):
+        return f"{replayed:,} events of the streams replayed ..."
+    return " ".join(f"{count:,} {export}" for export, count in so_far.exported.items()) + " ..."
 
 
 def _broker(settings: Settings) -> str:

@@ -31,8 +31,9 @@ from services.reporter.handlers import Handlers
 from services.reporter.hooking import Hooking
 from services.reporter.labelling import Labeller
 from services.reporter.outlets import CoopOutlet, Outlet
+from services.reporter.owners_client import OwnersClient
 from services.reporter.owning import Owning
-from services.reporter.rebuilding import Rebuilding
+from services.reporter.rebuilding import Rebuilding, Rebuilt, Say
 from services.reporter.reviewing import Reviewing
 from services.reporter.sealing import Seal, key_of
 from services.reporter.sending import Sender
@@ -109,6 +110,11 @@ def build(platform: Platform) -> Service:
         async with database.read() as connection:
             return {"failed_deliveries": await store.count_failed_deliveries(connection)}
 
+    async def rebuild(say: Say, *, url: str | None, key: str | None) -> Rebuilt:
+        """Make the read models anew; without a key from the streams only. `url` is where owners without one are."""
+        owners = OwnersClient({name: each or url for name, each in settings.owners.items()}, key) if key else None
+        return await Rebuilding(store, tail)(say, owners)
+
     async def stop() -> None:
         await console.stop()
         await sender.stop()
@@ -157,5 +163,5 @@ def build(platform: Platform) -> Service:
         ],
         start=start,
         stop=stop,
-        commands={"invite": console.invite, "examine": examine, "rebuild": Rebuilding(store, tail)},
+        commands={"invite": console.invite, "examine": examine, "rebuild": rebuild},
     )

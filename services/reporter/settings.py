@@ -230,6 +230,11 @@ class ReporterSettings(ServiceSettings):
         return bool(self.labeler_did and self.labeler_key)
 
     @property
+    def owners(self) -> dict[str, str | None]:
+        """Return where those answer who can tell again what they said, by service."""
+        return {"classifier": self.classifier_url, "trainer": self.trainer_url, "auditor": self.auditor_url}
+
+    @property
     def avid_submit_url(self) -> str | None:
         """Return where reports are posted to, or None when AVID is not configured."""
         return f"{self.avid_api_url.rstrip('/')}/{self.avid_submit_path}" if self.avid_api_url else None

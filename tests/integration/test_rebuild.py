@@ -1,18 +1,19 @@
-"""`ombud run reporter --rebuild`: read models made anew from the streams are those of live operation, row by row."""
+"""`ombud run reporter --rebuild --streams-only`: read models made anew from the streams are those of live operation.
+
+Who cannot be asked for more is named. What owners tell is compared in test_exports and test_embedded_equals_split.
+"""
 
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from redis.asyncio import Redis
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, update
 
-from services.reporter.handlers import Handlers
 from services.reporter.rebuilding import Rebuilding
-from services.reporter.store import Store
-from services.reporter.tables import corrections, hidings, metadata, model_steps, models, posts, tombstones
+from services.reporter.tables import corrections, metadata, model_steps, models, posts
 from services.reporter.tail import Tail
 from shared.bus.publisher import Publisher, connect
 from shared.events import Event
@@ -20,10 +21,9 @@ from shared.settings import BusSettings
 from shared.vocabulary import Status, Verdict
 from tests.support.acting import empty_store
 from tests.support.commands import ombud, succeeds
+from tests.support.exported import READ_MODELS, hear, rows
 from tests.support.servers import Broker
 from tests.unit.reporter.conftest import Say, minute
-
-TABLES = (posts, corrections, models, model_steps, tombstones, hidings)
 
 
 @pytest.fixture(scope="module")
@@ -70,29 +70,6 @@ def history(say: Say) -> list[Event[Any]]:
     ]
 
 
-async def rows(store: Store) -> dict[str, list[tuple[Any, ...]]]:
-    async with store.read() as connection:
-        return {
-            table.name: sorted((tuple(row) for row in await connection.execute(select(table))), key=repr)
-            for table in TABLES
-        }
-
-
-async def live(store: Store, events: list[Event[Any]]) -> None:
-    """Let a reporter hear everything as it does in operation: each kind from its own stream."""
-    handlers = Handlers(store)
-    hears: dict[str, Callable[..., Any]] = {
-        "PostScored": handlers.on_post_scored,
-        "PostStatusChanged": handlers.on_post_status_changed,
-        "PostCorrected": handlers.on_post_corrected,
-        "PostDeleted": handlers.on_post_deleted,
-        "ModelTrained": handlers.on_model_trained,
-        "ModelPromoted": handlers.on_model_promoted,
-    }
-    for event in events:
-        await hears[type(event.data).__name__]([event])
-
-
 async def publish(redis: Redis, events: list[Event[Any]]) -> None:
     publisher = Publisher(redis, BusSettings())
     for event in events:
@@ -107,7 +84,7 @@ async def test_an_empty_store_gets_the_rows_of_live_operation_and_a_second_time_
     (tmp_path / "live").mkdir()
     (tmp_path / "anew").mkdir()
     async with empty_store(tmp_path / "live") as lived, empty_store(tmp_path / "anew") as anew:
-        await live(lived, events)
+        await hear(lived, events)
         done = await Rebuilding(anew, Tail(redis))()
         assert await rows(anew) == await rows(lived)
         assert done.events["posts.scored"] == 705 and done.anew["scores"] == 703 and done.kept == 0
@@ -121,7 +98,7 @@ async def test_rows_that_went_wrong_are_mended_and_what_is_older_than_the_stream
     events = history(say)
     await publish(redis, events)
     async with empty_store(tmp_path) as store:
-        await live(store, [say.scored("old", 0.7), say.status("old", Status.FLAGGED, 1), *events])
+        await hear(store, [say.scored("old", 0.7), say.status("old", Status.FLAGGED, 1), *events])
         before = await rows(store)
         async with store.begin() as connection:
             wrong = {"overall": 0.1, "text": "wrong", "score_rank": "9" * 33}
@@ -142,13 +119,24 @@ async def test_the_command_says_what_it_did_and_refuses_other_services(
     redis: Redis, broker: Broker, tmp_path: Path, say: Say
 ) -> None:
     await publish(redis, [say.scored("a", 0.9), say.status("a", Status.FLAGGED)])
-    told = await succeeds("run", "reporter", "--rebuild", data_dir=tmp_path, redis_url=broker.url)
+    rebuild = ("run", "reporter", "--rebuild")
+    told = await succeeds(*rebuild, "--streams-only", data_dir=tmp_path, redis_url=broker.url)
     assert "replayed         1 events of posts.scored" in told
     assert "made anew: 1 scores, 1 statuses" in told
     with sqlite3.connect(tmp_path / "reporter.sqlite3") as file:
         assert file.execute("SELECT post_id, status, overall FROM reporter_posts").fetchall() == [("a", "flagged", 0.9)]
     refused = await ombud("run", "trainer", "--rebuild", data_dir=tmp_path, redis_url=broker.url)
     assert refused.returncode == 2
+    # whoever cannot be asked is named, and nothing is made anew without them
+    (tmp_path / "other").mkdir()
+    for where, said in (({}, "nobody said where"), ({"reporter_classifier_url": "http://127.0.0.1:1"}, "no answer at")):
+        stopped = await ombud(
+            *rebuild, data_dir=tmp_path / "other", redis_url=broker.url, bootstrap_key="k" * 40, **where
+        )
+        assert stopped.returncode == 1 and f"Stopped: classifier: {said}" in stopped.stdout, stopped.stderr
+        assert "nothing was changed" in stopped.stdout
+    with sqlite3.connect(tmp_path / "other" / "reporter.sqlite3") as file:
+        assert file.execute("SELECT count(*) FROM reporter_posts").fetchone() == (0,)
 
 
 def test_every_table_of_read_models_is_compared_here() -> None:
@@ -177,4 +165,4 @@ def test_every_table_of_read_models_is_compared_here() -> None:
         "reporter_gone_accounts",
         "reporter_team",
     }
-    assert set(metadata.tables) - own == {table.name for table in TABLES}
+    assert set(metadata.tables) - own == {table.name for table in READ_MODELS}
