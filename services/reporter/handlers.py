@@ -108,9 +108,11 @@ class Handlers:
             found = await self._store.evidence_in(connection, deleted, authors, again=self._again)
             await self._erase_reports(connection, found)
             await self._store.erase_notes(connection, deleted, authors, again=self._again)
-            # 3. the posts themselves
+            # 3. what somebody tried out and saved, while it can be told which words these posts had
+            await self._store.erase_tries(connection, deleted, authors, again=self._again)
+            # 4. the posts themselves
             await self._store.erase_posts(connection, deleted, authors, again=self._again)
-            # 4. who is only hidden keeps everything
+            # 5. who is only hidden keeps everything
             await self._store.hide(connection, hidings(said, readmodel.author_subject))
             await self._decided(connection, deleted)
         return [Done()] * len(events)

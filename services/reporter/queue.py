@@ -89,6 +89,11 @@ class Filters:
         return replace(self, **{fields.get(name, name): getattr(default, fields.get(name, name))})
 
 
+def falling(sort: str) -> bool:
+    """Return whether an order begins with the highest."""
+    return sort not in ("oldest", "uncertainty")
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """What an address asks for, the names of what is not valid in it, and whether it is in its one form."""

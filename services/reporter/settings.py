@@ -119,6 +119,7 @@ class ReporterSettings(ServiceSettings):
     avid_decimals_as_text: bool = Field(True, description="Send fractions as text, as AVID's own example does.")
 
     severity_high: float = Field(0.70, gt=0, le=1, description="Overall score from which the console says High.")
+    tries_kept_s: float = Field(2_592_000.0, gt=0, description="How long a text that was tried and saved is kept.")
     session_s: int = Field(43_200, ge=60, description="How long somebody who signed in at the console stays signed in.")
     person_invitation_s: int = Field(86_400, ge=60, description="How long a link that makes an account works.")
     signin_failures: int = Field(10, ge=1, description="Wrong passwords of one account within 15 minutes.")

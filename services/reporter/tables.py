@@ -474,6 +474,18 @@ notes = Table(
 )
 """What people who review tell each other about a post. No event says it, and it goes with the post or the person."""
 
+tries = Table(
+    "reporter_tries",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("person_id", String(36), nullable=False, index=True),
+    Column("text", Text, nullable=False),
+    Column("text_key", String(64), nullable=False, index=True),  # erased with any post that says the same
+    Column("result", Json, nullable=False),  # what the scorer answered: numbers, names and places, no word
+    Column("created_at", Moment, nullable=False, index=True),
+)
+"""Texts that somebody tried out and saved; gone after a while."""
+
 gone_accounts = Table(
     "reporter_gone_accounts",
     metadata,

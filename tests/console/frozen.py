@@ -10,11 +10,13 @@ from fastapi import Request
 
 from services.reporter.console.chart_worker import ChartWorker
 from services.reporter.console.contexts import flagged, overview, post, quality, trying
+from services.reporter.console.contexts.drift import Drift, drift_of
 from services.reporter.console.contexts.notes import Note
 from services.reporter.console.contexts.original import original
 from services.reporter.console.contexts.period import Period
 from services.reporter.console.contexts.reviewing import Card, Held, Last, card
 from services.reporter.console.contexts.settings import Settings, all_keys
+from services.reporter.console.contexts.skipping import Skips
 from services.reporter.console.contexts.views import View
 from services.reporter.console.frame import NAVIGATION
 from services.reporter.console.members import Member, Preferences
@@ -225,6 +227,7 @@ def _post() -> post.PostPage:
         model="m-1",
         last=Last("incorrect", "00000055", "c1"),
         reviews=True,
+        skips=Skips({"threat": NOON + timedelta(hours=5)}, ("insult", "toxic"), mixed=True),
         catch_up="",
     )
 
@@ -259,6 +262,20 @@ def _quality() -> quality.Quality:
     )
 
 
+def drifted() -> Drift:
+    """Return drift of each level."""
+    told = [
+        ("scores", "threat", 0.31, 0.1, 0.25, "act"),
+        ("scores", "insult", 0.12, 0.1, 0.25, "watch"),
+        ("words", "nl", 0.2, 0.5, 1.0, "ok"),
+        ("length", "", 0.02, 0.1, 0.25, "ok"),
+        ("ece", "", None, 0.03, 0.06, "too_few"),
+    ]
+    fields = ("name", "part", "value", "watch", "act", "level")
+    signals = [dict(zip(fields, each, strict=True)) | {"n": 1200, "biased": each[0] == "ece"} for each in told]
+    return drift_of({"level": "act", "reference": "m-1", "reference_posts": 2000, "days": 3, "signals": signals})
+
+
 def _trying() -> trying.Trying:
     text = TEXTS[1][0]
     scores = {name: round(0.74 - n * 0.06, 2) for n, name in enumerate(CATEGORIES)}
@@ -277,4 +294,4 @@ def _trying() -> trying.Trying:
 
 def _settings() -> Settings:
     chosen = Preferences("en", "light", Veil.SPANS, veil_of_team=False, veil_of={"threat": Veil.WHOLE})
-    return Settings(chosen, ("en", "nl"), False, all_keys({}))
+    return Settings(chosen, ("en", "nl"), False, all_keys({}), {})

@@ -27,7 +27,8 @@ class Installation:
     """A running Ombud, the session of each role, the ids of its posts, an audit of the auditor's and its report.
 
     `link` is the secret end of that report's link, `person` the id of who has the role viewer, `webhook` that of a
-    webhook nobody answers, `account` the pseudonym of who wrote the first post.
+    webhook nobody answers, `account` the pseudonym of who wrote the first post,
+    `saved` the id of a text that the reviewer tried and saved.
     """
 
     ombud: Shared
@@ -39,6 +40,7 @@ class Installation:
     person: str
     webhook: str
     account: str
+    saved: str
 
     @property
     def url(self) -> str:
@@ -81,7 +83,8 @@ async def inhabited(running: Shared, posts: int = POSTS) -> Installation:
         assert made.status_code == 201, made.text
     audit, report, link = await look_into(running.url, sessions[Role.AUDITOR], known)
     person = await person_of(running.url, sessions[Role.ADMIN], Role.VIEWER)
-    whole = Installation(running, sessions, known, audit, report, link, person, made.json()["id"], account)
+    saved = await saved_text(running.url, sessions[Role.REVIEWER])
+    whole = Installation(running, sessions, known, audit, report, link, person, made.json()["id"], account, saved)
     dead_letter(whole)
     return whole
 
@@ -139,6 +142,17 @@ async def look_into(url: str, session: str, posts: list[str]) -> tuple[str, str,
         shared = await http.post(f"/v1/reports/{report.json()['id']}/link")
         assert shared.status_code == 201, shared.text
     return audit, str(report.json()["id"]), str(shared.json()["path"]).rpartition("/")[2]
+
+
+async def saved_text(url: str, session: str) -> str:
+    """Try a text as somebody, save it, and return its id."""
+    async with httpx.AsyncClient(base_url=url, cookies={COOKIE: session}, timeout=30) as http:
+        found = re.search(r'name="csrf" value="([^"]+)"', (await http.get("/try")).text)
+        assert found
+        form = {"csrf": found[1], "command_id": "0000-a-saved-text", "text": "You are a lazy idiot, nobody wants you."}
+        answer = await http.post("/try/saved", data=form)
+        assert answer.status_code == 303, answer.text
+        return answer.headers["location"].rpartition("/")[2]
 
 
 async def person_of(url: str, admin: str, account: str) -> str:

@@ -116,6 +116,25 @@ async def test_a_killed_worker_comes_back_and_without_vl_convert_there_are_table
         await worker.stop()
 
 
+async def test_a_warmed_worker_has_drawn_before_anybody_asks() -> None:
+    worker = ChartWorker()
+    try:
+        worker.warm(0)
+        worker.warm(0)  # once is enough
+        assert worker._warming is not None and worker._process is None
+        await worker._warming
+        warmed = worker._process
+        assert warmed is not None and warmed.returncode is None
+        assert (await worker.svg(toxicity(DAYS).spec, "en", 60) or "").startswith("<svg")
+        assert worker._process is warmed
+        cold = ChartWorker()
+        cold.there = False
+        cold.warm(0)
+        assert cold._warming is None
+    finally:
+        await worker.stop()
+
+
 @pytest.mark.check("CON-12")
 async def test_nonsense_in_the_address_is_named_and_the_rest_applies(http_as: Client) -> None:
     async with http_as(Role.VIEWER) as http:

@@ -1,13 +1,20 @@
 """Review queues on SQLite and PostgreSQL: pages that neither repeat nor miss a post, saved views."""
 
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from services.reporter.console.members import Member, Preferences, preferences
+from services.reporter.console.pages.focus import Focus
+from services.reporter.console.roles import Role
 from services.reporter.handlers import Handlers
+from services.reporter.mixing import SKIPPED_FOR
 from services.reporter.queue import PAGE, SORTS, Filters, Place
 from services.reporter.store import Store
+from shared.clock import utcnow
 from shared.events import PostDeleted, said
 from shared.vocabulary import DeletionCause, Verdict
 from tests.contract.conftest import Migrated
@@ -181,3 +188,55 @@ async def test_near_duplicates_that_wait_are_found_up_to_a_limit(dialect: str, m
         assert await store.count_waiting_alike(connection, first.text_key, first.post_id) == 4
         seen = await store.reviewed_posts(connection, [post(0).post_id, "nobody"])
         assert set(seen) == {post(0).post_id}
+
+
+REVIEWER = Member("p1", "noor", "Noor", Role.REVIEWER, Preferences(), "a token")
+
+
+async def decided(store: Store, nth: int, post_id: str) -> None:
+    """Let the reviewer have judged a post, a while after the one before."""
+    moment = utcnow() - timedelta(minutes=20) + timedelta(seconds=nth)
+    said_of = {"post_id": post_id, "reviewer": REVIEWER.principal, "corrected_at": moment}
+    await Handlers(store).on_post_corrected([corrected(0, name=post_id, verdict=Verdict.CORRECT, **said_of)])
+
+
+async def walked(store: Store, member: Member, filters: Filters) -> list[bool]:
+    """Decide one post after the other as the queue gives them; return of each whether it was High."""
+    parts: Any = SimpleNamespace(store=store, settings=SimpleNamespace(severity_high=0.7))
+    seen: list[Any] = []
+    while True:
+        focus = Focus(parts, member, filters, utcnow())
+        last = seen[-1].post_id if seen else None
+        async with store.read() as connection:
+            shown = await focus.first(connection, PAGE)
+            way = await focus.after(connection, last, decided=True)
+            rows = [await store.page_of_queue(connection, filters, place, PAGE, part) for part, place in way.steps]
+        found = next((each[0] for each in rows if each), None)
+        if found is None:
+            assert not shown
+            return [row.own_overall >= 0.7 for row in seen]
+        assert shown[0].post_id == found.post_id  # what the page lists is what comes
+        seen.append(found)
+        await decided(store, len(seen), found.post_id)
+
+
+async def test_no_more_than_three_high_posts_come_in_a_row_and_none_is_lost(dialect: str, migrated: Migrated) -> None:
+    store = await filled(migrated, dialect, 0, 20)  # 0.5 to 0.9: twelve of them High
+    high = await walked(store, REVIEWER, Filters())
+    assert high == [True, True, True, False] * 4 + [False] * 4
+    async with store.read() as connection:
+        assert await store.page_of_queue(connection, Filters(), None, PAGE) == []
+
+
+async def test_a_queue_is_as_sorted_for_who_asks_for_it_and_skips_what_nobody_asked_for(
+    dialect: str, migrated: Migrated
+) -> None:
+    store = await filled(migrated, dialect, 0, 10)
+    asked_for = replace(REVIEWER, preferences=Preferences(mixed=False))
+    assert await walked(store, asked_for, Filters()) == [True] * 6 + [False] * 4
+    await bring(store, 30, 40)
+    skipping = replace(REVIEWER, preferences=Preferences().skipping("insult", utcnow()))
+    assert await walked(store, skipping, Filters()) == []
+    assert len(await walked(store, skipping, Filters(category=("insult",)))) == 10
+    over = Preferences().skipping("insult", utcnow() - 2 * SKIPPED_FOR)
+    assert (over.skipped(utcnow()), preferences(over.row(), {}).skips) == ({}, over.skips)

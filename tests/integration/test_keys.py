@@ -127,7 +127,7 @@ AUDITED = {
     "/v1/scaffolds",
     "/v1/scaffolds/{name}",
 }
-COUNTED = {"/v1/analysis-runs", "/v1/analysis-runs/{run_id}", "/v1/spending", "/v1/rounds"}
+COUNTED = {"/v1/analysis-runs", "/v1/analysis-runs/{run_id}", "/v1/spending", "/v1/rounds", "/v1/drift"}
 """Counts without a post: who may read may see them, too."""
 PUBLIC = {
     "/overview",

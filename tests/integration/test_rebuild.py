@@ -162,6 +162,7 @@ def test_every_table_of_read_models_is_compared_here() -> None:
         "reporter_console_acts",
         "reporter_views",
         "reporter_notes",
+        "reporter_tries",
         "reporter_gone_accounts",
         "reporter_team",
     }

@@ -30,6 +30,8 @@ LONGEST_S = 40.0
 KEPT = 200
 LOCALES = {"en": "en-US", "nl": "nl-NL"}
 LINE_LIMIT = 16 * 1024 * 1024
+EMPTY = {"data": {"values": []}, "mark": "bar", "encoding": {"x": {"field": "x", "type": "ordinal"}}}
+"""A chart of nothing: what it takes to draw it is what the first conversion takes longer."""
 SNIPPET = "window.vegaEmbed = vegaEmbed;"
 """What the library leaves behind when a page has loaded it as a module (T2)."""
 
@@ -44,6 +46,7 @@ class ChartWorker:
         self._made: OrderedDict[str, str] = OrderedDict()
         self._under_way: dict[str, asyncio.Task[str | None]] = {}
         self._library: bytes | None = None
+        self._warming: asyncio.Task[None] | None = None
         self.edition = digest(f"{version('vl-convert-python')} {SNIPPET}".encode())[:16] if self.there else ""
 
     async def svg(self, spec: Mapping[str, Any], language: str, within_s: float) -> str | None:
@@ -67,8 +70,22 @@ class ChartWorker:
             self._library = None if made is None else gzip.compress(made.encode(), 9, mtime=0)
         return self._library
 
+    def warm(self, after_s: float) -> None:
+        """Let the process draw one empty chart after a moment, so that the first one somebody sees does not wait.
+
+        A moment, because what starts then has more urgent things to do.
+        """
+        if self.there and self._warming is None:
+            self._warming = asyncio.create_task(self._warm(after_s))
+
+    async def _warm(self, after_s: float) -> None:
+        await asyncio.sleep(after_s)
+        await self._asked({"spec": EMPTY, "locale": LOCALES["en"]})
+
     async def stop(self) -> None:
         """End the process."""
+        if self._warming is not None:
+            self._warming.cancel()
         if self._process is not None and self._process.returncode is None:
             with suppress(ProcessLookupError):
                 self._process.kill()

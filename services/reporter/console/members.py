@@ -4,11 +4,14 @@ import hashlib
 import hmac
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any, Literal
 
 from services.reporter.console.roles import Role, may
 from services.reporter.console.veil import Veil
+from services.reporter.mixing import SKIPPED_FOR
+from shared.vocabulary import CATEGORIES
 
 TEAM_VEIL = "veil"
 THEMES = ("system", "light", "dark")
@@ -20,6 +23,7 @@ class Preferences:
     """What a person may set for themselves. `keys`: action -> key, where it is another than ours.
 
     `veil_of`: category -> veil, where it is another than for the rest. `breaks`: one is offered after a while.
+    `mixed`: never more than three posts called High in a row. `skips`: category -> until when it is left out.
     """
 
     language: str | None = None
@@ -30,6 +34,18 @@ class Preferences:
     keys: Mapping[str, str] = field(default_factory=dict)
     veil_of: Mapping[str, Veil] = field(default_factory=dict)
     breaks: bool = True
+    mixed: bool = True
+    skips: Mapping[str, str] = field(default_factory=dict)
+
+    def skipped(self, now: datetime) -> dict[str, datetime]:
+        """Return what is left out now, and until when."""
+        until = {name: datetime.fromisoformat(moment) for name, moment in self.skips.items()}
+        return {name: until[name] for name in CATEGORIES if name in until and now < until[name]}
+
+    def skipping(self, category: str, now: datetime) -> "Preferences":
+        """Return the same with one more category left out for a day, and without what is over."""
+        kept = self.skipped(now) | {category: now + SKIPPED_FOR}
+        return replace(self, skips={name: until.isoformat() for name, until in kept.items()})
 
     def row(self) -> dict[str, Any]:
         """Return what is kept of it."""
@@ -41,6 +57,8 @@ class Preferences:
             "keys": dict(self.keys),
             "veil_of": {name: level.value for name, level in self.veil_of.items()},
             "breaks": self.breaks,
+            "mixed": self.mixed,
+            "skips": dict(self.skips),
         }
 
 
@@ -65,6 +83,8 @@ def preferences(row: Mapping[str, Any], team: Mapping[str, Any]) -> Preferences:
         row.get("keys") or {},
         {name: Veil(level) for name, level in (row.get("veil_of") or {}).items() if level in set(Veil)},
         row.get("breaks") is not False,
+        row.get("mixed") is not False,
+        row.get("skips") or {},
     )
 
 

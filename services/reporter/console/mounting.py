@@ -1,5 +1,6 @@
 """Puts the console together: every page and every action, in one router each."""
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from fastapi import APIRouter
@@ -25,10 +26,13 @@ from services.reporter.console.sessions import Sessions
 from services.reporter.hooking import Hooking
 from services.reporter.settings import ReporterSettings
 from services.reporter.store import Store
+from shared.clock import utcnow
 from shared.runtime import Loop, Platform
 
 if TYPE_CHECKING:
     from services.reporter.console.oidc_client import OidcClient
+
+WARMED_AFTER_S = 5.0
 
 
 def rules(settings: ReporterSettings) -> Rules:
@@ -60,7 +64,7 @@ class Console:
         hooking: Hooking,
     ) -> None:
         pages = Pages()
-        self._store = store
+        self._store, self._tries_kept_s = store, settings.tries_kept_s
         self.sessions = Sessions(store, platform.keys, platform.redis, settings, platform.settings)
         self._charts = ChartWorker()
         pages.bundle = f"/charts/bundle-{self._charts.edition}.js" if self._charts.there else ""
@@ -97,6 +101,7 @@ class Console:
         self.loops = [
             Loop("sessions", 5.0, self.sessions.tidy),
             Loop("console commands", 3600.0, self.sessions.forget_commands),
+            Loop("saved texts", 3600.0, self._forget_tries),
         ]
         assets(), release()  # read before the first page needs them
 
@@ -105,9 +110,14 @@ class Console:
         return (await self.sessions.invite(Role(role), "command line"))[0]
 
     async def start(self) -> None:
-        """Make what cursors are signed with, once for an installation."""
+        """Make what cursors are signed with, once for an installation; let what draws charts get warm."""
         async with self._store.begin() as connection:
             await self._store.make_secrets(connection)
+        self._charts.warm(WARMED_AFTER_S)
+
+    async def _forget_tries(self) -> None:
+        async with self._store.begin() as connection:
+            await self._store.drop_tries(connection, utcnow() - timedelta(seconds=self._tries_kept_s))
 
     async def stop(self) -> None:
         """Close what the console opened."""

@@ -124,5 +124,39 @@ def reviewers(found: Sequence[Kappa]) -> Chart:
     return Chart("reviewers", columns, rows, spec)
 
 
+DriftRow = tuple[str, float, int, float, float, float, str]
+"""Code, value, posts, watch, act, the value as a share of `act`, level."""
+
+
+def drift(rows: Sequence[DriftRow]) -> Chart:
+    """Return how far each signal is on its way to the value that asks to act, which is 1: one scale for all of them.
+
+    A short rule on each bar is where it is worth a look; the long one is where it acts.
+    """
+    columns = ("code", "value", "posts", "watch", "act", "share", "level")
+    values = [each | {"look": round(each["watch"] / each["act"], 4)} for each in _values(columns, rows)]
+    y: dict[str, Any] = {"field": "code", "type": "nominal", "sort": None, "axis": {"title": None, "minExtent": 72}}
+    most = max([1.25, *(each["share"] for each in values)])
+    x: dict[str, Any] = {"type": "quantitative", "scale": {"domain": [0, round(most, 2)]}}
+    x["axis"] = {"title": None, "format": ".2f", "tickCount": 5}
+    layers = [
+        {
+            "mark": {"type": "bar", "color": "var(--accent)", "height": {"band": 0.6}},
+            "encoding": {"y": y, "x": x | {"field": "share"}},
+        },
+        {
+            "mark": {"type": "tick", "color": "var(--ink-2)", "thickness": 2},
+            "encoding": {"y": y, "x": x | {"field": "look"}},
+        },
+        {
+            "data": {"values": [{"at": 1}]},
+            "mark": {"type": "rule", "color": "var(--ink)", "strokeWidth": 1.5, "strokeDash": [4, 4]},
+            "encoding": {"x": x | {"field": "at"}},
+        },
+    ]
+    spec = spec_of(values) | {"width": SQUARE + 160, "height": {"step": 24}, "layer": layers}
+    return Chart("drift", columns, tuple(rows), spec)
+
+
 def _values(columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> list[dict[str, Any]]:
     return [dict(zip(columns, row, strict=True)) for row in rows]

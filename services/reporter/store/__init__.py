@@ -28,6 +28,7 @@ from services.reporter.store.reviews import ReviewQueries
 from services.reporter.store.statements import StatementQueries
 from services.reporter.store.team import TeamQueries
 from services.reporter.store.transparency import TransparencyQueries
+from services.reporter.store.tries import TryQueries
 from services.reporter.store.views import ViewQueries
 from services.reporter.store.webhooks import WebhookQueries
 from shared.db import Database
@@ -58,6 +59,7 @@ class Store(
     NoteQueries,
     QualityQueries,
     AccountQueries,
+    TryQueries,
 ):
     """The reporter's tables."""
 

@@ -11,8 +11,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, bindparam, delete, false, func, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.reporter.readmodel import author_subject, is_author
-from services.reporter.tables import deliveries, evidence, gone_accounts, notes, posts, reports, tombstones
+from services.reporter.readmodel import alike_key, author_subject, is_author
+from services.reporter.tables import deliveries, evidence, gone_accounts, notes, posts, reports, tombstones, tries
 from shared.db import add_counts, chunks, insert_new, upsert
 
 GATE = "gate"
@@ -106,6 +106,22 @@ class ErasureQueries:
         written = select(posts.c.post_id).where(_theirs(authors, again=again))
         about = or_(notes.c.post_id.in_(list(post_ids)), notes.c.post_id.in_(written))
         await connection.execute(delete(notes).where(about))
+
+    async def erase_tries(
+        self,
+        connection: AsyncConnection,
+        deleted: Collection[str],
+        authors: Mapping[tuple[str, str], datetime],
+        *,
+        again: bool = False,
+    ) -> None:
+        """Forget saved tries that say the same as these posts or these authors' posts; `again` as `erase_posts`."""
+        if await connection.scalar(select(tries.c.id).limit(1)) is None:
+            return
+        theirs = or_(posts.c.post_id.in_(list(deleted)), _theirs(authors, again=again))
+        rows = await connection.execute(select(posts.c.text).where(theirs, posts.c.text.is_not(None)))
+        for some in chunks(sorted({alike_key(row.text) for row in rows})):
+            await connection.execute(delete(tries).where(tries.c.text_key.in_(some)))
 
     async def erase_posts(
         self,

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Row, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.reporter.tables import commands, invitations, notes, people, reveals, sessions, views
+from services.reporter.tables import commands, invitations, notes, people, reveals, sessions, tries, views
 from shared.db import insert_first, upsert
 
 ACTIVE = people.c.disabled_at.is_(None)
@@ -69,7 +69,7 @@ class PeopleQueries:
         }
         await self.change_person(connection, person_id, nobody | {"disabled_at": now})
         await connection.execute(delete(views).where(views.c.person_id == person_id, views.c.team.is_(False)))
-        for table in (commands, reveals, notes):
+        for table in (commands, reveals, notes, tries):
             await connection.execute(delete(table).where(table.c.person_id == person_id))
         await self.drop_invitations_of(connection, person_id)
 

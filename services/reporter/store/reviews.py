@@ -11,7 +11,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, and_, case, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.reporter.queue import Facets, Filters, Place, ReviewStatus
+from services.reporter.mixing import WHOLE, Part
+from services.reporter.queue import Facets, Filters, Place, ReviewStatus, falling
 from services.reporter.readmodel import BITS
 from services.reporter.tables import corrections, people, posts, reveals, secrets
 from shared.db import add_counts, insert_new, upsert
@@ -44,21 +45,21 @@ class ReviewQueries:
         return str(await connection.scalar(select(secrets.c.value).where(secrets.c.name == CURSORS)))
 
     async def page_of_queue(
-        self, connection: AsyncConnection, filters: Filters, after: Place | None, limit: int
+        self, connection: AsyncConnection, filters: Filters, after: Place | None, limit: int, part: Part = WHOLE
     ) -> Sequence[Row[Any]]:
-        """Return posts of a queue in its order, each with `sorted_by`."""
-        by, falling = _order(filters.sort)
-        question = select(posts, by.label("sorted_by"), WRITTEN.label("written_at")).where(*_which(filters))
+        """Return posts of a part of a queue in its order, each with `sorted_by`."""
+        by, down = _order(filters.sort), falling(filters.sort)
+        question = select(posts, by.label("sorted_by"), WRITTEN.label("written_at"))
+        question = question.where(*_which(filters), *_of(part))
         if after is not None:
-            further = by < after.value if falling else by > after.value
+            further = by < after.value if down else by > after.value
             question = question.where(or_(further, and_(by == after.value, posts.c.post_id > after.post_id)))
-        question = question.order_by(by.desc() if falling else by, posts.c.post_id).limit(limit)
+        question = question.order_by(by.desc() if down else by, posts.c.post_id).limit(limit)
         return (await connection.execute(question)).all()
 
     async def queue_after(self, connection: AsyncConnection, filters: Filters, post_id: str) -> Place | None:
         """Return the place of one post in the order of a queue, whether it is still in it or not."""
-        by, _ = _order(filters.sort)
-        value = await connection.scalar(select(by).where(posts.c.post_id == post_id))
+        value = await connection.scalar(select(_order(filters.sort)).where(posts.c.post_id == post_id))
         return None if value is None else Place(value, post_id)
 
     async def count_queue(self, connection: AsyncConnection, filters: Filters) -> int:
@@ -176,15 +177,28 @@ def _waits_alike(key: str, but: str) -> list[ColumnElement[bool]]:
     return [*alike, posts.c.flagged.is_(True), posts.c.correction_verdict.is_(None), *THERE]
 
 
-def _order(sort: str) -> tuple[Any, bool]:
-    """Return what a queue is sorted by, and whether the highest comes first."""
+def _order(sort: str) -> Any:
+    """Return what a queue is sorted by."""
     if sort in ("newest", "oldest"):
-        return WRITTEN, sort == "newest"
+        return WRITTEN
     if sort == "uncertainty":
-        return func.abs(posts.c.own_overall - posts.c.threshold), False
+        return func.abs(posts.c.own_overall - posts.c.threshold)
     if sort == "overall":
-        return posts.c.own_overall, True
-    return func.coalesce(posts.c.own_scores[sort].as_float(), 0.0), True
+        return posts.c.own_overall
+    return func.coalesce(posts.c.own_scores[sort].as_float(), 0.0)
+
+
+def _of(part: Part) -> list[ColumnElement[bool]]:
+    """Return what holds of the posts of a part of a queue."""
+    where: list[Any] = []
+    if part.skips:
+        bits = sum(bit for name, bit in BITS if name in part.skips)
+        where.append(func.coalesce(posts.c.own_mask, 0).op("&")(bits) == 0)
+    if part.under is not None:
+        where.append(posts.c.own_overall < part.under)
+    if part.least is not None:
+        where.append(posts.c.own_overall >= part.least)
+    return where
 
 
 def _which(filters: Filters, but: str = "") -> list[ColumnElement[bool]]:

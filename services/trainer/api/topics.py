@@ -1,4 +1,7 @@
-"""HTTP: what posts speak of, which posts belong to a topic, and how far posts have drifted. Needs the scope `read`."""
+"""HTTP: what posts speak of, which posts belong to a topic, and how far posts have drifted.
+
+Needs the scope `read`; drift is counts, so `figures` opens it.
+"""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Awaitable, Callable
@@ -84,9 +87,10 @@ class MemberAnswer(BaseModel):
 
 def build_router(store: Store, drifted: Callable[[], Awaitable[Drifted]], keys: KeyRing) -> APIRouter:
     """Return the routes of topics and drift."""
-    router = APIRouter(prefix="/v1", tags=["trainer"], dependencies=[Depends(require(keys, Scope.READ))])
+    router = APIRouter(prefix="/v1", tags=["trainer"])
+    reading, counting = [Depends(require(keys, Scope.READ))], [Depends(require(keys, Scope.FIGURES))]
 
-    @router.get("/topics", summary="What posts speak of")
+    @router.get("/topics", summary="What posts speak of", dependencies=reading)
     async def list_topics() -> TopicsAnswer:
         """Answer with the topics, how many posts each has, and how their shares moved since they were found."""
         newest, listed, today = await store.topic_list()
@@ -122,7 +126,7 @@ def build_router(store: Store, drifted: Callable[[], Awaitable[Drifted]], keys: 
             drift=SignalAnswer(**asdict(topic_spread(fitted, recent))),
         )
 
-    @router.get("/topics/{topic}/posts", summary="Posts of a topic, the nearest first")
+    @router.get("/topics/{topic}/posts", summary="Posts of a topic, the nearest first", dependencies=reading)
     async def list_members(
         response: Response,
         topic: Annotated[int, Path(ge=OUTLIER, le=2**31 - 1)],
@@ -140,7 +144,7 @@ def build_router(store: Store, drifted: Callable[[], Awaitable[Drifted]], keys: 
             response.headers["Link"] = f'</v1/topics/{topic}/posts?{urlencode(asked)}>; rel="next"'
         return [MemberAnswer(post_id=row.post_id, score=row.score, text=row.text) for row in rows[:limit]]
 
-    @router.get("/drift", summary="How far posts are from what the model knew")
+    @router.get("/drift", summary="How far posts are from what the model knew", dependencies=counting)
     async def show_drift() -> DriftAnswer:
         """Answer with every signal: value, number of posts, limits and level; `too_few` says nothing either way."""
         found = await drifted()

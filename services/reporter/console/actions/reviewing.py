@@ -14,10 +14,12 @@ from services.reporter.console.guard import Command
 from services.reporter.console.leases import DECIDED_MS
 from services.reporter.console.members import Member
 from services.reporter.console.pages.flagged import decides_blind
+from services.reporter.console.pages.focus import Focus
 from services.reporter.console.pages.post import More, PostId, show
 from services.reporter.console.parts import Parts
 from services.reporter.console.rendering import wants_fragment
 from services.reporter.console.roles import Role
+from services.reporter.mixing import Part
 from services.reporter.queue import PAGE, Filters, Place, asked
 from shared.clock import utcnow
 from shared.errors import Problem, Unavailable, not_found
@@ -66,7 +68,8 @@ def build_router(parts: Parts) -> APIRouter:
             if back == "list":
                 await reviewing.heard(name)
                 return Answer(PATH + filters.query(done=name), facts)
-            _, after = await asyncio.gather(reviewing.heard(name), reviewing.next(command.member, filters, post_id))
+            going = reviewing.next(command.member, filters, post_id, decided=True)
+            _, after = await asyncio.gather(reviewing.heard(name), going)
             if after is None:
                 return Answer(PATH + filters.query(done=name), facts)
             return Answer(f"/posts/{after}{filters.query(done=name)}", facts | {"next": after})
@@ -208,20 +211,25 @@ class Reviewing:
         await self.heard(name, gone=correction_id)
         await self._parts.leases.take(command.member, post_id)
 
-    async def next(self, member: Member, filters: Filters, after: str | None) -> str | None:
+    async def next(self, member: Member, filters: Filters, after: str | None, *, decided: bool = False) -> str | None:
         """Take the lease of the next post of a queue that nobody else holds; from its start when its end is reached.
 
-        The post `after` itself is not given again.
+        The post `after` itself is not given again; `decided`: a verdict was just given on it.
         """
         async with self._parts.store.read() as connection:
-            place = await self._parts.store.queue_after(connection, filters, after) if after else None
-        found = await self._free(member, filters, place, after)
-        return found if found or place is None else await self._free(member, filters, None, after)
+            way = await Focus(self._parts, member, filters, utcnow()).after(connection, after, decided=decided)
+        for part, place in way.steps:
+            found = await self._free(member, filters, part, place, after)
+            if found:
+                return found
+        return None
 
-    async def _free(self, member: Member, filters: Filters, place: Place | None, but: str | None) -> str | None:
+    async def _free(
+        self, member: Member, filters: Filters, part: Part, place: Place | None, but: str | None
+    ) -> str | None:
         for _ in range(LOOKED_AT):
             async with self._parts.store.read() as connection:
-                rows = await self._parts.store.page_of_queue(connection, filters, place, PAGE)
+                rows = await self._parts.store.page_of_queue(connection, filters, place, PAGE, part)
             for row in rows:
                 if row.post_id != but and await self._parts.leases.take(member, row.post_id):
                     return str(row.post_id)

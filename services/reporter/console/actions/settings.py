@@ -12,6 +12,7 @@ from services.reporter.console.guard import Command
 from services.reporter.console.parts import Parts
 from services.reporter.console.rendering import Around
 from services.reporter.console.veil import Veil
+from shared.clock import utcnow
 from shared.vocabulary import CATEGORIES
 
 
@@ -28,6 +29,8 @@ def build_router(parts: Parts) -> APIRouter:
         veil: Annotated[Literal["", "spans", "whole", "off"], Form()] = "",
         keys_on: Annotated[bool, Form()] = False,
         breaks: Annotated[bool, Form()] = False,
+        mixed: Annotated[bool, Form()] = False,
+        skip: Annotated[list[str] | None, Form(max_length=40)] = None,
         key_of: Annotated[list[str] | None, Form(max_length=40)] = None,
         key: Annotated[list[str] | None, Form(max_length=40)] = None,
         veiled: Annotated[list[str] | None, Form(max_length=40)] = None,
@@ -36,8 +39,9 @@ def build_router(parts: Parts) -> APIRouter:
         """Keep what is preferred from now on, or show the form again with what cannot be.
 
         `key_of` and `key`, `veiled` and `veil_of` belong together one by one: what, and its key; a category, its veil.
+        `skip`: what is left out until its day is over.
         """
-        before = command.member.preferences
+        before, now = command.member.preferences, utcnow()
         typed = dict(zip(key_of or (), key or (), strict=False))
         keys, faults = read_keys(typed) if typed else (dict(before.keys), ())
         levels = dict(zip(veiled or (), veil_of or (), strict=False))
@@ -48,12 +52,14 @@ def build_router(parts: Parts) -> APIRouter:
             keys_on=keys_on,
             keys=keys,
             breaks=breaks,
+            mixed=mixed,
+            skips={name: until for name, until in before.skips.items() if name in (skip or ())},
             veil_of_team=not veil,
             veil=Veil(veil) if veil else before.veil,
             veil_of={name: Veil(levels[name]) for name in CATEGORIES if levels.get(name)},
         )
         if faults:
-            shown = Settings(wanted, LANGUAGES, False, all_keys(typed), faults)
+            shown = Settings(wanted, LANGUAGES, False, all_keys(typed), wanted.skipped(now), faults)
             return parts.pages.render(request, command.member, "settings.html", shown, Around(status=422))
 
         async def work() -> Answer:

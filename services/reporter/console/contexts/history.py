@@ -18,8 +18,14 @@ CURSOR = re.compile(r"[0-9]{1,18}")
 OF_PEOPLE = "/admin/people/{person_id}"
 OPEN = {"/posts/{post_id}": "/posts/", "/audits/{audit_id}": "/audits/", "/reports/{report_id}": "/reports/"}
 """Forms by how their address begins -> where what they are about is looked at."""
-PRIVATE = ("/posts/{post_id}/reveals", "/audits/{audit_id}/reveals", "/settings")
-"""What only who did it sees: how often somebody looked at a veiled text, and what they prefer."""
+PRIVATE = (
+    "/posts/{post_id}/reveals",
+    "/audits/{audit_id}/reveals",
+    "/settings",
+    "/settings/skips",
+    "/try/{try_id}/reveals",
+)
+"""What only who did it sees: how often somebody looked at a veiled text, what they prefer and skip."""
 COLUMNS = ("at", "actor", "action", "object", "before", "after", "finished_at")
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from services.reporter.console.contexts.notes import Note
 from services.reporter.console.contexts.original import Original
 from services.reporter.console.contexts.reviewing import Card, Held, Last
+from services.reporter.console.contexts.skipping import Skips
 from shared.thresholds import threshold_of
 from shared.vocabulary import CATEGORIES
 
@@ -98,6 +99,7 @@ class PostPage:
     model: str | None
     last: Last
     reviews: bool
+    skips: Skips
     catch_up: str
     conflict: str = ""
     failed: str = ""

@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 
 from services.reporter.console import quality_charts
 from services.reporter.console.charts import Chart
+from services.reporter.console.contexts.drift import Drift
 from services.reporter.console.contexts.period import Period, read_period
 from services.reporter.overview import macro_auc
 from services.reporter.quality import (
@@ -160,7 +161,7 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """The page."""
+    """The page. `drift`: None where the trainer does not say it."""
 
     asked: Asked
     languages: tuple[str, ...]
@@ -180,6 +181,7 @@ class Quality:
     charts_on: bool
     may_read: bool
     may_change: bool
+    drift: Drift | None = None
 
 
 def words_of(rows: Iterable[Any]) -> list[Word]:

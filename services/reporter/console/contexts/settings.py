@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from services.reporter.console.members import Preferences
 from shared.vocabulary import CATEGORIES
@@ -38,12 +39,16 @@ RESERVED = frozenset("g")
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a person prefers now, and whether it was just saved; `faults`: what cannot have the key that was typed."""
+    """What a person prefers now, and whether it was just saved; `faults`: what cannot have the key that was typed.
+
+    `skipped`: categories left out, each until when.
+    """
 
     preferences: Preferences
     languages: tuple[str, ...]
     saved: bool
     keys: Mapping[str, str]
+    skipped: Mapping[str, datetime]
     faults: tuple[str, ...] = ()
     categories: tuple[str, ...] = CATEGORIES
 

@@ -1,10 +1,12 @@
 """What stands on the page that tries a text out."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from services.reporter.console.severity import Severity, severity
+from services.reporter.console.veil import Veil, Veiled, veil
 from shared.vocabulary import CATEGORIES
 
 
@@ -41,14 +43,30 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True)
+class Kept:
+    """A try that somebody saved, as their list has it: no word of it."""
+
+    id: str
+    at: datetime
+    overall: float
+    severity: Severity
+    flagged: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Trying:
-    """The form, what was typed, the result if there is one, and why there is none (a stable word)."""
+    """The form, what was typed, the result if there is one, and why there is none (a stable word).
+
+    `said`: the command by which the reader just said that the score is wrong. `kept`: what they saved before.
+    """
 
     text: str
     limit: int
     size: int
     result: Result | None = None
     fault: str = ""
+    said: str = ""
+    kept: tuple[Kept, ...] = ()
 
 
 def result(text: str, said: Mapping[str, Any], high: float) -> Result:
@@ -83,3 +101,65 @@ def _words(text: str, places: Sequence[tuple[int, int]]) -> tuple[Word, ...]:
             found += [Word(text[at:begin], False), Word(text[begin:end], True)]
             at = end
     return tuple(each for each in [*found, Word(text[at:], False)] if each.text) if places else ()
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A saved try. Who saved it (`mine`) reads the text; others see it under their veil, until they ask: `revealed`."""
+
+    id: str
+    mine: bool
+    by: str
+    at: datetime
+    until: datetime
+    veiled: Veiled
+    revealed: bool
+    size: int
+    result: Result
+    said: str = ""
+    fault: str = ""
+
+
+def kept(rows: Iterable[Any], high: float) -> tuple[Kept, ...]:
+    """Return somebody's saved tries."""
+    return tuple(
+        Kept(row.id, row.created_at, row.result["overall"], severity_of(row.result, high), row.result["flagged"])
+        for row in rows
+    )
+
+
+def severity_of(said: Mapping[str, Any], high: float) -> Severity:
+    """Return how bad a scored text is."""
+    deciding = min((said["thresholds"].get(name, 0.5) for name in said["flagged_categories"]), default=0.5)
+    return severity(said["overall"], deciding, high)
+
+
+def to_keep(said: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is kept of the classifier's answer: no word of the text, also none that carried the score."""
+    explained = {
+        name: {"spans": [{"begin": each["begin"], "end": each["end"]} for each in found["spans"]]}
+        for name, found in said["explanations"].items()
+    }
+    names = ("overall", "flagged", "flagged_categories", "model", "language", "scores", "thresholds")
+    return {name: said[name] for name in names} | {"explanations": explained}
+
+
+def saved(row: Any, reader: str, level: Veil, *, high: float, kept_s: float, revealed: bool, said: str) -> Saved:
+    """Return a saved try as somebody sees it; what others saved holds no veiled word of it before it is asked for."""
+    mine = row.person_id == reader
+    found = result(row.text, row.result, high)
+    places = row.result["explanations"].get(found.category, {}).get("spans", []) if found.category else []
+    marked = {"category": found.category, "places": [(each["begin"], each["end"]) for each in places]}
+    shown = mine or revealed
+    return Saved(
+        row.id,
+        mine,
+        row.name or "",
+        row.created_at,
+        row.created_at + timedelta(seconds=kept_s),
+        veil(row.text, marked if places else None, Veil.OFF if shown else level),
+        revealed,
+        len(row.text.encode()),
+        found if shown else replace(found, words=()),
+        said,
+    )

@@ -9,6 +9,7 @@ import orjson
 from fastapi import APIRouter, Depends, Path, Request, Response
 
 from services.reporter.console.contexts.drawing import Sketch
+from services.reporter.console.contexts.drift import chart_of
 from services.reporter.console.contexts.overview import more_charts, toxicity_of
 from services.reporter.console.contexts.period import read_period
 from services.reporter.console.contexts.runs import charts_of_runs
@@ -80,6 +81,12 @@ async def _sketch(parts: Parts, request: Request, member: Member, key: str) -> S
         if key not in drawn:
             raise not_found("chart")
         return Sketch(drawn[key], "")
+    if key == "drift":
+        now = await quality.drift_now(parts, member)
+        chart = chart_of(now) if now else None
+        if chart is None:
+            raise not_found("chart")
+        return Sketch(chart, "")
     if key in quality.KEYS:
         found = await quality.chart(parts, request.query_params, key)
         if found is None:

@@ -10,8 +10,10 @@ from services.reporter.console.contexts import post as page
 from services.reporter.console.contexts.notes import notes
 from services.reporter.console.contexts.original import original
 from services.reporter.console.contexts.reviewing import Held, card, level_of
+from services.reporter.console.contexts.skipping import skips_of
 from services.reporter.console.members import Member
 from services.reporter.console.pages.flagged import cards, decides_blind, held_by, last_of
+from services.reporter.console.pages.focus import Focus
 from services.reporter.console.parts import Parts
 from services.reporter.console.rendering import Around, wants_fragment
 from services.reporter.console.roles import Role
@@ -84,7 +86,9 @@ async def _context(
     parts: Parts, connection: Connection, member: Member, row: Any, filters: Filters, done: str, more: More
 ) -> page.PostPage:
     store = parts.store
-    queue = await store.page_of_queue(connection, filters, None, PAGE)
+    now = utcnow()
+    focus = Focus(parts, member, filters, now)
+    queue = await focus.first(connection, PAGE)
     leases = await parts.leases.of([row.post_id, *(each.post_id for each in queue)])
     said = await store.words_on(connection, row.post_id)
     noted = await store.notes_on(connection, row.post_id)
@@ -128,11 +132,12 @@ async def _context(
         account_posts=account[0],
         account_flagged=account[1],
         alike=tuple(await cards(parts, connection, member, same)),
-        reveals_today=await store.revealed(connection, member.id, utcnow().date().isoformat()),
+        reveals_today=await store.revealed(connection, member.id, now.date().isoformat()),
         deleted_at=row.deleted_at,
         model=row.model_version,
         last=word,
         reviews=member.may(Role.REVIEWER),
+        skips=skips_of(member.preferences, shown, now),
         catch_up=f"/posts/{row.post_id}{filters.query(done=done)}" if word.verdict == "saving" else "",
         conflict=more.conflict,
         failed=more.failed,

@@ -9,7 +9,11 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from services.reporter.console.charts import Chart
 from services.reporter.console.contexts import quality as page
+from services.reporter.console.contexts.drawing import Sketch
+from services.reporter.console.contexts.drift import Drift, chart_of, drift_of
 from services.reporter.console.members import Member
+from services.reporter.console.pages.drawing import drawn
+from services.reporter.console.pages.runs import asked as asked_of
 from services.reporter.console.parts import Parts
 from services.reporter.console.rendering import Around
 from services.reporter.console.roles import Role, may
@@ -32,6 +36,7 @@ def build_router(parts: Parts) -> APIRouter:
     async def quality(request: Request, member: Annotated[Member, Depends(parts.entrance(Role.VIEWER))]) -> Response:
         """Show agreement, blind checks, calibration, thresholds, disagreements and models; no post's text."""
         position = await parts.position()
+        drifting = asyncio.create_task(drift_now(parts, member))
         asked = page.read_asked(request.query_params, utcnow().date())
         store = parts.store
         async with store.read() as connection:
@@ -52,9 +57,23 @@ def build_router(parts: Parts) -> APIRouter:
             may_change=may(member.role, (Role.LEAD,)) and THRESHOLDS in parts.pages.there,
         )
         context = await _drawn(parts, context, parts.pages.language(request, member).code)
+        context = replace(context, drift=await _drift(parts, request, member, await drifting))
         return parts.pages.render(request, member, "quality.html", context, Around(position))
 
     return router
+
+
+async def drift_now(parts: Parts, member: Member) -> Drift | None:
+    """Return how far posts have drifted; None if the trainer does not say."""
+    said = await asked_of(parts, member, "trainer", "/v1/drift")
+    return None if said is None else drift_of(said)
+
+
+async def _drift(parts: Parts, request: Request, member: Member, found: Drift | None) -> Drift | None:
+    chart = chart_of(found) if found else None
+    if found is None or chart is None:
+        return found
+    return replace(found, drawn=(await drawn(parts, request, member, {"drift": Sketch(chart, "")}))["drift"])
 
 
 async def chart(parts: Parts, asked_for: Mapping[str, str], key: str) -> Chart | None:

@@ -8,6 +8,7 @@ from services.reporter.console.contexts.settings import Settings, all_keys
 from services.reporter.console.formats import LANGUAGES
 from services.reporter.console.members import Member
 from services.reporter.console.parts import Parts
+from shared.clock import utcnow
 
 
 def build_router(parts: Parts) -> APIRouter:
@@ -21,7 +22,12 @@ def build_router(parts: Parts) -> APIRouter:
         saved: Annotated[bool, Query()] = False,
     ) -> Response:
         """Show the form with what is set."""
-        context = Settings(member.preferences, LANGUAGES, saved, all_keys(member.preferences.keys))
+        context = _page(member, saved)
         return parts.pages.render(request, member, "settings.html", context)
 
     return router
+
+
+def _page(member: Member, saved: bool) -> Settings:
+    kept = member.preferences
+    return Settings(kept, LANGUAGES, saved, all_keys(kept.keys), kept.skipped(utcnow()))
