@@ -13,7 +13,7 @@ from services.cli import serve, streams
 from services.cli.analyze import analyze
 from services.cli.audits import app as audits
 from services.cli.backup import backup, restore
-from services.cli.connection import address, client, own_key, with_redis
+from services.cli.connection import address, client, own_key, shards, with_redis
 from services.cli.doctor.command import doctor
 from services.cli.erase import erase as erase_text
 from services.cli.evaluate import app as evaluate
@@ -22,6 +22,7 @@ from services.cli.hooks import app as webhooks
 from services.cli.ingest_file import Totals, ingest_file
 from services.cli.merge import merge
 from services.cli.recognising import FORMATS, understood
+from services.cli.reshard import reshard
 from services.cli.rounds import app as rounds
 from services.cli.status import app as status
 from services.cli.stress import stress
@@ -48,6 +49,7 @@ app.command()(tune)
 app.command()(backup)
 app.command()(restore)
 app.command()(doctor)
+app.command()(reshard)
 app.command()(stress)
 app.add_typer(evaluate, name="evaluate")
 app.command()(train)
@@ -180,7 +182,7 @@ def ingest(
 @app.command(name="streams")
 def show_streams() -> None:
     """Show length, lag, pending, delayed, oldest and dead letters of every group."""
-    states, unknown = with_redis(streams.states)
+    states, unknown = with_redis(lambda redis: streams.states(redis, shards()))
     table = Table("stream", "group", "length", "lag", "pending", "delayed", "oldest s", "dead", box=SIMPLE)
     for state in states:
         name = f"{state.group} (missing)" if state.missing else state.group
@@ -194,7 +196,7 @@ def show_streams() -> None:
 @dead_letters.command("list")
 def list_letters(stream: Stream = None, group: Group = None) -> None:
     """List dead letters: where, when, why."""
-    found = with_redis(lambda redis: streams.letters(redis, stream, group))
+    found = with_redis(lambda redis: streams.letters(redis, stream, group, shards()))
     table = Table("letter", "error", "reason")
     for each in found:
         table.add_row(each.name, each.content["error"], each.content["reason"])
@@ -205,7 +207,7 @@ def list_letters(stream: Stream = None, group: Group = None) -> None:
 @dead_letters.command("show")
 def show_letter(name: Annotated[str, typer.Argument(help="A letter by id, as `list` prints it.")]) -> None:
     """Show one dead letter whole: event, reason, class of the error."""
-    found = streams.chosen(with_redis(lambda redis: streams.letters(redis, None, None)), [name])
+    found = streams.chosen(with_redis(lambda redis: streams.letters(redis, None, None, shards())), [name])
     if not found:
         raise typer.BadParameter("there is no such letter")
     console.print_json(data=found[0].content)
@@ -226,7 +228,7 @@ def drop_letters(names: Names = None, every: Every = False, stream: Stream = Non
 def _settle(act: streams.Act, names: list[str] | None, every: bool, stream: str | None, group: str | None) -> int:
     if bool(names) == every:
         raise typer.BadParameter("name letters, or say --all")
-    return with_redis(lambda redis: streams.act_on(redis, act, names or [], stream, group))
+    return with_redis(lambda redis: streams.act_on(redis, act, names or [], stream, group, shards()))
 
 
 @app.command()

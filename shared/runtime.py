@@ -6,16 +6,17 @@ Both shapes run the same code with one broker and one lifespan; the difference i
 import asyncio
 import gc
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from importlib.metadata import version
+from secrets import token_hex
 from typing import Any
 
 import structlog
 from fastapi import APIRouter, FastAPI, Response
 from fastapi.responses import PlainTextResponse
-from faststream.redis import RedisBroker, RedisRouter, StreamSub
+from faststream.redis import RedisBroker, RedisClusterBroker, RedisRouter, StreamSub
 from faststream.redis.opentelemetry import RedisTelemetryMiddleware
 from faststream.redis.prometheus import RedisPrometheusMiddleware
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
@@ -29,16 +30,19 @@ from shared.artifacts import ArtifactStore
 from shared.auth import KeyRing
 from shared.bodies import Bodies
 from shared.bus.batch import Consumer, Handler
+from shared.bus.cluster import cluster_nodes, is_cluster_url
 from shared.bus.envelope import CloudEvents, Reader
-from shared.bus.groups import check_key_types, check_server, ensure_groups, unknown_groups
+from shared.bus.groups import check_key_types, check_server, check_shards, ensure_groups, unknown_groups
 from shared.bus.health import Health, Watchdog
 from shared.bus.janitor import Janitor
 from shared.bus.keys import consumer_name
-from shared.bus.metrics import GroupState, sweep
+from shared.bus.leases import Leases
+from shared.bus.metrics import GroupState, parts_of, sweep
 from shared.bus.presence import SAID_EVERY_S, Presence
 from shared.bus.publisher import Publisher, connect
 from shared.bus.retry import Pump, Reclaimer
 from shared.bus.rewriting import Rewriter
+from shared.bus.shards import group_keys, keyed
 from shared.db import Database, url_for
 from shared.errors import Problem, Unavailable, describe
 from shared.observability import RequestContext
@@ -60,6 +64,7 @@ Work = Callable[[], Awaitable[Any]]
 
 ANSWER_S = 5.0
 """How long broker and databases may take to say that they are there."""
+SPARE_CONNECTIONS = 100
 LONG_S = 3600.0
 """Writing a large file anew may take that long before its loop counts as dead."""
 
@@ -117,16 +122,26 @@ class Platform:
         self.health = Health(settings.bus.stalled_after_s)
         self.states: list[GroupState] = []
         self.services: list[Service] = []
+        self.shards = settings.bus.shards
+        self.leases: Leases | None = None  # set at start where there is more than one shard
         self.handler_metrics = CollectorRegistry()  # FastStream's own; one broker, one registry
-        self.broker = RedisBroker(
-            redis_url,
-            message_format=CloudEvents,
-            socket_keepalive=True,
-            socket_keepalive_options=OPTIONS,
-            logger=None,  # type: ignore[arg-type]  # its two lines per message would cost a third
-            apply_types=False,
-            middlewares=(RedisPrometheusMiddleware(registry=self.handler_metrics), RedisTelemetryMiddleware()),
-        )
+        self.broker = self._broker(redis_url)
+
+    def _broker(self, redis_url: str) -> RedisBroker:
+        options: dict[str, Any] = {
+            "message_format": CloudEvents,
+            "logger": None,  # its two lines per message would cost a third
+            "apply_types": False,
+            "socket_keepalive": True,
+            "socket_keepalive_options": OPTIONS,
+            "middlewares": (RedisPrometheusMiddleware(registry=self.handler_metrics), RedisTelemetryMiddleware()),
+        }
+        if self.shards > 1:  # each key has a reader that blocks its connection; redis-py stops at a hundred
+            options["max_connections"] = 2 * len(group_keys(self.shards)) + SPARE_CONNECTIONS
+        if is_cluster_url(redis_url):
+            first, others = cluster_nodes(redis_url)
+            return RedisClusterBroker(first, startup_nodes=others, **options)
+        return RedisBroker(redis_url, **options)
 
     def database(self, service: str, metadata: MetaData) -> Database:
         """Return the database of one service."""
@@ -137,8 +152,14 @@ class Platform:
         """Look once at our own groups and at those that hear us; it serves metrics, liveness and back-pressure."""
         own = {service.name for service in self.services}
         ours = [(name, group) for name, group in groups() if group in own or FLOW[name].said_by in own]
-        self.states = await sweep(self.redis, ours)
-        self.health.saw(state for state in self.states if state.group in own)  # a restart of ours mends no other's
+        self.states = await sweep(self.redis, keyed(ours, self.shards))
+        # a restart of ours mends no other's
+        read = parts_of(state for state in self.states if state.group in own)
+        self.health.saw(part for part in read if self.reads(part.stream, part.group))
+
+    def reads(self, key: str, group: str) -> bool:
+        """Return whether this process reads a key for one of its groups; with one shard every replica reads all."""
+        return self.shards == 1 or (self.leases is not None and self.leases.reads(key, group))
 
     def backlog(self, stream: str) -> int:
         """Return how many events of `stream` the slowest group still has before it, as last seen."""
@@ -157,13 +178,15 @@ def compose(platform: Platform, builds: Sequence[Build]) -> FastAPI:
     platform.services = services = [build(platform) for build in builds]
     names = "+".join(service.name for service in services)
     readers: dict[tuple[str, str], Reader] = {}
+    consumers: dict[str, Consumer] = {}
     for service in services:
-        readers |= _subscribe(platform, service)
+        consumers[service.name], known = _subscribe(platform, service)
+        readers |= known
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            await _start(platform, services, readers, stack)
+            await _start(platform, services, readers, consumers, stack)
             gc.freeze()  # what start-up made stays; looking at it again and again stops every batch for 100 ms
             gc.set_threshold(*GC_THRESHOLD)
             sys.setswitchinterval(SWITCH_S)
@@ -190,7 +213,7 @@ def compose(platform: Platform, builds: Sequence[Build]) -> FastAPI:
     return app
 
 
-def _subscribe(platform: Platform, service: Service) -> dict[tuple[str, str], Reader]:
+def _subscribe(platform: Platform, service: Service) -> tuple[Consumer, dict[tuple[str, str], Reader]]:
     """Register a service's handlers; what it hears and what FLOW says must be the same."""
     expected = {stream.name for stream in heard_by(service.name)}
     if set(service.hears) != expected:
@@ -199,9 +222,10 @@ def _subscribe(platform: Platform, service: Service) -> dict[tuple[str, str], Re
     consumer = Consumer(
         platform.redis, platform.settings.bus, platform.health, service.name, consumer_name(service.name)
     )
-    readers = {
-        (name, service.name): consumer.consume(router, FLOW[name], handler) for name, handler in service.hears.items()
-    }
+    readers: dict[tuple[str, str], Reader] = {}
+    for name, handler in service.hears.items():
+        read = consumer.consume(router, FLOW[name], handler)
+        readers |= {(key, service.name): read for key in FLOW[name].keys(platform.shards)}
     for stream in FLOW.values():
         if stream.said_by == service.name:
             router.publisher(
@@ -211,13 +235,14 @@ def _subscribe(platform: Platform, service: Service) -> dict[tuple[str, str], Re
                 schema=stream.event,
             )
     platform.broker.include_router(router)
-    return readers
+    return consumer, readers
 
 
 async def _start(
     platform: Platform,
     services: Sequence[Service],
     readers: Mapping[tuple[str, str], Reader],
+    consumers: Mapping[str, Consumer],
     stack: AsyncExitStack,
 ) -> None:
     """Bring everything up in order; `stack` takes it down in reverse."""
@@ -227,9 +252,10 @@ async def _start(
     stack.push_async_callback(redis.aclose)
     await redis.ping()
     await check_server(redis)
-    await check_key_types(redis)
-    await ensure_groups(redis, groups())
-    for stream, group in await unknown_groups(redis):
+    await check_shards(redis, platform.shards)
+    await check_key_types(redis, platform.shards)
+    await ensure_groups(redis, group_keys(platform.shards))
+    for stream, group in await unknown_groups(redis, platform.shards):
         log.error("a group that FLOW does not know holds the janitor back", stream=stream, group=group)
     for service in services:
         log.info("settings", service=service.name, **effective(service.settings))
@@ -248,15 +274,40 @@ async def _start(
         if isinstance(failure, BaseException):
             raise failure
     reclaimer = Reclaimer(redis, readers, settings.bus, consumer_name("reclaimer"))
+    if platform.shards > 1:
+        platform.leases = _leases(platform, consumers, list(readers), reclaimer)
+        stack.push_async_callback(_leave, platform.leases)
     stack.push_async_callback(_give_back, reclaimer)
     stack.push_async_callback(platform.broker.stop)
-    await platform.broker.start()
+    if platform.leases is None:
+        await platform.broker.start()
+    else:
+        await platform.broker.connect()
+        await platform.leases()
     await platform.look()
     presence = _presence(platform, services)
     stack.push_async_callback(presence.leave)
     loops = [*_loops(platform, services, list(readers), reclaimer), Loop("presence", SAID_EVERY_S, presence, LONG_S)]
     tasks = [asyncio.create_task(_repeat(platform, loop), name=loop.name) for loop in loops]
     stack.push_async_callback(_cancel, tasks)
+
+
+def _leases(
+    platform: Platform, consumers: Mapping[str, Consumer], pairs: Sequence[tuple[str, str]], reclaimer: Reclaimer
+) -> Leases:
+    subscribers = {name: consumer.subscribers for name, consumer in consumers.items() if consumer.subscribers}
+    name = f"{consumer_name('replica')}-{token_hex(4)}"
+
+    async def give_back(gone: Iterable[tuple[str, str]]) -> int:
+        return await reclaimer.give_back(set(gone))
+
+    bus = platform.settings.bus
+    return Leases(platform.redis, bus, platform.health, name, subscribers, pairs, give_back)
+
+
+async def _leave(leases: Leases) -> None:
+    with suppress(RedisError):  # our word is over soon enough
+        await leases.leave()
 
 
 def _loops(
@@ -267,10 +318,12 @@ def _loops(
     spoken = [stream.name for stream in FLOW.values() if stream.said_by in names]
 
     async def ensure() -> list[tuple[str, str]]:
-        return await ensure_groups(redis, groups())
+        return await ensure_groups(redis, group_keys(platform.shards))
 
+    leases = platform.leases
     return [
-        Loop("watchdog", 1.0, Watchdog(platform.broker, platform.health, ensure), 10.0),
+        *([] if leases is None else [Loop("leases", leases.every_s, leases)]),
+        Loop("watchdog", 1.0, Watchdog(platform.broker, platform.health, ensure, platform.reads), 10.0),
         Loop("pump", bus.pump_every_s, Pump(redis, own), 10.0),
         Loop("reclaimer", bus.reclaim_every_s, reclaimer, 10.0),
         Loop("janitor", bus.janitor_every_s, Janitor(redis, bus, spoken)),

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
 
-from pydantic import Field, SecretStr
+from pydantic import AliasChoices, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 SECRETS = Path("/run/secrets")
@@ -30,7 +30,7 @@ def _config(prefix: str) -> SettingsConfigDict:
 class BusSettings(BaseSettings):
     """How patient the bus is. Defaults and their reasons: docs/decisions/0003-reliability-kit.md."""
 
-    model_config = _config("OMBUD_BUS_")
+    model_config = SettingsConfigDict(**_config("OMBUD_BUS_"), populate_by_name=True)
 
     batch_size: int = Field(500, ge=1, le=1000, description="Entries one handler call gets at most.")
     attempts: int = Field(5, ge=1, le=20, description="Failures after which an event becomes a dead letter.")
@@ -49,6 +49,14 @@ class BusSettings(BaseSettings):
     dedup_window_s: int = Field(86_400, ge=60, description="Shortest time a repeated event id is refused at the door.")
     block_ms: int = Field(2_000, ge=10, description="How long one read waits for entries.")
     stalled_after_s: float = Field(60.0, gt=0, description="Lag without a commit for this long fails liveness.")
+    lease_s: float = Field(10.0, gt=0, description="With shards: how long after its last word a process keeps its own.")
+    shards: int = Field(
+        1,
+        ge=1,
+        le=64,
+        validation_alias=AliasChoices("OMBUD_SHARDS"),
+        description="Shards of every stream about posts; the same for all services, changed by `ombud reshard`.",
+    )
 
 
 class Settings(BaseSettings):

@@ -1,5 +1,6 @@
 """Who says what to whom, as data. A contract test compares FLOW with the subscribers that really exist."""
 
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,15 @@ class Stream:
     said_by: str
     heard_by: tuple[str, ...]
     holds_text: bool = False
+
+    @property
+    def sharded(self) -> bool:
+        """Return whether its events are spread over shards by the post they are about."""
+        return self.name.startswith("posts.")
+
+    def keys(self, shards: int) -> list[str]:
+        """Return its keys; one that is not about posts has one, in shard 0."""
+        return [shard_key(self.name, shard, shards) for shard in range(shards if self.sharded else 1)]
 
 
 FLOW: Mapping[str, Stream] = {
@@ -74,3 +84,24 @@ def mermaid() -> str:
         lines += [f"  {stream.said_by} -- {stream.name} --> {group}" for group in stream.heard_by]
     lines.append("  reporter --> avid([AVID])")
     return "\n".join(lines) + "\n"
+
+
+def shard_of(subject: str, shards: int) -> int:
+    """Return the shard of what an event is about: the same in every process, whatever Python hashes it to."""
+    return zlib.crc32(subject.encode()) % shards
+
+
+def shard_key(name: str, shard: int, shards: int) -> str:
+    """Return the key of one shard of `name`."""
+    return name if shards == 1 else f"{name}.{{{shard}}}"
+
+
+def name_of(key: str) -> str:
+    """Return what a key is a shard of: the stream of the flow."""
+    return key.partition(".{")[0]
+
+
+def shard_in(key: str) -> int:
+    """Return the shard that a key belongs to; 0 where there is one only."""
+    tag = key.partition(".{")[2].partition("}")[0]
+    return int(tag) if tag.isdigit() else 0

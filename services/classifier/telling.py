@@ -82,7 +82,7 @@ class Telling:
         if told:
             gone = await self._questions.announced(told, utcnow())
             if gone:
-                await ask_erasure(self._redis, *sorted(gone))
+                await ask_erasure(self._redis, *sorted(gone), shards=self._publisher.shards)
         return len(told)
 
     async def _say_scores(self, rows: Sequence[Row]) -> None:

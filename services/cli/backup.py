@@ -22,13 +22,15 @@ from rich.console import Console
 from services.catalog import build_of
 from services.cli.connection import read_running
 from services.cli.serve import take_folder
+from shared.bus.cluster import is_cluster
 from shared.bus.publisher import connect
+from shared.bus.shards import group_keys
 from shared.clock import utcnow
 from shared.embedded import PORT_FILE, PrivateBroker
 from shared.runtime import Platform
 from shared.settings import Settings, effective
 from shared.snapshots import NoSnapshot, Snapshot, lay_out
-from shared.streams import SERVICES, groups
+from shared.streams import SERVICES
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -148,6 +150,8 @@ def read(folder: Path) -> Manifest:
 
 async def _back_up(settings: Settings, part: Path) -> Manifest:
     async with _broker(settings) as redis:
+        if is_cluster(redis):  # moments of several servers do not fit together
+            raise NoSnapshot("the broker is a cluster: stop every service, and copy the files of each of its nodes")
         about = await redis.info("server")
         files = {name: settings.data_dir / f"{name}.sqlite3" for name in SERVICES}
         present = {name: file for name, file in files.items() if file.exists()}
@@ -261,7 +265,7 @@ async def _lay_out(folder: Path, settings: Settings, manifest: Manifest) -> None
     await private.start()  # if it cannot read the snapshot, it is better to know now
     redis = connect(private.url)
     try:
-        missing = [stream for stream, _ in groups() if not await redis.exists(stream)]
+        missing = [key for key, _ in group_keys(settings.bus.shards) if not await redis.exists(key)]
     finally:
         await redis.aclose()
         await private.stop()

@@ -91,6 +91,11 @@ def redis_client() -> Redis:
     return connect(running.redis_url)
 
 
+def shards() -> int:
+    """Return how many shards the streams have."""
+    return Settings().bus.shards
+
+
 def with_redis(work: Callable[[Redis], Awaitable[T]]) -> T:
     """Run `work` with a client of the broker and close it."""
 

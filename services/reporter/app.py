@@ -78,7 +78,7 @@ def build(platform: Platform) -> Service:
     sender = Sender(store, settings)
     reviewing = Reviewing(store, settings)
     stating = Stating(store, settings)
-    tail = Tail(platform.redis)
+    tail = Tail(platform.redis, platform.shards)
     broadcast = Broadcast(
         tail, listeners=settings.feed_listeners, room=settings.feed_room, draining=lambda: platform.draining
     )

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import structlog
 from prometheus_client import Counter, Gauge
 
-from services.reporter.feed import OLDEST, Filters, Item, Position, Seen, seen_until
+from services.reporter.feed import OLDEST, Filters, Item, Position, Seen
 from services.reporter.tail import Tail
 from shared.errors import Problem, Unavailable, describe
 
@@ -95,7 +95,7 @@ class Broadcast:
     async def page(self, filters: Filters, after: Position, limit: int) -> tuple[Said, bool]:
         """Return up to `limit` events after a position, and whether there may be more right away."""
         until, found = await self._tail.now(), list[Item]()
-        seen = seen_until(after, filters.streams)
+        seen = self._tail.until(after, filters.streams)
         for _ in range(SCANNED_AT_ONCE):
             read = await self._tail.read(seen, until, AT_ONCE)
             seen = read.seen
@@ -151,7 +151,7 @@ class Broadcast:
             LET_GO.inc()
 
     async def _missed(self, listener: Listener, at: Position) -> AsyncIterator[Said]:
-        seen, more = seen_until(at, listener.filters.streams), True
+        seen, more = self._tail.until(at, listener.filters.streams), True
         while more and not self._ending():
             read = await self._tail.read(seen, listener.since, AT_ONCE)
             seen, more = read.seen, read.more
@@ -168,7 +168,7 @@ class Broadcast:
             await asyncio.gather(self._reader, return_exceptions=True)
 
     async def _run(self) -> None:
-        seen, failing = seen_until(self._at, Filters().streams), False
+        seen, failing = self._tail.until(self._at, Filters().streams), False
         while self._listeners:
             try:
                 await self._tail.wait(seen, BLOCK_MS)

@@ -97,10 +97,11 @@ class Dispatcher:
         """Take what was said since the last time; `over` are causes and ends of holds that ended before this."""
         seen, turn, until = dict(webhook.seen), webhook.turn, await self._tail.now()
         while room > 0 or over:
-            read = await self._tail.read({name: seen[name] for name in {*webhook.streams, HOLDS}}, until, AT_ONCE)
+            asked = self._tail.of(seen, {*webhook.streams, HOLDS})
+            read = await self._tail.read(asked, until, AT_ONCE)
             # what was said while a hold lasted is known by now: what was not taken back may leave
             free = [cause for cause, end in over.items() if not read.more or end.timestamp() * 1000 < read.known.ms]
-            if not (free or read.seen.items() - seen.items()):
+            if not (free or read.seen.items() - asked.items()):
                 break
             seen |= read.seen
             async with self._store.begin() as connection:

@@ -4,13 +4,14 @@ Invariant: without `text` nothing of a post's words leaves, and whose rating or 
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
 import orjson
 
 from shared.events import Event
+from shared.streams import FLOW, name_of, shard_in
 
 STREAMS: tuple[str, ...] = (
     "posts.ingested",
@@ -27,6 +28,7 @@ STREAMS: tuple[str, ...] = (
 )
 """Every stream by its number in a position, from 1 on; a new one goes to the end, so that old positions stay true."""
 NUMBERS: Mapping[str, int] = {name: number for number, name in enumerate(STREAMS, 1)}
+OF_A_SHARD = 100
 LAST_SEQUENCE = 2**64 - 1
 WORDS = {"text", "url", "spans"}
 """Parts of an event that quote a post: its text, an address that may hold a title, the pieces a score came from."""
@@ -40,7 +42,8 @@ PERSONAL: Mapping[str, tuple[str, ...]] = {
 class Position(NamedTuple):
     """A place in the order of all streams: the broker's ms and sequence of an entry, and its stream's number.
 
-    The broker numbers all its streams by one clock, so positions of different streams compare.
+    The broker numbers all its streams by one clock, so positions of different streams compare. A shard counts as a
+    stream of its own: the first has its stream's number, each further one a hundred more.
     """
 
     ms: int
@@ -59,29 +62,48 @@ class Position(NamedTuple):
 
     @classmethod
     def of(cls, stream: str, entry: bytes) -> Self:
-        """Return where an entry of a stream stands."""
+        """Return where an entry of a stream, or of one of its shards, stands."""
         ms, _, sequence = entry.decode().partition("-")
-        return cls(int(ms), int(sequence), NUMBERS[stream])
+        return cls(int(ms), int(sequence), number_of(stream))
 
     def entry(self, stream: str) -> str:
         """Return the newest entry id that a stream can have at or before this position."""
-        if NUMBERS[stream] <= self.stream:
+        if number_of(stream) <= self.stream:
             return f"{self.ms}-{self.sequence}"
         if self.sequence:
             return f"{self.ms}-{self.sequence - 1}"
         return f"{self.ms - 1}-{LAST_SEQUENCE}" if self.ms else "0-0"
 
 
-PATTERN = r"[0-9]{1,14}-[0-9]{1,9}-[0-9]{1,2}"
+PATTERN = r"[0-9]{1,14}-[0-9]{1,9}-[0-9]{1,4}"
 OLDEST = Position(0, 0, 0)
 
 Seen = dict[str, str]
-"""Stream -> id of the entry that was read last."""
+"""Key of a stream -> id of the entry that was read last."""
 
 
-def seen_until(position: Position, streams: tuple[str, ...]) -> Seen:
+def number_of(key: str) -> int:
+    """Return the number of a stream, or of one of its shards, in a position."""
+    return NUMBERS[name_of(key)] + OF_A_SHARD * shard_in(key)
+
+
+def seen_until(position: Position, streams: Iterable[str], shards: int = 1) -> Seen:
     """Return what somebody has read who knows everything up to a position."""
-    return {name: position.entry(name) for name in streams}
+    return {key: position.entry(key) for name in streams for key in FLOW[name].keys(shards)}
+
+
+def seen_of(seen: Mapping[str, str], streams: Iterable[str], shards: int = 1) -> Seen:
+    """Return what somebody has read of some streams, also where these had another number of shards then.
+
+    Entries keep their ids when the number changes, so whoever has read a stream up to an entry has read its shards up
+    to there; of several, up to the oldest.
+    """
+    found: Seen = {}
+    for name in streams:
+        known = [entry for key, entry in seen.items() if name_of(key) == name]
+        oldest = min(known, key=lambda entry: tuple(map(int, entry.split("-"))), default="0-0")
+        found |= {key: seen.get(key, oldest) for key in FLOW[name].keys(shards)}
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,9 +156,9 @@ def outgoing(stream: str, event: Event[Any], *, text: bool = False) -> dict[str,
     return body
 
 
-def item(stream: str, entry: bytes, event: Event[Any]) -> Item:
+def item(position: Position, stream: str, event: Event[Any]) -> Item:
     """Return an event as the feed gives it out."""
-    position, body = Position.of(stream, entry), outgoing(stream, event)
+    body = outgoing(stream, event)
     data = body["data"]
     post = data.get("post", data)
     facts = {

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import orjson
 
-from services.reporter.feed import STREAMS, seen_until
+from services.reporter.feed import STREAMS
 from services.reporter.sealing import Seal, WrongKey
 from services.reporter.store import Store, Stored
 from services.reporter.tail import Tail
@@ -47,7 +47,7 @@ class Hooking:
             "text": text,
             "state": WebhookState.ACTIVE.value,
             "secret": self._seal.close(secret),
-            "seen": seen_until(await self._tail.now(), STREAMS),
+            "seen": self._tail.until(await self._tail.now(), STREAMS),
             "turn": 0,
             "attempts": 0,
             "due_at": now,
@@ -64,12 +64,12 @@ class Hooking:
         if "url" in values:
             await self._check(values["url"])
         now, secret = utcnow(), as_secret(secrets.token_bytes(SECRET_BYTES)) if rotate else None
-        fresh = seen_until(await self._tail.now(), STREAMS)
+        now_at = await self._tail.now()
         async with self._store.begin() as connection:
             row = self._known(await self._store.webhook(connection, webhook_id))
             more: dict[str, Any] = {"updated_at": now}
             if added := set(values.get("streams", ())) - set(row.streams):
-                more |= {"seen": row.seen | {name: fresh[name] for name in added}, "turn": row.turn + 1}
+                more |= {"seen": row.seen | self._tail.until(now_at, added), "turn": row.turn + 1}
             if secret is not None:
                 more |= {"secret": self._seal.close(secret), "old_secret": row.secret, "old_until": now + ROTATION}
             if paused:

@@ -90,7 +90,7 @@ class Rebuilding:
 
     async def _read(self, done: Rebuilt, say: Say, *, alone: bool) -> None:
         """Replay the streams; where they are `alone`, what they speak of is forgotten before it is told first."""
-        seen = dict.fromkeys(FROM, "0-0")
+        seen = self._tail.of({}, FROM)
         met: dict[str, set[str]] = {what: set() for _, what, _ in self._steps.values()}
         until, more = await self._tail.now(), True
         while more:

@@ -4,7 +4,8 @@ Invariant: what comes out is in the order of positions, and complete: entries of
 because it may still hand out ids in it. What is being erased does not come out.
 """
 
-from collections.abc import Iterator, Sequence
+import asyncio
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, cast
@@ -12,13 +13,18 @@ from typing import Any, cast
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from services.reporter.feed import Item, Position, Seen, item
+from services.reporter.feed import Item, Position, Seen, item, seen_of, seen_until
+from shared.bus.cluster import is_cluster
 from shared.bus.entries import Entry
 from shared.bus.envelope import FIELD, Malformed, reader
 from shared.bus.erasures import doomed, pending_among, server_millis, subjects
+from shared.clock import monotonic
 from shared.errors import Unavailable
 from shared.events import Event
-from shared.streams import FLOW
+from shared.streams import FLOW, name_of
+
+LOOK_S = 0.05
+"""In a cluster no read waits for streams of several nodes, so we look this often."""
 
 
 @contextmanager
@@ -44,14 +50,23 @@ class Read:
     @property
     def items(self) -> list[Item]:
         """Return the events as the feed gives them out."""
-        return [item(stream, entry, event) for _, stream, entry, event in self.found]
+        return [item(position, stream, event) for position, stream, _, event in self.found]
 
 
 class Tail:
-    """The streams of one broker."""
+    """The streams of one broker, each of which may have several shards."""
 
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, redis: Redis, shards: int = 1) -> None:
         self._redis = redis
+        self._shards = shards
+
+    def until(self, position: Position, streams: Iterable[str]) -> Seen:
+        """Return what somebody has read of streams who knows everything up to a position."""
+        return seen_until(position, streams, self._shards)
+
+    def of(self, seen: Mapping[str, str], streams: Iterable[str]) -> Seen:
+        """Return what somebody has read of streams by what they kept of it."""
+        return seen_of(seen, streams, self._shards)
 
     async def now(self) -> Position:
         """Return the position that everything said from now on comes after."""
@@ -61,7 +76,19 @@ class Tail:
     async def wait(self, seen: Seen, block_ms: int) -> None:
         """Return when there is something nobody read yet, or after a while."""
         with _outages():
-            await self._redis.xread(cast("dict[Any, Any]", seen), count=1, block=block_ms)
+            if is_cluster(self._redis):
+                await self._look_until(seen, monotonic() + block_ms / 1000)
+            else:
+                await self._redis.xread(cast("dict[Any, Any]", seen), count=1, block=block_ms)
+
+    async def _look_until(self, seen: Seen, end: float) -> None:
+        while monotonic() < end:
+            async with self._redis.pipeline(transaction=False) as pipe:
+                for key, entry in seen.items():
+                    pipe.xrange(key, min=f"({entry}", count=1)
+                if any(await pipe.execute()):
+                    return
+            await asyncio.sleep(LOOK_S)
 
     async def read(self, seen: Seen, until: Position, count: int) -> Read:
         """Return what comes after `seen` up to `until`, from at most `count` entries of each stream."""
@@ -86,11 +113,13 @@ class Tail:
         self, chosen: Sequence[tuple[Position, str, bytes, dict[bytes, bytes]]]
     ) -> list[tuple[Position, str, bytes, Event[Any]]]:
         """Leave out what cannot be read and posts whose erasure was asked for."""
-        raws = [fields.get(FIELD, b"") if FLOW[name].holds_text else b"" for _, name, _, fields in chosen]
+        raws = [fields.get(FIELD, b"") if FLOW[name_of(key)].holds_text else b"" for _, key, _, fields in chosen]
+        named = {subject for raw in raws for subject in subjects(raw)}
         with _outages():
-            erased = await pending_among(self._redis, {subject for raw in raws for subject in subjects(raw)})
+            erased = await pending_among(self._redis, named, self._shards)
         found = []
-        for (position, name, entry, fields), raw in zip(chosen, raws, strict=True):
+        for (position, key, entry, fields), raw in zip(chosen, raws, strict=True):
+            name = name_of(key)
             event = reader(FLOW[name])(fields)
             if not isinstance(event, Malformed) and not (erased and doomed(raw, erased)):
                 found.append((position, name, entry, event))

@@ -5,6 +5,7 @@ Source: Standard Webhooks 1.0.0; interfaces.md section 9. Invariant: an event ha
 
 import base64
 import hmac
+import string
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,8 +14,11 @@ from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
-from services.reporter.feed import Position
+from services.reporter.feed import OF_A_SHARD, Position
 
+ORDERED = string.digits + string.ascii_uppercase + string.ascii_lowercase
+STREAMS_AT_MOST = 16
+"""Room for numbers of streams in the place of a shard's event; a place has two characters for both."""
 WHSEC = "whsec_"
 SECRET_BYTES = 32
 JITTER = 0.2
@@ -126,7 +130,16 @@ def is_public(address: str) -> bool:
 
 def place(position: Position) -> str:
     """Return a position as text that a database sorts rightly."""
-    return f"{position.ms:014d}{position.sequence:010d}{position.stream:02d}"
+    return f"{position.ms:014d}{position.sequence:010d}{_short(position.stream)}"
+
+
+def _short(number: int) -> str:
+    """Return the number of a stream or shard in two characters: of a first shard its digits, as they always were."""
+    shard, stream = divmod(number, OF_A_SHARD)
+    if not shard:
+        return f"{stream:02d}"
+    high, low = divmod((shard - 1) * STREAMS_AT_MOST + stream, len(ORDERED))
+    return ORDERED[10 + high] + ORDERED[low]
 
 
 def with_text(body: dict[str, Any], text: str | None, author: str | None) -> dict[str, Any]:

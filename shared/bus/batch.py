@@ -21,7 +21,7 @@ from shared.clock import monotonic
 from shared.errors import Unavailable, describe
 from shared.events import Event
 from shared.settings import BusSettings
-from shared.streams import Stream
+from shared.streams import Stream, shard_in
 
 log = structlog.get_logger("ombud.bus")
 
@@ -80,22 +80,30 @@ class Consumer:
         self._group = group
         self._name = name
         self._committer = Committer(redis, settings)
+        self.subscribers: dict[int, list[Any]] = {}
+        """Shard -> the subscribers that read it."""
 
     def consume(self, router: RedisRouter, stream: Stream, handle: Handler) -> Reader:
-        """Subscribe `handle` to a stream and to this group's retries of it; return the reader of its entries.
+        """Subscribe `handle` to every shard of a stream and to this group's retries of it; return how entries are read.
 
         Retries are read one at a time: an event that kills its process takes no neighbours along.
         """
         read = reader(stream)
+        for key in stream.keys(self._settings.shards):
+            self._subscribe(router, stream, key, read, handle)
+        return read
+
+    def _subscribe(self, router: RedisRouter, stream: Stream, origin: str, read: Reader, handle: Handler) -> None:
+        """Subscribe to one key of a stream and its retries."""
 
         async def decoder(message: Any) -> Batch:
             raw = message.raw_message
             return Batch(raw["channel"], raw["message_ids"], [read(fields) for fields in raw["data"]])
 
         async def on_batch(batch: Batch) -> None:
-            await self._handle(stream, batch, handle)
+            await self._handle(stream, origin, batch, handle)
 
-        for key, count in ((stream.name, self._settings.batch_size), (retry_key(stream.name, self._group), 1)):
+        for key, count in ((origin, self._settings.batch_size), (retry_key(origin, self._group), 1)):
             subscription = StreamSub(
                 key,
                 group=self._group,
@@ -114,11 +122,11 @@ class Consumer:
                 description=(stream.event.__doc__ or "").strip(),
             )
             subscriber(on_batch)
-        return read
+            self.subscribers.setdefault(shard_in(origin), []).append(subscriber)
 
-    async def _handle(self, stream: Stream, batch: Batch, handle: Handler) -> None:
+    async def _handle(self, stream: Stream, origin: str, batch: Batch, handle: Handler) -> None:
         started = monotonic()
-        what = f"{self._group}:{stream.name}"
+        what = f"{self._group}:{origin}"
         async with self._heartbeat(batch):
             events = [item for item in batch.items if isinstance(item, Event)]
             with spans(self._group, stream.name, events) as traced:
@@ -128,11 +136,11 @@ class Consumer:
             ]
             entries = list(zip(batch.ids, batch.items, outcomes, strict=True))
             mine = await patiently(
-                lambda: self._committer.settle(batch.stream, self._group, entries, origin=stream.name),
+                lambda: self._committer.settle(batch.stream, self._group, entries, origin=origin),
                 self._health,
                 what,
             )
-        self._health.committed(stream.name, self._group)
+        self._health.committed(origin, self._group)
         self._count(stream.name, batch, outcomes, mine, monotonic() - started)
 
     def _count(self, stream: str, batch: Batch, outcomes: list[Outcome], mine: int, seconds: float) -> None:

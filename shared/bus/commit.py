@@ -2,20 +2,23 @@
 
 import random
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
 
 import orjson
 from redis.asyncio import Redis
 
+from shared.bus.cluster import is_cluster
 from shared.bus.envelope import Malformed
 from shared.bus.erasures import ask_erasure
-from shared.bus.keys import dead_key, delay_key
+from shared.bus.keys import dead_key, delay_key, seen_keys
 from shared.bus.scripts import script
+from shared.bus.shards import key_for
 from shared.clock import millis
 from shared.events import Event
 from shared.settings import BusSettings
-from shared.streams import stream_of
+from shared.streams import shard_in, stream_of
 
 MALFORMED = "Malformed"
 
@@ -56,6 +59,8 @@ class Write:
     payload: bytes
     last: str = ""
     error: str = ""
+    event_id: str = field(default="", compare=False)
+    """Of an event that is said; the script does not need it."""
 
 
 def backoff_s(attempt: int, base_s: float, limit_s: float, jitter: float) -> float:
@@ -78,12 +83,13 @@ def writes_of(
 ) -> list[Write]:
     """Return what has to be written for one entry. Pure.
 
-    `origin` is the stream of the flow, also for entries that came over its retry stream.
+    `origin` is the key of the stream of the flow, also for entries that came over its retry stream.
     """
     if isinstance(item, Malformed):
         return [Write("d", dead_key(origin, group), item.raw, item.reason, MALFORMED)]
     if isinstance(outcome, Done):
-        return [Write("x", _key_of(event, group), event.wire()) for event in outcome.says]
+        shards = settings.shards
+        return [Write("x", _key_of(event, group, shards), event.wire(), event_id=event.id) for event in outcome.says]
     failed = item.again(outcome.reason)
     if isinstance(outcome, Dead) or failed.attempt >= settings.attempts:
         return [Write("d", dead_key(origin, group), failed.wire(), outcome.reason, outcome.error)]
@@ -91,11 +97,11 @@ def writes_of(
     return [Write("z", delay_key(origin, group), failed.wire(), str(now_ms + int(pause * 1000)))]
 
 
-def _key_of(event: Event[Any], group: str) -> str:
+def _key_of(event: Event[Any], group: str, shards: int) -> str:
     stream = stream_of(event)
     if stream.said_by != group:
         raise ValueError(f"{group} may not say {stream.name}; FLOW gives it to {stream.said_by}")
-    return stream.name
+    return key_for(event, shards)
 
 
 def arguments(
@@ -122,6 +128,7 @@ class Committer:
         self._redis = redis
         self._settings = settings
         self._commit = script(redis, "commit")
+        self._admit = script(redis, "admit")
 
     async def settle(
         self,
@@ -137,7 +144,7 @@ class Committer:
         """
         erase = {subject for *_, outcome in entries if isinstance(outcome, Done) for subject in outcome.erase}
         if erase:
-            await ask_erasure(self._redis, *sorted(erase))
+            await ask_erasure(self._redis, *sorted(erase), shards=self._settings.shards)
         now = millis()
         writes = {
             entry: writes_of(
@@ -154,9 +161,31 @@ class Committer:
         return await self.write(stream, group, writes)
 
     async def write(self, stream: str, group: str, writes: Mapping[bytes, Sequence[Write]]) -> int:
-        """Do the given writes for each entry that is still pending in the group."""
+        """Do the given writes for each entry that is still pending in the group.
+
+        No step spans two shards of a cluster. What is said in another shard is said before, once per event id: a crash
+        in between repeats the batch, and the second time it is known there already.
+        """
+        if is_cluster(self._redis):
+            writes = await self._say_elsewhere(shard_in(stream), writes)
         keys, argv = arguments(stream, group, self._settings.fuse, writes)
         return int(await self._commit(keys=keys, args=argv))
+
+    async def _say_elsewhere(
+        self, shard: int, writes: Mapping[bytes, Sequence[Write]]
+    ) -> Mapping[bytes, Sequence[Write]]:
+        """Say what belongs in other shards and return what is left to write in this one."""
+        window, said = self._settings.dedup_window_s, dict[str, list[bytes | int]]()
+        for rows in writes.values():
+            for row in rows:
+                if shard_in(row.key) != shard:
+                    argv = said.setdefault(row.key, [self._settings.fuse, 2 * window])
+                    argv += [UUID(row.event_id).bytes, row.payload]
+        for key, argv in said.items():
+            await self._admit(keys=[key, *seen_keys(key, millis() / 1000, window)], args=argv)
+        if not said:
+            return writes
+        return {entry: [row for row in rows if shard_in(row.key) == shard] for entry, rows in writes.items()}
 
 
 def letter(fields: Mapping[bytes, bytes]) -> dict[str, Any]:

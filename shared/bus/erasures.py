@@ -11,8 +11,11 @@ import orjson
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from shared.bus.cluster import on_primaries
 from shared.bus.keys import ERASURES
+from shared.bus.shards import subjects_apart
 from shared.errors import Unavailable
+from shared.streams import shard_key
 
 AT_ONCE = 1000
 AUTHOR = "author:"
@@ -66,30 +69,45 @@ def author_of(subject: str) -> tuple[str, str]:
     return platform, author
 
 
-async def ask_erasure(redis: Redis, *subjects: str) -> None:
+async def ask_erasure(redis: Redis, *subjects: str, shards: int = 1) -> None:
     """Note that everything of these subjects (post ids, author_subjects) has to leave the streams.
 
     For what was said already; `Publisher.withdraw` says a deletion and asks in one step. Raises Unavailable.
     """
     try:
         now = await server_millis(redis)
-        for start in range(0, len(subjects), AT_ONCE):
-            await redis.zadd(ERASURES, dict.fromkeys(subjects[start : start + AT_ONCE], now))
+        for shard, names in subjects_apart(subjects, shards).items():
+            for start in range(0, len(names), AT_ONCE):
+                key = shard_key(ERASURES, shard, shards)
+                await redis.zadd(key, dict.fromkeys(names[start : start + AT_ONCE], now))
     except RedisError as error:
         raise Unavailable("broker") from error
 
 
-async def pending_among(redis: Redis, names: Collection[str]) -> dict[str, float]:
+async def pending_among(redis: Redis, names: Collection[str], shards: int = 1) -> dict[str, float]:
     """Return which of these subjects are being erased, and since when (ms): what `doomed` asks for."""
-    known, found = sorted(names), dict[str, float]()
-    for start in range(0, len(known), AT_ONCE):
-        some = known[start : start + AT_ONCE]
-        scores: Any = await redis.zmscore(ERASURES, some)
-        found |= {name: float(at) for name, at in zip(some, scores, strict=True) if at is not None}
+    found = dict[str, float]()
+    for shard, known in subjects_apart(sorted(names), shards).items():
+        for start in range(0, len(known), AT_ONCE):
+            some = known[start : start + AT_ONCE]
+            scores: Any = await redis.zmscore(shard_key(ERASURES, shard, shards), some)
+            found |= {name: float(at) for name, at in zip(some, scores, strict=True) if at is not None}
     return found
 
 
+async def all_pending(redis: Redis, shards: int = 1) -> dict[str, float]:
+    """Return every erasure that is not over: subject -> asked for when, ms."""
+    pending = dict[str, float]()
+    for shard in range(shards):
+        asked: Any = await redis.zrange(shard_key(ERASURES, shard, shards), 0, -1, withscores=True)
+        pending |= {name.decode(): float(at) for name, at in asked}
+    return pending
+
+
 async def server_millis(redis: Redis) -> int:
-    """Return the broker's time in ms: entry ids are made of it, so what is compared with them has to be, too."""
-    seconds, micros = await redis.time()
-    return int(seconds) * 1000 + int(micros) // 1000
+    """Return the broker's time in ms: entry ids are made of it, so what is compared with them has to be, too.
+
+    Clocks of a cluster differ: it is that of the slowest, because no node hands out ids before it any more.
+    """
+    times: Any = await on_primaries(redis, "TIME")
+    return min(int(seconds) * 1000 + int(micros) // 1000 for seconds, micros in times)

@@ -8,6 +8,7 @@ from faststream.redis import RedisBroker
 
 from shared.bus.metrics import LOST, RESTARTS, GroupState
 from shared.clock import monotonic
+from shared.streams import name_of
 
 log = structlog.get_logger("ombud.bus")
 
@@ -29,6 +30,11 @@ class Health:
     def committed(self, stream: str, group: str) -> None:
         """Note that a group settled a batch."""
         self._progress[stream, group] = monotonic()
+
+    def forget(self, pairs: Iterable[tuple[str, str]]) -> None:
+        """Note that others see to these streams of these groups now."""
+        for pair in pairs:
+            self._progress.pop(pair, None)
 
     def waiting(self, what: str) -> None:
         """Note that a handler waits for something that is down; that is no reason to restart us."""
@@ -73,23 +79,33 @@ class Watchdog:
     """Starts subscribers again that stopped because their stream or group vanished."""
 
     def __init__(
-        self, broker: RedisBroker, health: Health, ensure: Callable[[], Awaitable[list[tuple[str, str]]]]
+        self,
+        broker: RedisBroker,
+        health: Health,
+        ensure: Callable[[], Awaitable[list[tuple[str, str]]]],
+        reads: Callable[[str, str], bool] = lambda _key, _group: True,
     ) -> None:
         self._broker = broker
         self._health = health
         self._ensure = ensure
+        self._reads = reads
 
     async def __call__(self) -> None:
-        """Look once at every subscriber; make missing groups and start what stands still."""
-        stopped: list[Any] = [each for each in self._broker.subscribers if not each.running]
+        """Look once at every subscriber of what we read; make missing groups and start what stands still."""
+        known: list[Any] = list(self._broker.subscribers)
+        stopped = [each for each in known if not each.running and self._reads(_key(each), str(each.stream_sub.group))]
         self._health.stopped(each.stream_sub.name for each in stopped)
         if not stopped:
             return
         for stream, group in await self._ensure():
-            LOST.labels(stream.split(":")[0], group).inc()
+            LOST.labels(name_of(stream.split(":")[0]), group).inc()
             log.error("a consumer group vanished; what it had not handled is lost", stream=stream, group=group)
         for each in stopped:
             await each.start()
-            RESTARTS.labels(each.stream_sub.name.split(":")[0], each.stream_sub.group).inc()
+            RESTARTS.labels(name_of(_key(each)), each.stream_sub.group).inc()
             log.warning("subscriber started again", stream=each.stream_sub.name, group=each.stream_sub.group)
         self._health.stopped(())
+
+
+def _key(subscriber: Any) -> str:
+    return str(subscriber.stream_sub.name.split(":")[0])

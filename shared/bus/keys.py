@@ -1,12 +1,14 @@
 """Every Redis key has its name from here.
 
-With one shard nothing is added to a stream's name; past one Redis the shard becomes the hash tag.
+With one shard nothing is added to a stream's name. With more, `.{3}` is: the shard alone is the hash tag of Redis
+Cluster, so that whatever one commit writes of a shard lies in one slot, whichever streams it belongs to.
 """
 
 import os
 import socket
 
 from shared.ids import digest
+from shared.streams import shard_key
 
 SEEN = "ombud:seen"
 ERASURES = "ombud:erasures"
@@ -20,6 +22,9 @@ SESSIONS = "ombud:sessions"
 NOTES = "ombud:notes"
 PROCESSES = "ombud:processes"
 """Who runs, as each process says it."""
+VERSIONS = "ombud:version"
+SHARDS = "ombud:shards"
+"""How many shards the streams of this broker have; absent: one."""
 
 
 def retry_key(stream: str, group: str) -> str:
@@ -53,9 +58,19 @@ def attempts_key(what: str) -> str:
     return f"ombud:signins:{digest(what.encode())[:40]}"
 
 
-def version_key(subject: str) -> str:
+def version_key(subject: str, shard: int = 0, shards: int = 1) -> str:
     """Return the key that counts what was said of something, so that nobody speaks over a word they have not seen."""
-    return f"ombud:version:{digest(subject.encode())[:40]}"
+    return f"{shard_key(VERSIONS, shard, shards)}:{digest(subject.encode())[:40]}"
+
+
+def replicas_key(group: str) -> str:
+    """Return the sorted set of a group's processes (score: until when each counts as alive, ms)."""
+    return f"ombud:{{{group}}}:replicas"
+
+
+def holders_key(group: str) -> str:
+    """Return the hash of which process reads which shard for a group."""
+    return f"ombud:{{{group}}}:shards"
 
 
 def lease_key(post_id: str) -> str:

@@ -12,12 +12,13 @@ from redis.asyncio import Redis
 from shared.bus.commit import letter
 from shared.bus.entries import Entry, entries
 from shared.bus.keys import dead_key, retry_key
-from shared.streams import groups
+from shared.bus.shards import group_keys
+from shared.streams import FLOW, name_of
 
 
 @dataclass(frozen=True)
 class Letter:
-    """A dead letter with where it lies."""
+    """A dead letter with where it lies: `stream` is the key of its shard."""
 
     stream: str
     group: str
@@ -31,13 +32,13 @@ class Letter:
         return f"{self.stream}/{self.group}/{self.entry}"
 
 
-async def letters(redis: Redis, stream: str | None, group: str | None) -> list[Letter]:
-    """Return the dead letters of the given stream and group, or of all."""
+async def letters(redis: Redis, stream: str | None, group: str | None, shards: int = 1) -> list[Letter]:
+    """Return the dead letters of the given stream (or one shard of it, by its key) and group, or of all."""
     found: list[Letter] = []
-    for each_stream, each_group in groups():
-        if stream in (None, each_stream) and group in (None, each_group):
-            kept = await entries(redis, dead_key(each_stream, each_group))
-            found += [_letter(each_stream, each_group, each) for each in kept]
+    for key, each_group in group_keys(shards):
+        if stream in (None, key, name_of(key)) and group in (None, each_group):
+            kept = await entries(redis, dead_key(key, each_group))
+            found += [_letter(key, each_group, each) for each in kept]
     return found
 
 
@@ -79,10 +80,13 @@ async def drop(redis: Redis, picked: list[Letter]) -> int:
     return gone
 
 
-async def newest_letters(redis: Redis, stream: str, group: str, count: int) -> list[Letter]:
+async def newest_letters(redis: Redis, stream: str, group: str, count: int, shards: int = 1) -> list[Letter]:
     """Return a group's newest dead letters, the newest first."""
-    found = cast("list[Entry]", await redis.xrevrange(dead_key(stream, group), count=count))
-    return [_letter(stream, group, each) for each in found]
+    found: list[Letter] = []
+    for key in FLOW[stream].keys(shards):
+        kept = cast("list[Entry]", await redis.xrevrange(dead_key(key, group), count=count))
+        found += [_letter(key, group, each) for each in kept]
+    return sorted(found, key=lambda each: tuple(map(int, each.entry.split("-"))), reverse=True)[:count]
 
 
 async def one_letter(redis: Redis, stream: str, group: str, entry: str) -> Letter | None:

@@ -9,6 +9,7 @@ from redis.asyncio import Redis
 
 from shared.bus.keys import dead_key, delay_key, retry_key
 from shared.clock import millis
+from shared.streams import name_of
 
 LAG = Gauge("ombud_bus_lag_events", "Entries a group has not read yet.", ["stream", "group"])
 PENDING = Gauge("ombud_bus_pending_events", "Entries read but not acknowledged.", ["stream", "group"])
@@ -48,7 +49,8 @@ BATCH_SECONDS = Histogram(
 class GroupState:
     """How one group stands on one stream. `missing` means that the group does not exist.
 
-    `oldest_s` is the age of the oldest event it has not settled, whether it was read or not; seconds.
+    `oldest_s` is the age of the oldest event it has not settled, whether it was read or not; seconds. `shards` are the
+    parts that a sum over a stream's shards is of, each with its key as `stream`.
     """
 
     stream: str
@@ -61,6 +63,7 @@ class GroupState:
     oldest_pending_s: float
     missing: bool = False
     oldest_s: float = 0.0
+    shards: tuple["GroupState", ...] = ()
 
     @property
     def backlog(self) -> int:
@@ -71,7 +74,8 @@ class GroupState:
 async def sweep(redis: Redis, groups: Iterable[tuple[str, str]], *, gauges: bool = True) -> list[GroupState]:
     """Return how every given group stands; one round trip, and one more where something waits.
 
-    `gauges`: set them. Who only looks leaves them to the service whose group it is.
+    `groups` are (key, group) pairs; what is said of a stream is the sum over its shards. `gauges`: set them. Who only
+    looks leaves them to the service whose group it is.
     """
     pairs = list(groups)
     async with redis.pipeline(transaction=False) as pipe:
@@ -92,9 +96,40 @@ async def sweep(redis: Redis, groups: Iterable[tuple[str, str]], *, gauges: bool
         replace(state, oldest_s=max(state.oldest_pending_s, (now - unread.get(n, now)) / 1000))
         for n, state in enumerate(states)
     ]
+    states = _summed(states)
     for state in states if gauges else ():
         _publish(state)
     return states
+
+
+def parts_of(states: Iterable[GroupState]) -> list[GroupState]:
+    """Return how groups stand on each key: the parts of sums, and what is no sum as it is."""
+    return [part for state in states for part in state.shards or (state,)]
+
+
+def _summed(states: Sequence[GroupState]) -> list[GroupState]:
+    """Return one state for each stream and group, in the order in which they come first."""
+    parts: dict[tuple[str, str], list[GroupState]] = {}
+    for state in states:
+        parts.setdefault((name_of(state.stream), state.group), []).append(state)
+    return [
+        some[0]
+        if (some[0].stream, len(some)) == (name, 1)
+        else GroupState(
+            name,
+            group,
+            length=sum(each.length for each in some),
+            lag=sum(each.lag for each in some),
+            pending=sum(each.pending for each in some),
+            delayed=sum(each.delayed for each in some),
+            dead=sum(each.dead for each in some),
+            oldest_pending_s=max(each.oldest_pending_s for each in some),
+            missing=any(each.missing for each in some),
+            oldest_s=max(each.oldest_s for each in some),
+            shards=tuple(some),
+        )
+        for (name, group), some in parts.items()
+    ]
 
 
 async def _first_unread(

@@ -1,4 +1,4 @@
-"""Clients of the broker and the two ways to append events: in order, or once per id."""
+"""The two ways to append events: in order, or once per id."""
 
 import asyncio
 from collections.abc import Iterable, Sequence
@@ -6,39 +6,25 @@ from itertools import islice
 from typing import Any
 from uuid import UUID
 
-from redis import exceptions
 from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import ExponentialWithJitterBackoff
 from redis.exceptions import RedisError
 
+from shared.bus.cluster import connect, is_cluster
 from shared.bus.keys import ERASURES, dead_key, seen_keys, version_key
 from shared.bus.metrics import DEAD
 from shared.bus.scripts import script
+from shared.bus.shards import apart, key_for, shard_for
 from shared.clock import millis
 from shared.errors import Unavailable
 from shared.events import Event
 from shared.settings import BusSettings
-from shared.sockets import OPTIONS
-from shared.streams import stream_of
+from shared.streams import name_of, shard_key, shard_of, stream_of
+
+__all__ = ["Publisher", "connect"]
 
 CHUNK = 500
 """Events of one pipeline or script call."""
 VERSIONS_KEPT_S = 30 * 86_400
-
-
-def connect(url: str) -> Redis:
-    """Return a client that survives a restart of the server: six retries with jittered back-off."""
-    return Redis.from_url(
-        url,
-        retry=Retry(ExponentialWithJitterBackoff(base=0.05, cap=1), 6),
-        retry_on_error=[exceptions.ConnectionError, exceptions.TimeoutError, exceptions.BusyLoadingError],
-        health_check_interval=30,
-        socket_keepalive=True,
-        socket_keepalive_options=OPTIONS,
-        socket_connect_timeout=5,
-        protocol=2,
-    )
 
 
 class Publisher:
@@ -47,6 +33,7 @@ class Publisher:
     def __init__(self, redis: Redis, settings: BusSettings) -> None:
         self._redis = redis
         self._settings = settings
+        self.shards = settings.shards
         self._admit = script(redis, "admit")
         self._advance = script(redis, "advance")
         self._withdraw = script(redis, "withdraw")
@@ -54,47 +41,60 @@ class Publisher:
     async def publish_many(self, events: Iterable[Event[Any]], *, atomic: bool = False) -> int:
         """Append events in order and return how many; with `atomic`, each chunk of 500 appears at once or not at all.
 
-        A pipeline whose answer was lost is sent again; the duplicates carry the same ids.
+        In a cluster that holds for what of a chunk is in one shard. A pipeline whose answer was lost is sent again; the
+        duplicates carry the same ids.
         Raises Unavailable when the broker cannot be reached.
         """
         events, count = iter(events), 0
         while chunk := list(islice(events, CHUNK)):
-            try:
-                async with self._redis.pipeline(transaction=atomic) as pipe:
-                    for event in chunk:
-                        pipe.xadd(
-                            stream_of(event).name,
-                            {"__data__": event.wire()},
-                            maxlen=self._settings.fuse,
-                            approximate=True,
-                        )
-                    await pipe.execute()
-            except RedisError as error:
-                raise Unavailable("broker") from error
-            count += len(chunk)
+            parts = [chunk]
+            if atomic and is_cluster(self._redis):
+                parts = [[chunk[place] for place in places] for places in apart(chunk, self.shards).values()]
+            for part in parts:
+                await self._append(part, atomic)
+                count += len(part)
         return count
+
+    async def _append(self, events: Sequence[Event[Any]], atomic: bool) -> None:
+        try:
+            async with self._redis.pipeline(transaction=atomic) as pipe:
+                for event in events:
+                    pipe.xadd(
+                        key_for(event, self.shards),
+                        {"__data__": event.wire()},
+                        maxlen=self._settings.fuse,
+                        approximate=True,
+                    )
+                await pipe.execute()
+        except RedisError as error:
+            raise Unavailable("broker") from error
 
     async def publish_once(self, events: Sequence[Event[Any]]) -> list[bool]:
         """Append each event unless its id was appended within the window; return which were new.
 
-        The events of one call belong on one stream. Remembering and appending are one atomic step per 500.
+        The events of one call belong on one stream. Remembering and appending are one atomic step per 500 and shard.
         Raises Unavailable when the broker cannot be reached.
         """
-        fresh: list[bool] = []
-        window = self._settings.dedup_window_s
+        fresh = [False] * len(events)
         for start in range(0, len(events), CHUNK):
             chunk = events[start : start + CHUNK]
-            stream = stream_of(chunk[0]).name
-            argv: list[bytes | int] = [self._settings.fuse, 2 * window]
-            for event in chunk:
-                argv += [UUID(event.id).bytes, event.wire()]
-            try:
-                keys = [stream, *seen_keys(stream, millis() / 1000, window)]
-                fresh += [bool(answer) for answer in await self._admit(keys=keys, args=argv)]
-            except RedisError as error:
-                raise Unavailable("broker") from error
+            for key, places in apart(chunk, self.shards).items():
+                answers = await self._admit_to(key, [chunk[place] for place in places])
+                for place, answer in zip(places, answers, strict=True):
+                    fresh[start + place] = answer
             await asyncio.sleep(0)
         return fresh
+
+    async def _admit_to(self, key: str, events: Sequence[Event[Any]]) -> list[bool]:
+        window = self._settings.dedup_window_s
+        argv: list[bytes | int] = [self._settings.fuse, 2 * window]
+        for event in events:
+            argv += [UUID(event.id).bytes, event.wire()]
+        try:
+            keys = [key, *seen_keys(key, millis() / 1000, window)]
+            return [bool(answer) for answer in await self._admit(keys=keys, args=argv)]
+        except RedisError as error:
+            raise Unavailable("broker") from error
 
     async def publish_next(self, event: Event[Any], subject: str, version: int) -> tuple[bool | None, int]:
         """Append an event that carries a version, unless that version of its subject, or a later one, is there.
@@ -103,8 +103,9 @@ class Publisher:
         Versions are remembered for a month; who has seen a higher one than is remembered is believed.
         Raises Unavailable when the broker cannot be reached.
         """
-        stream, window = stream_of(event).name, self._settings.dedup_window_s
-        keys = [stream, *seen_keys(stream, millis() / 1000, window), version_key(subject)]
+        stream, window = key_for(event, self.shards), self._settings.dedup_window_s
+        version_of = version_key(subject, shard_for(event, self.shards), self.shards)
+        keys = [stream, *seen_keys(stream, millis() / 1000, window), version_of]
         argv: list[bytes | int] = [self._settings.fuse, 2 * window, UUID(event.id).bytes, event.wire()]
         try:
             answer, stands = await self._advance(keys=keys, args=[*argv, version, VERSIONS_KEPT_S])
@@ -117,13 +118,13 @@ class Publisher:
 
         Raises Unavailable when the broker cannot be reached.
         """
-        stream = stream_of(event).name
+        stream = key_for(event, self.shards)
         fields: dict[Any, Any] = {"__data__": event.wire(), "reason": reason, "error": error, "entry": ""}
         try:
             await self._redis.xadd(dead_key(stream, group), fields, maxlen=self._settings.fuse, approximate=True)
         except RedisError as failure:
             raise Unavailable("broker") from failure
-        DEAD.labels(stream, group).inc()
+        DEAD.labels(name_of(stream), group).inc()
 
     async def withdraw(self, event: Event[Any], subject: str) -> bool:
         """Append a deletion unless its id was appended within the window, and ask for the erasure of its subject.
@@ -131,8 +132,9 @@ class Publisher:
         Both are one atomic step; who repeats a deletion asks for the erasure again. Returns whether it was new.
         Raises Unavailable when the broker cannot be reached.
         """
-        stream, window = stream_of(event).name, self._settings.dedup_window_s
-        keys = [stream, *seen_keys(stream, millis() / 1000, window), ERASURES]
+        shard, window = shard_of(subject, self.shards), self._settings.dedup_window_s
+        stream = shard_key(stream_of(event).name, shard, self.shards)
+        keys = [stream, *seen_keys(stream, millis() / 1000, window), shard_key(ERASURES, shard, self.shards)]
         argv: list[bytes | int] = [
             self._settings.fuse,
             2 * window,

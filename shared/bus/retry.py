@@ -1,6 +1,6 @@
 """The two loops that see to another try: the delay pump and the reclaimer. Any number of processes may run them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import structlog
@@ -14,6 +14,7 @@ from shared.bus.metrics import DEAD, LOST, RECLAIMED
 from shared.bus.scripts import script
 from shared.clock import millis
 from shared.settings import BusSettings
+from shared.streams import name_of
 
 log = structlog.get_logger("ombud.bus")
 
@@ -34,7 +35,8 @@ class Pump:
         keys = [[delay_key(*pair), retry_key(*pair)] for pair in self._groups]
         async with self._redis.pipeline(transaction=False) as pipe:
             for pair in keys:
-                pipe.evalsha(self._script.sha, 2, *pair, str(millis()), str(PUMPED_AT_ONCE))
+                # by its name, because a cluster's pipeline refuses the method
+                pipe.execute_command("EVALSHA", self._script.sha, 2, *pair, str(millis()), str(PUMPED_AT_ONCE))
             answers = await pipe.execute(raise_on_error=False)
         if any(isinstance(answer, NoScriptError) for answer in answers):
             answers = [await self._script(keys=pair, args=[millis(), PUMPED_AT_ONCE]) for pair in keys]
@@ -68,13 +70,16 @@ class Reclaimer:
                 taken += await self._take_over(stream, origin, group, read)
         return taken
 
-    async def give_back(self) -> int:
+    async def give_back(self, only: Collection[tuple[str, str]] | None = None) -> int:
         """Put what this process still holds on the retry streams and return how many entries; for an orderly stop.
 
-        A stop cancels reads, and the server may have handed entries to one of them. No attempt is counted.
+        A stop cancels reads, and the server may have handed entries to one of them. No attempt is counted. `only`
+        names (key, group) pairs that are read no more, while others are.
         """
         given = 0
         for (origin, group), read in self._readers.items():
+            if only is not None and (origin, group) not in only:
+                continue
             for stream in (origin, retry_key(origin, group)):
                 for consumer in (consumer_name(group), self._consumer):
                     given += await self._give_back(stream, origin, group, consumer, read)
@@ -109,14 +114,14 @@ class Reclaimer:
                 raise
             cursor, entries, deleted = answer[0], answer[1], answer[2]
             if deleted:
-                LOST.labels(origin, group).inc(len(deleted))
+                LOST.labels(name_of(origin), group).inc(len(deleted))
                 log.error("pending entries were trimmed away", stream=stream, group=group, count=len(deleted))
             if entries:
                 writes = {entry: [self._again(origin, group, read, fields)] for entry, fields in entries}
                 mine = await self._committer.write(stream, group, writes)
-                RECLAIMED.labels(origin, group).inc(mine)
+                RECLAIMED.labels(name_of(origin), group).inc(mine)
                 if dead := sum(write.kind == "d" for rows in writes.values() for write in rows):
-                    DEAD.labels(origin, group).inc(min(dead, mine))
+                    DEAD.labels(name_of(origin), group).inc(min(dead, mine))
                 taken += mine
             if cursor in (b"0-0", "0-0"):
                 return taken

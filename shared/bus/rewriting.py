@@ -11,6 +11,7 @@ import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
+from shared.bus.cluster import Ask, servers
 from shared.bus.keys import BROKER, SCRUB_TURN, SCRUBS
 from shared.bus.metrics import SCRUBBED
 from shared.bus.scripts import script
@@ -45,7 +46,8 @@ class Rewriter:
         await self._look_at_nodes()
         begun, outcome = monotonic(), "done"
         try:
-            await self._rewrite()
+            for server in await servers(self._redis):
+                await _Files(server).rewrite()
         except (ResponseError, RewriteFailed) as error:
             outcome = "refused" if isinstance(error, ResponseError) else "failed"
             self._warn_once(outcome, "erased text stays in the broker's files until they are rewritten", error)
@@ -55,46 +57,56 @@ class Rewriter:
         rest_s = max(self._every_s, REST * (monotonic() - begun))
         await self._redis.set(SCRUB_TURN, 1, px=int(rest_s * 1000))
 
-    async def _rewrite(self) -> None:
+    async def _look_at_nodes(self) -> None:
+        """Warn of a server that keeps a deleted entry in memory and files until its neighbours are trimmed."""
+        with suppress(ResponseError):
+            for server in await servers(self._redis):
+                found = await server("CONFIG GET", "stream-node-max-entries")
+                if found.get("stream-node-max-entries") != "1":
+                    self._warn_once(
+                        "nodes", "set stream-node-max-entries 1, or erased entries stay in the broker's files"
+                    )
+
+    def _warn_once(self, kind: str, what: str, error: RedisError | RewriteFailed | None = None) -> None:
+        if kind not in self._warned:
+            self._warned.add(kind)
+            log.warning(what, **({} if error is None else {"error": type(error).__name__, "reason": str(error)[:120]}))
+
+
+class _Files:
+    """The files of one server."""
+
+    def __init__(self, ask: Ask) -> None:
+        self._ask = ask
+
+    async def rewrite(self) -> None:
         """Write the files anew. Raises RewriteFailed, also when the server was started anew meanwhile."""
         server = await self._identity()
         about = await self._idle()
         if int(about.get("aof_enabled", 0)):
-            await self._redis.bgrewriteaof()
+            await self._ask("BGREWRITEAOF")
             if (await self._idle()).get("aof_last_bgrewrite_status") != "ok":
                 raise RewriteFailed("append-only file")
         if await self._has_snapshots():
-            await self._redis.bgsave()
+            await self._ask("BGSAVE", "SCHEDULE")
             if (await self._idle()).get("rdb_last_bgsave_status") != "ok":
                 raise RewriteFailed("snapshot")
         if await self._identity() != server:
             raise RewriteFailed("another server answers")
 
     async def _identity(self) -> str:
-        return str((await self._redis.info("server"))["run_id"])
+        return str((await self._ask("INFO", "server"))["run_id"])
 
     async def _idle(self) -> dict[str, Any]:
         """Wait until no child of the server writes and return how its files stand."""
         busy = ("aof_rewrite_in_progress", "aof_rewrite_scheduled", "rdb_bgsave_in_progress")
         while True:
-            about: dict[str, Any] = await self._redis.info("persistence")
+            about: dict[str, Any] = await self._ask("INFO", "persistence")
             if not any(int(about.get(name, 0)) for name in busy):
                 return about
             await asyncio.sleep(POLL_S)
 
     async def _has_snapshots(self) -> bool:
         with suppress(ResponseError):  # a hosted server may forbid CONFIG; then it looks after its snapshots
-            return bool((await self._redis.config_get("save")).get("save"))
+            return bool((await self._ask("CONFIG GET", "save")).get("save"))
         return False
-
-    async def _look_at_nodes(self) -> None:
-        """Warn of a server that keeps a deleted entry in memory and files until its neighbours are trimmed."""
-        with suppress(ResponseError):
-            found = await self._redis.config_get("stream-node-max-entries")
-            if found.get("stream-node-max-entries") != "1":
-                self._warn_once("nodes", "set stream-node-max-entries 1, or erased entries stay in the broker's files")
-
-    def _warn_once(self, kind: str, what: str, error: RedisError | RewriteFailed | None = None) -> None:
-        if kind not in self._warned:
-            self._warned.add(kind)
-            log.warning(what, **({} if error is None else {"error": type(error).__name__, "reason": str(error)[:120]}))

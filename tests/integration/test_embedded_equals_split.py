@@ -74,8 +74,8 @@ Client = Callable[[str], httpx.AsyncClient]
 
 
 @asynccontextmanager
-async def in_one_process(folder: Path) -> AsyncIterator[tuple[Client, Broker, Path]]:
-    with one_process(folder, first_start=True, **SETTINGS) as running:
+async def in_one_process(folder: Path, **more: object) -> AsyncIterator[tuple[Client, Broker, Path]]:
+    with one_process(folder, first_start=True, **SETTINGS, **more) as running:
         yield lambda _: client(running.url), running.broker, running.data_dir
 
 
@@ -161,6 +161,13 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Both:
     embedded = asyncio.run(read_models(in_one_process, folder / "embedded"))
     processes = asyncio.run(read_models(partial(in_five, traces), folder / "split"))
     return Both(embedded, processes, spans_in(traces))  # they have ended, so everything is written
+
+
+def test_four_shards_give_the_same_read_models_as_one(both: Both, tmp_path: Path) -> None:
+    sharded = asyncio.run(read_models(partial(in_one_process, shards=4), tmp_path))
+    assert both.embedded.keys() == sharded.keys()
+    for table, rows in both.embedded.items():
+        assert rows == sharded[table], table
 
 
 def test_one_process_and_five_give_equal_read_models(both: Both) -> None:

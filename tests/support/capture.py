@@ -12,10 +12,11 @@ from typing import Any
 import httpx
 from redis.asyncio import Redis
 
+from shared.bus.keys import SHARDS
 from shared.bus.metrics import sweep
+from shared.bus.shards import group_keys
 from shared.ids import post_id
 from shared.sample import rows
-from shared.streams import groups
 from tests.support.servers import eventually
 
 SALT = "salt of the capture"
@@ -124,9 +125,11 @@ async def _promoted(trainer: httpx.AsyncClient, classifier: httpx.AsyncClient) -
 async def at_rest(redis: Redis) -> None:
     """Wait until no group has anything before it, and still has nothing a moment later."""
 
+    pairs = group_keys(int(await redis.get(SHARDS) or 1))
+
     async def quiet() -> bool:
         for _ in range(3):
-            if any(state.backlog for state in await sweep(redis, groups())):
+            if any(state.backlog for state in await sweep(redis, pairs)):
                 return False
             await asyncio.sleep(0.15)
         return True

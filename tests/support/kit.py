@@ -151,10 +151,10 @@ class Scorer:
         return [event for batch in self.batches for event in batch]
 
 
-async def entries(redis: Redis, stream: str) -> list[Event[Any]]:
-    """Return the events of a stream of the flow in order."""
+async def entries(redis: Redis, stream: str, key: str | None = None) -> list[Event[Any]]:
+    """Return the events of a stream of the flow, or of one key of it, in order."""
     read = reader(FLOW[stream])
-    return [read(fields) for _, fields in await redis.xrange(stream)]  # type: ignore[misc]
+    return [read(fields) for _, fields in await redis.xrange(key or stream)]  # type: ignore[misc]
 
 
 async def said_ids(redis: Redis, stream: str = SCORED) -> list[str]:

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from random import Random
@@ -19,6 +20,7 @@ TABLES = Path(tempfile.gettempdir()) / f"ombud-tables-of-tests-{os.getuid()}"
 """Where every Ombud of the tests keeps tables of our own sentences: a file there is named after all it comes from."""
 os.environ.setdefault("OMBUD_TRAINER_TABLES_DIR", str(TABLES))
 
+SLOTS = 16_384
 GIVEN: set[int] = set()
 """Ports this run has given away: five draws for one Ombud would now and then be four."""
 
@@ -44,9 +46,16 @@ class Broker:
     """
 
     def __init__(
-        self, folder: Path, *, port: int | None = None, binary: str | None = None, fsync: str = "everysec"
+        self,
+        folder: Path,
+        *,
+        port: int | None = None,
+        binary: str | None = None,
+        fsync: str = "everysec",
+        options: Sequence[str] = (),
     ) -> None:
         self.folder = folder
+        self._options = options
         self._fsync = fsync
         self.port = port or lasting_port()
         self._binary = binary or str(find_server())
@@ -68,6 +77,7 @@ class Broker:
         self.folder.mkdir(parents=True, exist_ok=True)
         command = [self._binary, "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder)]
         command += ["--appendonly", "yes", "--appendfsync", self._fsync, "--save", "", "--logfile", "broker.log"]
+        command += self._options
         self._process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
@@ -102,6 +112,48 @@ class Broker:
             self.resume()
             self._process.terminate()
             self._process.wait(10)
+
+
+class BrokerCluster:
+    """Three servers that share the slots of a Redis Cluster, none with a replica."""
+
+    def __init__(self, folder: Path, nodes: int = 3) -> None:
+        self._bus = [lasting_port() for _ in range(nodes)]
+        self.nodes = [
+            Broker(
+                folder / f"node{n}",
+                options=["--cluster-enabled", "yes", "--cluster-node-timeout", "2000", "--cluster-port", str(port)],
+            )
+            for n, port in enumerate(self._bus)
+        ]
+
+    @property
+    def url(self) -> str:
+        return f"redis+cluster://{','.join(f'127.0.0.1:{node.port}' for node in self.nodes)}"
+
+    def start(self) -> "BrokerCluster":
+        width = SLOTS // len(self.nodes)
+        for n, node in enumerate(self.nodes):
+            with node.start().client() as client:
+                last = SLOTS - 1 if node is self.nodes[-1] else (n + 1) * width - 1
+                client.execute_command("CLUSTER", "ADDSLOTSRANGE", n * width, last)
+                if n:
+                    client.execute_command("CLUSTER", "MEET", "127.0.0.1", self.nodes[0].port, self._bus[0])
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            if all(self._is_whole(node) for node in self.nodes):
+                return self
+            time.sleep(0.05)
+        raise RuntimeError("the nodes did not become a cluster")
+
+    def _is_whole(self, node: Broker) -> bool:
+        with node.client() as client:
+            about = client.execute_command("CLUSTER", "INFO").decode()
+        return "cluster_state:ok" in about and f"cluster_known_nodes:{len(self.nodes)}" in about
+
+    def stop(self) -> None:
+        for node in self.nodes:
+            node.stop()
 
 
 async def eventually(check, within: float = 20.0, every: float = 0.05):  # type: ignore[no-untyped-def]

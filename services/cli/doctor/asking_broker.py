@@ -11,16 +11,17 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from services.cli.doctor.facts import Broker, Consumer, Group, Length, Letters, Running
+from shared.bus.cluster import on_primaries, servers
 from shared.bus.entries import entries
-from shared.bus.erasures import server_millis
+from shared.bus.erasures import all_pending, server_millis
 from shared.bus.groups import OldServer, WrongKeyType, check_key_types, check_server, unknown_groups
-from shared.bus.keys import ERASURES, retry_key
+from shared.bus.keys import retry_key
 from shared.bus.letters import newest_letters
-from shared.bus.metrics import GroupState, sweep
+from shared.bus.metrics import GroupState, parts_of, sweep
 from shared.bus.presence import processes
+from shared.bus.shards import flow_keys, group_keys
 from shared.clock import millis
 from shared.settings import BusSettings
-from shared.streams import FLOW, groups
 
 KEPT_BY_NODES = 1000
 """The janitor trims whole nodes of a stream, so this many settled entries may outlive their time."""
@@ -31,31 +32,32 @@ TOLD = ("appendfsync", "stream-node-max-entries", "slowlog-log-slower-than")
 
 async def examine_broker(redis: Redis, bus: BusSettings) -> dict[str, Any]:
     """Return the facts that come from the broker, by their names in Facts. Raises RedisError if it is away."""
-    states = await sweep(redis, groups(), gauges=False)
+    states = await sweep(redis, group_keys(bus.shards), gauges=False)
     there = [each for each in states if not each.missing]
     return {
-        "broker": await _server(redis),
+        "broker": await _server(redis, bus.shards),
         "groups": tuple(
             Group(each.stream, each.group, each.lag, each.missing, each.oldest_s, each.oldest_pending_s)
             for each in states
         ),
-        "unknown_groups": tuple(await unknown_groups(redis)),
-        "consumers": tuple([each for state in there for each in await _consumers(redis, state, bus)]),
-        "letters": tuple([each for state in states if state.dead for each in await _letters(redis, state)]),
-        "lengths": tuple([await _length(redis, name, states, bus) for name in FLOW]),
+        "unknown_groups": tuple(await unknown_groups(redis, bus.shards)),
+        "consumers": tuple([each for part in parts_of(there) for each in await _consumers(redis, part, bus)]),
+        "letters": tuple([each for state in states if state.dead for each in await _letters(redis, state, bus.shards)]),
+        "lengths": tuple([await _length(redis, key, states, bus) for key in flow_keys(bus.shards)]),
         "processes": await _processes(redis),
     }
 
 
-async def _server(redis: Redis) -> Broker:
-    about: dict[str, Any] = await redis.info("server", "memory", "persistence")
+async def _server(redis: Redis, shards: int) -> Broker:
+    all_about = await on_primaries(redis, "INFO", "server", "memory", "persistence")
+    about: dict[str, Any] = all_about[0]
     told = dict.fromkeys(TOLD) | await _configuration(redis)
-    asked: Any = await redis.zrange(ERASURES, 0, 0, withscores=True)
+    asked = await all_pending(redis, shards)
     now = await server_millis(redis)
     new_enough, wrong = True, None
     try:
         await check_server(redis)
-        await check_key_types(redis)
+        await check_key_types(redis, shards)
     except OldServer:
         new_enough = False
     except WrongKeyType as error:
@@ -65,24 +67,27 @@ async def _server(redis: Redis) -> Broker:
     return Broker(
         release=f"{name} {about.get('valkey_version', about['redis_version'])}",
         new_enough=new_enough,
-        append_only=bool(about.get("aof_enabled")),
-        writes_well=all(about.get(each, "ok") == "ok" for each in writes),
+        append_only=all(bool(each.get("aof_enabled")) for each in all_about),
+        writes_well=all(each.get(name, "ok") == "ok" for each in all_about for name in writes),
         policy=str(about.get("maxmemory_policy", "unknown")),
-        used=int(about["used_memory"]),
-        limit=int(about.get("maxmemory", 0)),
+        used=sum(int(each["used_memory"]) for each in all_about),
+        limit=sum(int(each.get("maxmemory", 0)) for each in all_about),
         ahead_ms=now - millis(),
         fsync=told["appendfsync"],
         node_entries=_number(told["stream-node-max-entries"]),
         slow_log_us=_number(told["slowlog-log-slower-than"]),
         wrong_keys=wrong,
-        oldest_erasure_s=max(0.0, (now - float(asked[0][1])) / 1000) if asked else 0.0,
+        oldest_erasure_s=max(0.0, (now - min(asked.values())) / 1000) if asked else 0.0,
     )
 
 
 async def _configuration(redis: Redis) -> dict[str, str]:
     with suppress(RedisError):  # a managed broker keeps it to itself
-        found: dict[Any, Any] = await redis.config_get(*TOLD)
-        return {_text(name): _text(value) for name, value in found.items()}
+        told: dict[str, str] = {}
+        for ask in await servers(redis):
+            found: dict[Any, Any] = await ask("CONFIG GET", *TOLD)
+            told |= {_text(name): _text(value) for name, value in found.items()}
+        return told
     return {}
 
 
@@ -97,15 +102,15 @@ async def _consumers(redis: Redis, state: GroupState, bus: BusSettings) -> list[
     return [Consumer(key, state.group, name, len(ages), max(ages) / 1000) for (key, name), ages in held.items()]
 
 
-async def _letters(redis: Redis, state: GroupState) -> list[Letters]:
-    found = await newest_letters(redis, state.stream, state.group, LETTERS_READ)
+async def _letters(redis: Redis, state: GroupState, shards: int) -> list[Letters]:
+    found = await newest_letters(redis, state.stream, state.group, LETTERS_READ, shards)
     why = Counter(f"{each.content['error']} ({each.content['reason'][:REASON_CHARACTERS]})" for each in found)
     return [Letters(state.stream, state.group, error, count) for error, count in why.most_common(REASONS_SHOWN)]
 
 
 async def _length(redis: Redis, stream: str, states: list[GroupState], bus: BusSettings) -> Length:
     length, overdue = int(await redis.xlen(stream)), 0.0
-    behind = any(each.stream == stream and (each.lag or each.pending) for each in states)
+    behind = any(each.stream == stream and (each.lag or each.pending) for each in parts_of(states))
     if length >= KEPT_BY_NODES and not behind:
         oldest = (await entries(redis, stream, count=KEPT_BY_NODES))[-1][0].decode()
         age = (await server_millis(redis) - int(oldest.partition("-")[0])) / 1000

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from services.cli.doctor.facts import Facts
 from services.cli.doctor.findings import Finding, finding
-from shared.streams import FLOW, SERVICES
+from shared.streams import FLOW, SERVICES, name_of
 
 SILENT_S = 35.0
 """A process says every ten seconds that it runs."""
@@ -125,7 +125,7 @@ def streams(facts: Facts) -> Iterator[Finding]:
             yield finding("stream-at-fuse" if share >= AT_FUSE else "stream-long", what)
         if each.overdue_s > HANGS_S:
             what = f"{each.stream} should have been trimmed {_age(each.overdue_s)} ago"
-            yield finding("stream-untrimmed", what, group=FLOW[each.stream].said_by)
+            yield finding("stream-untrimmed", what, group=FLOW[name_of(each.stream)].said_by)
 
 
 def processes(facts: Facts) -> Iterator[Finding]:

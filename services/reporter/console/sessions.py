@@ -225,11 +225,11 @@ class Sessions:
 
     async def _failed(self, account: str, address: str) -> None:
         try:
-            async with self._redis.pipeline(transaction=True) as pipe:
-                for what in (f"account {account}", f"address {address}"):
+            for what in (f"account {account}", f"address {address}"):
+                async with self._redis.pipeline(transaction=True) as pipe:
                     pipe.incr(attempts_key(what))
                     pipe.expire(attempts_key(what), FAILURES_KEPT_S, nx=True)
-                await pipe.execute()
+                    await pipe.execute()
         except RedisError as error:
             raise Unavailable("broker") from error
 

@@ -182,7 +182,7 @@ async def test_a_consumer_that_reads_while_it_is_being_forgotten_keeps_what_it_r
     await publisher.publish_many(posts(300))
     consuming = asyncio.create_task(consume())
     while not consuming.done():
-        await janitor._forget_consumers(FLOW[INGESTED])
+        await janitor._forget_consumers(INGESTED, FLOW[INGESTED])
         if not (await stand(redis)).backlog:
             break
     await asyncio.wait_for(consuming, 5)

@@ -11,7 +11,7 @@ from services.reporter.console.parts import Parts
 from services.reporter.console.roles import Role
 from shared.bus.letters import drop, letters, one_letter, redrive
 from shared.errors import Problem, Unavailable
-from shared.streams import FLOW
+from shared.streams import FLOW, name_of
 
 RunId = Annotated[str, Path(pattern=r"^[A-Za-z0-9-]{1,64}$")]
 CONFLICT = 409
@@ -32,7 +32,7 @@ def build_router(parts: Parts) -> APIRouter:
         entry: Annotated[str, Form(pattern=r"^(\d{1,19}-\d{1,19})?$")] = "",
     ) -> Response:
         """Try one letter of a group again, or all of them, or throw it or them away."""
-        if stream not in FLOW or group not in FLOW[stream].heard_by:
+        if name_of(stream) not in FLOW or group not in FLOW[name_of(stream)].heard_by:
             raise Problem(422, "unknown_group", "There is no such group.", field="group")
 
         async def work() -> Answer:
@@ -42,7 +42,7 @@ def build_router(parts: Parts) -> APIRouter:
                     found = await one_letter(redis, stream, group, entry)
                     picked = [found] if found else []
                 else:
-                    picked = await letters(redis, stream, group)
+                    picked = await letters(redis, stream, group, parts.platform.shards)
                 done = await (redrive if act == "redrive" else drop)(redis, picked)
             except RedisError as error:
                 raise Unavailable("broker") from error

@@ -22,8 +22,9 @@ from services.reporter.console.rendering import Around, wants_fragment
 from services.reporter.console.roles import Role
 from shared.bus.letters import newest_letters, one_letter
 from shared.bus.metrics import GroupState, sweep
+from shared.bus.shards import group_keys
 from shared.errors import Unavailable, not_found
-from shared.streams import FLOW, groups
+from shared.streams import FLOW, name_of
 
 LETTERS, TRAININGS, SCORINGS = 50, 10, 5
 REFUSED = "refused"
@@ -67,7 +68,7 @@ def build_router(parts: Parts) -> APIRouter:
         entry: Annotated[str, Path(pattern=r"^\d{1,19}-\d{1,19}$")],
     ) -> Response:
         """Show one dead letter with its event, without a post's words."""
-        if stream not in FLOW or group not in FLOW[stream].heard_by:
+        if name_of(stream) not in FLOW or group not in FLOW[name_of(stream)].heard_by:
             raise not_found("dead letter")
         try:
             found = await one_letter(parts.platform.redis, stream, group, entry)
@@ -98,10 +99,10 @@ def build_router(parts: Parts) -> APIRouter:
 
 async def _broker(parts: Parts) -> tuple[list[GroupState], list[Letter]]:
     """Return how every group stands and the newest dead letters of each. Raises Unavailable."""
-    redis = parts.platform.redis
+    redis, shards = parts.platform.redis, parts.platform.shards
     try:
-        states = await sweep(redis, groups(), gauges=False)
-        kept = [await newest_letters(redis, each.stream, each.group, LETTERS) for each in states if each.dead]
+        states = await sweep(redis, group_keys(shards), gauges=False)
+        kept = [await newest_letters(redis, each.stream, each.group, LETTERS, shards) for each in states if each.dead]
     except RedisError as error:
         raise Unavailable("broker") from error
     return states, [letter_of(each.stream, each.group, each.entry, each.content) for some in kept for each in some]
