@@ -13,11 +13,13 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from tests.support.doors import composed
+from shared.vocabulary import Scope
+from tests.support.doors import composed, keys_of, may, refused
 from tests.support.ombud import KEY
 from tests.support.shapes import Shared
 
 EXAMPLES, SEED = 8, 20_260_101
+OTHERS_EXAMPLES = 1
 CHECKS = [not_a_server_error, content_type_conformance, response_schema_conformance, status_code_conformance]
 FITS, MISSES = GenerationMode.POSITIVE, GenerationMode.NEGATIVE
 TRAINS = {("POST", "/v1/runs")}
@@ -77,5 +79,40 @@ def test_no_request_ends_in_a_server_error_and_answers_are_as_documented(
     def ask(case: schemathesis.Case) -> None:
         answer = case.call(headers={"Authorization": f"Bearer {KEY}"})
         case.validate_response(answer, checks=checks)
+
+    ask()
+
+
+@pytest.fixture(scope="module")
+def others(ombud: Shared) -> dict[str, str | None]:
+    """The keys of everybody who is no administrator."""
+    return keys_of(ombud.url)
+
+
+@pytest.mark.parametrize("operation", [each for each in operations() if each[2] is FITS], ids=named)
+def test_nobody_without_the_scope_is_let_in_and_everybody_gets_a_documented_answer(
+    operation: tuple[str, str, GenerationMode], documented: schemathesis.BaseSchema, others: dict[str, str | None]
+) -> None:
+    method, path, mode = operation
+    allowed = may()[method, path]
+    anybody = bool(allowed & {"anybody", "signed"})
+
+    @seed(SEED)
+    @settings(
+        max_examples=OTHERS_EXAMPLES,
+        deadline=None,
+        database=None,
+        phases=[Phase.explicit, Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(case=documented[path][method].as_strategy(generation_mode=mode))
+    def ask(case: schemathesis.Case) -> None:
+        for who, key in others.items():
+            answer = case.call(headers={"Authorization": f"Bearer {key}"} if key else {})
+            case.validate_response(answer, checks=CHECKS)
+            if not anybody and who not in allowed:
+                refused(answer, path, known=who in set(Scope))
+            elif not anybody:
+                assert answer.status_code != 401, (who, answer.text)
 
     ask()

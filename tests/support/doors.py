@@ -1,6 +1,7 @@
 """What the tests of the HTTP interface ask again and again."""
 
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -13,11 +14,17 @@ from shared.events import Event
 from shared.runtime import Platform, compose
 from shared.settings import Settings
 from shared.streams import FLOW, SERVICES
+from shared.vocabulary import Scope
 from tests.support.kit import entries
+from tests.support.ombud import KEY
 from tests.support.servers import eventually
 
 MARKER = "zwunderquast"
 """A word that only texts hold which are sent to be refused or kept."""
+GOLDEN = Path(__file__).parents[1] / "golden"
+GOOGLE, OPENAI = "/v1alpha1/", "/v1/moderations"
+"""Refuse as Google's and OpenAI's clients expect it: JSON with an `error`."""
+STRANGER = "ombud_nobody_knows_this_key_000000000000000000"
 CHANGING = {"POST", "PUT", "PATCH", "DELETE"}
 
 
@@ -30,6 +37,18 @@ def problem(answer: httpx.Response, status: int, reason: str, field: str | None 
     assert body["detail"] and body["title"] and body["type"]
     assert MARKER not in answer.text
     return body
+
+
+def keys_of(url: str) -> dict[str, str | None]:
+    """Return a key for everybody who is no administrator: `nobody` has none, a `stranger` an unknown one, the others
+    one scope each."""
+    made: dict[str, str | None] = {"nobody": None, "stranger": STRANGER}
+    with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {KEY}"}, timeout=30) as http:
+        for scope in Scope:
+            if scope is not Scope.ADMIN:
+                answer = http.post("/v1/keys", json={"name": f"only {scope.value}", "scopes": [scope.value]})
+                made[scope.value] = str(answer.json()["key"])
+    return made
 
 
 async def scored(http: httpx.AsyncClient, post_id: str, revision: int | None = None) -> dict[str, Any]:
@@ -55,6 +74,34 @@ async def let_in(redis: Redis) -> dict[str, int]:
     """
     names = [name for name, stream in FLOW.items() if stream.said_by == "ingest"]
     return {name: int((await redis.xinfo_stream(name))["entries-added"]) for name in names}
+
+
+def may() -> dict[tuple[str, str], set[str]]:
+    """Return whom every route but the console lets in: scopes, `anybody` or `signed` (golden/authorisation.txt)."""
+    lines = (GOLDEN / "authorisation.txt").read_text("utf-8").splitlines()
+    named = [line.split() for line in lines if not line.startswith("console")]
+    return {(method, path): set(who) for _, method, path, *who in named}
+
+
+def refused(answer: Any, path: str, *, known: bool) -> None:
+    """Check that an answer refuses a key: none and unknown ones with 401, known ones without the scope with 403.
+
+    `answer` is httpx's or schemathesis' own, whose headers are lists.
+    """
+    status, body = 403 if known else 401, answer.json()
+    if path.startswith(GOOGLE):  # refuses as Google does: 403 without a key, 400 with an unknown one
+        assert answer.status_code in (400, status, 403), answer.text
+        assert body["error"]["code"] == answer.status_code
+        return
+    assert answer.status_code == status, answer.text
+    if path == OPENAI:
+        assert body["error"].keys() == {"message", "type", "param", "code"}
+        return
+    kinds = answer.headers["content-type"]
+    assert (kinds if isinstance(kinds, str) else kinds[0]) == "application/problem+json"
+    assert body["status"] == status
+    assert body["reason"] in (("missing_scope",) if known else ("no_key", "unknown_key")), body
+    assert known or "www-authenticate" in answer.headers
 
 
 def composed() -> FastAPI:
