@@ -4,6 +4,7 @@ Invariant: every step talks to a real, running Ombud over HTTP or the command li
 """
 
 import asyncio
+import re
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -16,6 +17,7 @@ import orjson
 
 from shared.sample import rows
 from tests.support.avid import AvidServer
+from tests.support.browser import COOKIE
 from tests.support.commands import ombud, succeeds
 from tests.support.corpus import Corpus
 from tests.support.inside import Inside
@@ -41,7 +43,10 @@ def wrong_of(post: dict[str, Any]) -> list[str]:
 
 @dataclass
 class Journey:
-    """One Ombud and what was done with it so far. `client` gives an HTTP client of a service (or the gateway)."""
+    """One Ombud and what was done with it so far. `client` gives an HTTP client of a service (or the gateway).
+
+    `secrets` (by what they are) and `words` are what was told on the way and what no log may hold.
+    """
 
     client: Callable[[str], httpx.AsyncClient]
     url: str
@@ -49,6 +54,8 @@ class Journey:
     inside: Inside
     avid: AvidServer
     figures: dict[str, float] = field(default_factory=dict)
+    secrets: dict[str, str] = field(default_factory=dict)
+    words: list[str] = field(default_factory=list)
 
     async def ask(self, service: str, method: str, path: str, expected: int = 200, **request: Any) -> Any:
         """Send one request and return the JSON of the expected answer."""
@@ -78,6 +85,7 @@ class Journey:
             {"platform": PLATFORM, "external_id": f"gone-{n}", "text": text, "author": author}
             for n, (text, author) in enumerate(zip(texts, ("bob", AUTHOR, AUTHOR), strict=True))
         ]
+        self.words += texts
         file = self.folder / "gone.jsonl"
         file.write_bytes(b"".join(orjson.dumps(post) + b"\n" for post in posts))
         await self.ingest(file, len(posts))
@@ -215,6 +223,49 @@ class Journey:
             steps = [(step["status"], step["previous"], step["rule"]) for step in status["history"]]
             assert steps == [("flagged", None, "model"), ("cleared", "flagged", "reviewer")]
 
+    # -- who else comes in -----------------------------------------------------------------------------------
+
+    async def everybody_comes_in(self, post_id: str) -> None:
+        """Use every kind of secret there is, rightly and wrongly: keys, links, a password, a session, a webhook's."""
+        for scope in ("read", "score", "review"):
+            made = await self.ask("ingest", "POST", "/v1/keys", 201, json={"name": scope, "scopes": [scope]})
+            self.secrets[f"the key with {scope}"] = made["key"]
+            headers = {"Authorization": f"Bearer {made['key']}"}
+            await self.ask("ingest", "GET", "/v1/keys", 403, headers=headers)
+            await self.ask("reporter", "GET", f"/v1/posts/{post_id}", 200 if scope == "read" else 403, headers=headers)
+        await self._welcome()
+        session = await self._sign_in()
+        headers = {"Authorization": f"Bearer {session}"}
+        await self.ask("reporter", "GET", f"/v1/posts/{post_id}", headers=headers)
+        await self.ask("ingest", "GET", "/v1/keys", 403, headers=headers)
+        hook = {"url": "http://127.0.0.1:9/hook", "streams": ["reports.submitted"], "description": "Nobody is there"}
+        made = await self.ask("reporter", "POST", "/v1/webhooks", 201, json=hook)
+        self.secrets["the webhook's secret"] = made["secret"]
+
+    async def _welcome(self) -> None:
+        url = httpx.URL((await self.ask("ingest", "POST", "/v1/invitations", 201))["url"])
+        token = self.secrets["the link's token"] = url.params["token"]
+        async with self.client("ingest") as http:
+            given = (await http.post("/welcome", data={"token": token})).text
+            assert (await http.post("/welcome", data={"token": token})).status_code >= 400
+        (self.secrets["the link's key"],) = re.findall(r"ombud_[\w-]{43}", given)
+
+    async def _sign_in(self) -> str:
+        invited = await self.ask("reporter", "POST", "/v1/people/invitations", 201, json={"role": "reviewer"})
+        token = self.secrets["the invitation's token"] = httpx.URL(invited["url"]).params["token"]
+        password = self.secrets["the password"] = "a long password of the journey"
+        form = {"token": token, "account": "noor", "name": "Noor", "password": password}
+        async with self.client("reporter") as http:
+            http.headers.pop("Authorization")
+            joined = await http.post("/join", data=form)
+            assert joined.status_code == 303, joined.text
+            wrong = {"account": "noor", "password": f"{password}, but wrong"}
+            assert (await http.post("/signin", data=wrong)).status_code >= 400
+            for page in ("/overview", "/analysis/flagged", "/live"):
+                assert (await http.get(page)).status_code == 200
+        session = self.secrets["the session"] = str(joined.cookies[COOKIE])
+        return session
+
     # -- what was found leaves the house --------------------------------------------------------------------
 
     async def report(self, post_ids: Sequence[str]) -> str:
@@ -225,12 +276,13 @@ class Journey:
         assert {each["field"] for each in draft["missing"]} >= {"title", "error_type", "summary"}
         refused = await self.ask("reporter", "POST", f"{path}/complete", 422, json={"version": draft["version"]})
         assert refused["reason"]
+        self.words.append("Posts that insult nobody at all were flagged here.")
         change = {
             "version": draft["version"],
             "title": "Harmless posts are flagged",
             "error_type": "over-sensitive",
             "audit_category": "accuracy",
-            "summary": "Posts that insult nobody were flagged.",
+            "summary": self.words[-1],
             "judgements": dict.fromkeys(post_ids, "not_toxic"),
         }
         changed = await self.ask("reporter", "PATCH", path, json=change)
