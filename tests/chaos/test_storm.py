@@ -15,6 +15,7 @@ from shared.streams import SERVICES
 from tests.support import chatter
 from tests.support.foreign import Bad, bad_entries, good_posts
 from tests.support.ledger import Ledger
+from tests.support.reckoning import everything_has_one_status, everything_was_scored_once
 from tests.support.sender import Sender
 from tests.support.storm import BROKER, Storm, plan
 from tests.support.world import World
@@ -65,33 +66,6 @@ async def everybody_is_alive(ombud: World) -> None:
         async with ombud.processes.client(name) as http:
             answer = await http.get("/livez")
         assert answer.status_code == 200, f"{name}: {answer.text}"
-
-
-def everything_was_scored_once(ledger: Ledger, texts: dict[str, str]) -> None:
-    """Assert one row and one event per post, with its text unchanged and the score that was stored."""
-    assert ledger.rows("classifier", "toxicity_scores") == len(texts)
-    stored = dict(ledger.ask("classifier", "SELECT post_id, overall FROM toxicity_scores"))
-    assert stored.keys() == texts.keys()
-    said = ledger.events("posts.scored")
-    assert len(said) == len({event["id"] for event in said}) == len(texts)
-    assert {event["data"]["post"]["post_id"]: event["data"]["post"]["text"] for event in said} == texts
-    assert {event["data"]["post"]["post_id"]: event["data"]["overall"] for event in said} == stored
-    assert set(ledger.ask("trainer", "SELECT post_id FROM trainer_posts")) == {(name,) for name in texts}
-
-
-def everything_has_one_status(ledger: Ledger, texts: dict[str, str]) -> None:
-    """Assert one status and one step of history per post, said once and known to the reporter."""
-    statuses = dict(ledger.ask("auditor", "SELECT post_id, status FROM auditor_statuses"))
-    assert statuses.keys() == texts.keys()
-    assert None not in statuses.values()
-    assert dict(ledger.ask("auditor", "SELECT post_id, status FROM auditor_status_changes")) == statuses
-    assert ledger.rows("auditor", "auditor_status_changes") == len(texts)
-    said = ledger.events("posts.status_changed")
-    assert len(said) == len({event["id"] for event in said}) == len(texts)
-    assert {event["data"]["post_id"]: event["data"]["status"] for event in said} == statuses
-    shown = "SELECT post_id, status FROM reporter_posts WHERE overall IS NOT NULL"
-    assert dict(ledger.ask("reporter", shown)) == statuses
-    assert ledger.rows("reporter", "reporter_posts") == len(texts)
 
 
 def every_bad_entry_is_a_dead_letter(ledger: Ledger, bad: Sequence[Bad]) -> None:

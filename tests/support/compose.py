@@ -35,15 +35,19 @@ def docker_answers() -> str | None:
 
 
 class Compose:
-    """One project. `settings` become the variables docker-compose.yml asks for."""
+    """One project. `settings` become the variables docker-compose.yml asks for, `override` is merged into it."""
 
-    def __init__(self, folder: Path, **settings: object) -> None:
+    def __init__(self, folder: Path, override: str = OVERRIDE, **settings: object) -> None:
         self._folder = folder
         self._name = f"ombud-test-{uuid4().hex[:8]}"
         self.port = free_port()
         self._environment = environment() | {name: str(value) for name, value in settings.items()}
         self._environment["OMBUD_PORT"] = str(self.port)
-        (folder / "override.yml").write_text(OVERRIDE)
+        self.change(override)
+
+    def change(self, override: str) -> None:
+        """Merge something else into docker-compose.yml from the next command on."""
+        (self._folder / "override.yml").write_text(override)
 
     @property
     def url(self) -> str:
@@ -72,6 +76,14 @@ class Compose:
     def down(self) -> None:
         """Stop everything and forget its data."""
         self.run("down", "-v", "--remove-orphans", within=120)
+
+    def id_of(self, service: str) -> str:
+        """Return the id of a service's container, also of one that is paused or stopped."""
+        return self.run("ps", "-aq", service).strip()
+
+    def network(self, name: str) -> str:
+        """Return what Docker calls a network of this project."""
+        return f"{self._name}_{name}"
 
     # -- what tests.support.inside.Inside asks for ----------------------------------------------------------
 

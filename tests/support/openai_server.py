@@ -74,7 +74,7 @@ def usage(request: dict[str, Any], content: str) -> dict[str, Any]:
 class OpenAiServer(Scripted):
     """Plays the API. `latency_s` is how long each answer takes."""
 
-    def __init__(self, script: Script | None = None, latency_s: float = 0.0) -> None:
+    def __init__(self, script: Script | None = None, latency_s: float = 0.0, host: str = "127.0.0.1") -> None:
         self.script = script
         self.latency_s = latency_s
         self.requests: list[dict[str, Any]] = []
@@ -126,7 +126,7 @@ class OpenAiServer(Scripted):
                 self.end_headers()
                 self.wfile.write(raw)
 
-        super().__init__(Handler)
+        super().__init__(Handler, host)
 
     @property
     def base_url(self) -> str:
