@@ -21,6 +21,8 @@ HURRY = {
 """What a dead worker held comes back sooner than the 60 s of a usual installation; and nothing is trained again."""
 SERVICES = ("ingest", "classifier", "trainer", "auditor", "reporter")
 CONTAINERS = (*SERVICES, "gateway", "valkey", "postgres", "mlflow")
+WHOLE = len(CONTAINERS) * 3 + 4
+"""Faults of a whole run: each container three ways, two of the disk, clocks, the LLM."""
 AHEAD_S = 3600
 """By how much one clock is put forward and another back."""
 SKEWED = """
