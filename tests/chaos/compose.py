@@ -22,7 +22,7 @@ from shared.ids import post_id
 from tests.support import chatter
 from tests.support.compose import Compose, docker_answers
 from tests.support.containers import ContainerLedger
-from tests.support.faults import RECLAIM_IDLE_S, WHOLE, Fault, Faults, project
+from tests.support.faults import CLOCKS, LLM, RECLAIM_IDLE_S, WHOLE, Fault, Faults, project
 from tests.support.gale import Episode, Gale
 from tests.support.ombud import KEY
 from tests.support.openai_server import OpenAiServer
@@ -111,8 +111,10 @@ def page(gale: Gale, posts: int, seed: int, took_s: float) -> str:
     refusals: Counter[str] = sum((each.refused for each in gale.episodes), Counter())
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     whole = posts >= POSTS and len(gale.episodes) == WHOLE
+    missing = ", ".join(sorted({CLOCKS, LLM} - {each.fault.what for each in gale.episodes})) or "some of both"
+    scope = f"**This was no whole run**, which has {WHOLE} faults and {POSTS:,} posts. It left out: {missing}.\n"
     return PAGE.format(
-        scope="" if whole else f"**This was no whole run**, which has {WHOLE} faults and {POSTS:,} posts. ",
+        scope="" if whole else scope,
         day=utcnow().date().isoformat(),
         machine=f"{os.cpu_count()} cores, {memory:.0f} GiB, Linux {platform.machine()}, Docker on the same machine",
         load=os.getloadavg()[2],
@@ -131,7 +133,8 @@ PAGE = """# Chaos over compose
 
 Written by `python -m tests.chaos.compose`, not by hand. Every container of `docker-compose.yml` is paused, killed with
 -9 and cut off from its networks while posts keep coming through the gateway; the broker's disk fills up; clocks
-disagree; an LLM takes longer than anybody waits. {scope}The table says what happened this time.
+disagree; an LLM takes longer than anybody waits.
+{scope}The table says what happened this time.
 
 **{posts:,} posts, {faults} faults, seed {seed}: nothing lost, nothing doubled.** Each post has one row of scores, one
 `posts.scored` with its text unchanged, one status, one step of history said once, and the reporter's read model

@@ -23,6 +23,7 @@ SERVICES = ("ingest", "classifier", "trainer", "auditor", "reporter")
 CONTAINERS = (*SERVICES, "gateway", "valkey", "postgres", "mlflow")
 WHOLE = len(CONTAINERS) * 3 + 4
 """Faults of a whole run: each container three ways, two of the disk, clocks, the LLM."""
+CLOCKS, LLM = "clocks an hour off", "an LLM that is too slow"
 AHEAD_S = 3600
 """By how much one clock is put forward and another back."""
 SKEWED = """
@@ -114,9 +115,7 @@ class Faults:
             file.write_text(source + SKEWED.format(seconds=seconds))
             file.chmod(0o644)
             services[name]["volumes"] = [f"{file}:/app/shared/clock.py:ro"]
-        return self._other(
-            "clocks an hour off", "classifier ahead, auditor behind", services, ["classifier", "auditor"]
-        )
+        return self._other(CLOCKS, "classifier ahead, auditor behind", services, ["classifier", "auditor"])
 
     def slow_llm(self, url: str) -> Fault:
         """The classifier asks an LLM that takes longer than it waits."""
@@ -131,7 +130,7 @@ class Faults:
             "OMBUD_CLASSIFIER_ANALYZER_BREAKER_FAILURES": "2",
             "OMBUD_CLASSIFIER_ANALYZER_BREAKER_PAUSE_S": "3",
         }
-        return self._other("an LLM that is too slow", "classifier", services, ["classifier"])
+        return self._other(LLM, "classifier", services, ["classifier"])
 
     def _other(self, what: str, victim: str, services: dict[str, Any], names: Sequence[str]) -> Fault:
         def apply(chosen: dict[str, Any]) -> None:
