@@ -7,6 +7,7 @@ Invariant: a key is compared by the SHA-256 of its 256 random bits, so no compar
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -16,7 +17,7 @@ from fastapi.security.http import HTTPAuthorizationCredentials
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from shared.bus.keys import API_KEYS, SESSIONS
+from shared.bus.keys import API_KEYS, KEY_USES, SESSIONS
 from shared.clock import millis, monotonic
 from shared.errors import Problem, Unavailable
 from shared.ids import digest
@@ -26,6 +27,9 @@ INGEST_ASKS = "ingest asks the classifier"
 """Name of the key that ingest makes for itself; it speaks for platforms, so no quota of a caller is on it."""
 CACHED_S = 2.0
 """How long a revoked key may still be believed."""
+NOTED_S = 3600
+"""How often a process notes that a key was used: not at each use."""
+AGAIN_S = 60
 UNKNOWN_S = 0.25
 """A key that nobody knows makes a process read again, but not more often: somebody may have just signed in."""
 
@@ -70,6 +74,7 @@ class KeyRing:
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
         self._known: dict[str, Principal] = {}
+        self._noted: dict[str, int] = {}
         self._read_at = float("-inf")
 
     async def find(self, key: str) -> Principal | None:
@@ -78,7 +83,28 @@ class KeyRing:
         if monotonic() - self._read_at > (CACHED_S if hashed in self._known else UNKNOWN_S):
             await self._read()
         found = self._known.get(hashed)
-        return None if found is None or (found.until is not None and found.until <= millis()) else found
+        if found is None or (found.until is not None and found.until <= millis()):
+            return None
+        if found.until is None and millis() - self._noted.get(found.id, 0) >= NOTED_S * 1000:
+            await self._note(found.id)
+        return found
+
+    async def _note(self, key_id: str) -> None:
+        """Note on the broker that a key is used; where that is down a use a minute later tries again."""
+        now = millis()
+        self._noted[key_id] = now  # first, so that requests which come together note it once
+        try:
+            await self._redis.hset(KEY_USES, key_id, str(now))
+        except RedisError:
+            self._noted[key_id] = now - (NOTED_S - AGAIN_S) * 1000
+
+    async def uses(self) -> dict[str, datetime]:
+        """Return when keys were last used, to within an hour, as far as the broker knows. Raises Unavailable."""
+        try:
+            rows: Any = await self._redis.hgetall(KEY_USES)
+        except RedisError as error:
+            raise Unavailable("broker") from error
+        return {name.decode(): datetime.fromtimestamp(int(at) / 1000, UTC) for name, at in rows.items()}
 
     async def _read(self) -> None:
         try:

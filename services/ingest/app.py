@@ -103,6 +103,7 @@ def build(platform: Platform) -> Service:
         database=database,
         loops=[
             Loop("api_keys", 2.0, keeper.mend),
+            Loop("uses of keys", 600.0, keeper.note_uses),
             Loop("answered requests", 300.0, forget_requests),
             Loop("coral events", 3600.0, forget_coral_events),
         ],

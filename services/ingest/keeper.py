@@ -6,14 +6,16 @@ Invariant: a key itself is never stored, and a copy that was lost comes back wit
 import base64
 import hmac
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from services.ingest.settings import IngestSettings
 from services.ingest.store import Store
 from shared.auth import INGEST_ASKS, hash_key, new_key
 from shared.bus.keys import API_KEYS
 from shared.clock import utcnow
+from shared.errors import Unavailable
 from shared.runtime import Platform
 from shared.vocabulary import Scope
 
@@ -57,6 +59,25 @@ class Keeper:
         """Publish again if the broker lost the copy."""
         if not await self._platform.redis.exists(API_KEYS):
             await self.publish()
+
+    async def keys(self) -> Sequence[Mapping[str, Any]]:
+        """Return every key ever made, the oldest first, with when it was last used, to within an hour."""
+        try:
+            uses = await self._platform.keys.uses()
+        except Unavailable:
+            uses = {}
+        rows: list[dict[str, Any]] = [dict(row._mapping) for row in await self.store.list_keys()]
+        for row in rows:
+            known = [at for at in (row["last_used_at"], uses.get(row["id"])) if at is not None]
+            row["last_used_at"] = max(known, default=None)
+        return rows
+
+    async def note_uses(self) -> None:
+        """Bring into the table what services noted on the broker: at most one row a key and hour."""
+        uses = await self._platform.keys.uses()
+        known = {row.id: row.last_used_at for row in await self.store.list_keys()}
+        fresh = {key: at for key, at in uses.items() if key in known and (known[key] is None or known[key] < at)}
+        await self.store.note_uses(fresh)
 
     async def make_key(self, name: str, scopes: Sequence[Scope]) -> tuple[str, str]:
         """Return the id and the text of a new key."""

@@ -96,6 +96,15 @@ class Store:
         async with self._database.begin() as connection:
             return bool((await connection.execute(update(api_keys).where(valid).values(revoked_at=now))).rowcount)
 
+    async def note_uses(self, uses: Mapping[str, datetime]) -> None:
+        """Keep when keys were last used, in one statement; a later moment that is known already stays."""
+        if not uses:
+            return
+        later = or_(api_keys.c.last_used_at.is_(None), api_keys.c.last_used_at < bindparam("at"))
+        changed = update(api_keys).where(api_keys.c.id == bindparam("key"), later).values(last_used_at=bindparam("at"))
+        async with self._database.begin() as connection:
+            await connection.execute(changed, [{"key": key, "at": at} for key, at in sorted(uses.items())])
+
     async def add_invitation(self, hashed: str, expires_at: datetime) -> None:
         """Keep a one-time token by its hash."""
         async with self._database.begin() as connection:

@@ -15,6 +15,7 @@ api_keys = Table(
     Column("scopes", Json, nullable=False),
     Column("created_at", Moment, nullable=False),
     Column("revoked_at", Moment),
+    Column("last_used_at", Moment),
 )
 
 invitations = Table(

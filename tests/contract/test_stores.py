@@ -57,6 +57,15 @@ async def test_a_key_is_valid_until_it_is_revoked(keys: IngestStore) -> None:
     ]
 
 
+async def test_when_keys_were_last_used_never_goes_back(keys: IngestStore) -> None:
+    used, idle = await keys.add_key("bridge", KEY, [Scope.READ], at(0)), await keys.add_key("b", OTHER, [], at(1))
+    assert {row.last_used_at for row in await keys.list_keys()} == {None}
+    await keys.note_uses({used: at(9), "nobody": at(9)})
+    await keys.note_uses({used: at(5)})
+    await keys.note_uses({})
+    assert {row.id: row.last_used_at for row in await keys.list_keys()} == {used: at(9), idle: None}
+
+
 async def test_a_key_that_is_known_stays_as_it_is(keys: IngestStore) -> None:
     await keys.add_key("bootstrap", KEY, [Scope.ADMIN], at(0))
     await keys.add_key("again", KEY, [Scope.READ], at(5))

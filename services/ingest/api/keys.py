@@ -43,13 +43,14 @@ class KeyMade(BaseModel):
 
 
 class KeyListed(BaseModel):
-    """What is known of a key afterwards."""
+    """What is known of a key afterwards; `last_used_at` to within an hour, null for one that nobody ever used."""
 
     id: str
     name: str
     scopes: list[Scope]
     created_at: datetime
     revoked_at: datetime | None
+    last_used_at: datetime | None
 
 
 class Invitation(BaseModel):
@@ -73,8 +74,7 @@ def build_router(platform: Platform, keeper: Keeper) -> APIRouter:
     @router.get("/v1/keys", summary="List API keys", dependencies=[admin])
     async def list_keys() -> list[KeyListed]:
         """List every key ever made, without the keys themselves."""
-        rows = await keeper.store.list_keys()
-        return [KeyListed.model_validate(row._mapping, from_attributes=False) for row in rows]
+        return [KeyListed.model_validate(row) for row in await keeper.keys()]
 
     @router.delete("/v1/keys/{key_id}", status_code=204, summary="Revoke an API key", dependencies=[admin])
     async def revoke_key(key_id: Annotated[str, Path(max_length=36, pattern=NO_NUL)]) -> None:

@@ -12,7 +12,8 @@ from services.ingest.settings import IngestSettings
 from services.ingest.store import Store
 from services.ingest.tables import metadata
 from shared import migrate
-from shared.auth import hash_key
+from shared.auth import KeyRing, hash_key
+from shared.bus.publisher import connect
 from shared.runtime import Platform
 from shared.settings import Settings
 from shared.vocabulary import Scope
@@ -57,6 +58,19 @@ async def test_a_revoked_key_stays_revoked_after_a_restart(tmp_path: Path, broke
         assert await first.revoke(row.id)
     async with keeper_on(tmp_path, broker.url) as again:
         assert await again.store.valid_keys() == {}
+
+
+async def test_a_use_noted_by_any_process_is_kept_in_the_table_also_when_the_broker_is_emptied(
+    tmp_path: Path, broker: Broker
+) -> None:
+    async with keeper_on(tmp_path, broker.url) as keeper, connect(broker.url) as redis:
+        assert [row["last_used_at"] for row in await keeper.keys()] == [None]
+        assert await KeyRing(redis).find(keeper.scoring_key())
+        (listed,) = await keeper.keys()
+        assert listed["last_used_at"] is not None
+        await keeper.note_uses()
+        await redis.flushall()
+        assert await keeper.keys() == [listed]
 
 
 async def test_another_salt_makes_another_key(tmp_path: Path, broker: Broker) -> None:

@@ -12,6 +12,7 @@ from shared import auth
 from shared.auth import KeyRing, Principal, hash_key, new_key, require
 from shared.bus.keys import API_KEYS
 from shared.bus.publisher import connect
+from shared.clock import millis
 from shared.errors import Unavailable, install
 from shared.vocabulary import Scope
 from tests.support.servers import Broker
@@ -117,6 +118,22 @@ async def test_a_revoked_key_closes_within_seconds(redis: Redis, monkeypatch: py
     assert await there.find(READER) is not None
     monkeypatch.setattr(auth, "CACHED_S", 0.0)
     assert await there.find(READER) is None
+
+
+async def test_a_use_of_a_key_is_noted_once_an_hour_and_that_of_a_session_never(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ring, session = KeyRing(redis), "ombud_session"
+    await ring.publish(KEYS)
+    await ring.add_session(hash_key(session), Principal("user:1", "Noor", frozenset({Scope.READ}), millis() + 60_000))
+    assert await ring.uses() == {}
+    for _ in range(3):
+        assert await ring.find(READER) and await ring.find(session)
+    first = (await ring.uses())["1"]
+    assert set(await ring.uses()) == {"1"}
+    assert await ring.find(READER) and (await ring.uses())["1"] == first
+    monkeypatch.setattr(auth, "millis", lambda: millis() + auth.NOTED_S * 1000)
+    assert await ring.find(READER) and (await ring.uses())["1"] > first
 
 
 async def test_with_no_keys_left_nothing_opens(redis: Redis) -> None:

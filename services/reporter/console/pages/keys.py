@@ -11,12 +11,13 @@ from services.reporter.console.parts import Parts
 from services.reporter.console.rendering import Around
 from services.reporter.console.roles import Role
 from shared.auth import INGEST_ASKS
+from shared.clock import utcnow
 
 
 async def show_keys(parts: Parts, request: Request, member: Member, status: int = 200, **more: Any) -> Response:
     """Return the page of keys; `more`: the one that was just made, or why none was. Raises Problem, Unavailable."""
     found = await parts.services.ask("ingest", "GET", "/v1/keys", member.token)
-    context = replace(keys(found, INGEST_ASKS), **more)
+    context = replace(keys(found, INGEST_ASKS, utcnow()), **more)
     return parts.pages.render(request, member, "keys.html", context, Around(status=status))
 
 
