@@ -84,9 +84,9 @@ async def test_what_is_set_for_a_category_and_breaks_is_kept(browser: Browser, i
         page = await shown.open("/settings")
         await page.locator("details", has=page.locator("#veil-threat")).locator("summary").first.click()
         await page.locator("#veil-threat").select_option("whole")
-        await page.locator("[name=breaks]").uncheck()
+        await page.locator('[name=breaks][value="false"]').check()
         await page.locator("form.settings button.main").click()
         await page.locator("main .notice.good").wait_for()
         assert await page.locator("#veil-threat").input_value() == "whole"
-        assert not await page.locator("[name=breaks]").is_checked()
+        assert await page.locator('[name=breaks][value="false"]').is_checked()
         assert await page.locator("#veil-insult").input_value() == ""

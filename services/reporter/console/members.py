@@ -8,22 +8,25 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
 
+from services.reporter.console.formats import LANGUAGES
 from services.reporter.console.roles import Role, may
 from services.reporter.console.veil import Veil
 from services.reporter.mixing import SKIPPED_FOR
 from shared.vocabulary import CATEGORIES
 
-TEAM_VEIL = "veil"
+OF_TEAM = frozenset({"language", "theme", "breaks"})
+"""What a person may leave to the team; the veil, too, which has its own mark."""
 THEMES = ("system", "light", "dark")
 TOKEN_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True)
 class Preferences:
-    """What a person may set for themselves. `keys`: action -> key, where it is another than ours.
+    """What holds for a person. `keys`: action -> key, where it is another than ours.
 
     `veil_of`: category -> veil, where it is another than for the rest. `breaks`: one is offered after a while.
     `mixed`: never more than three posts called High in a row. `skips`: category -> until when it is left out.
+    `chosen`: those of OF_TEAM that the person set for themselves; the others are as the team has them.
     """
 
     language: str | None = None
@@ -36,6 +39,7 @@ class Preferences:
     breaks: bool = True
     mixed: bool = True
     skips: Mapping[str, str] = field(default_factory=dict)
+    chosen: frozenset[str] = frozenset()
 
     def skipped(self, now: datetime) -> dict[str, datetime]:
         """Return what is left out now, and until when."""
@@ -59,13 +63,38 @@ class Preferences:
             "breaks": self.breaks,
             "mixed": self.mixed,
             "skips": dict(self.skips),
+            "chosen": sorted(self.chosen),
         }
 
 
-def team_veil(settings: Mapping[str, Any]) -> Veil:
-    """Return the veil of those who did not choose one, from the settings of the team."""
-    said = settings.get(TEAM_VEIL)
-    return Veil(said) if said in set(Veil) else Veil.SPANS
+@dataclass(frozen=True, slots=True)
+class Defaults:
+    """What holds for those of a team who did not choose for themselves; without a language, the browser asks."""
+
+    veil: Veil = Veil.SPANS
+    language: str | None = None
+    theme: Literal["system", "light", "dark"] = "system"
+    breaks: bool = True
+
+    def row(self) -> dict[str, Any]:
+        """Return the settings that are kept, by name."""
+        return {
+            "veil": self.veil.value,
+            "language": self.language or "",
+            "theme": self.theme,
+            "breaks": self.breaks,
+        }
+
+
+def defaults(settings: Mapping[str, Any]) -> Defaults:
+    """Return a team's defaults from its settings; what another release wrote and we do not know is left out."""
+    veil, language, theme = (settings.get(name) for name in ("veil", "language", "theme"))
+    return Defaults(
+        Veil(veil) if veil in set(Veil) else Veil.SPANS,
+        language if language in LANGUAGES else None,
+        theme if theme in THEMES else "system",
+        settings.get("breaks") is not False,
+    )
 
 
 def preferences(row: Mapping[str, Any], team: Mapping[str, Any]) -> Preferences:
@@ -73,19 +102,29 @@ def preferences(row: Mapping[str, Any], team: Mapping[str, Any]) -> Preferences:
 
     `team`: the settings of the team, for what was not chosen.
     """
-    theme, own = row.get("theme"), row.get("veil") in set(Veil)
+    others, chosen = defaults(team), _chosen(row)
+    theme, own = row.get("theme") if "theme" in chosen else others.theme, row.get("veil") in set(Veil)
     return Preferences(
-        row.get("language"),
+        row.get("language") if "language" in chosen else others.language,
         theme if theme in THEMES else "system",
-        Veil(row["veil"]) if own else team_veil(team),
+        Veil(row["veil"]) if own else others.veil,
         not own,
         row.get("keys_on") is not False,
         row.get("keys") or {},
         {name: Veil(level) for name, level in (row.get("veil_of") or {}).items() if level in set(Veil)},
-        row.get("breaks") is not False,
+        row.get("breaks") is not False if "breaks" in chosen else others.breaks,
         row.get("mixed") is not False,
         row.get("skips") or {},
+        chosen,
     )
+
+
+def _chosen(row: Mapping[str, Any]) -> frozenset[str]:
+    """Return what a person chose; a row of before teams had these settings says so by being other than usual."""
+    if isinstance(row.get("chosen"), list):
+        return frozenset(row["chosen"]) & OF_TEAM
+    usual = Preferences()
+    return frozenset(name for name in OF_TEAM if row.get(name, getattr(usual, name)) != getattr(usual, name))
 
 
 @dataclass(frozen=True, slots=True)

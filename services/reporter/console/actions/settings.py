@@ -24,13 +24,13 @@ def build_router(parts: Parts) -> APIRouter:
     async def change_settings(
         request: Request,
         command: Annotated[Command, Depends(parts.acting())],
-        language: Annotated[Literal["", "en", "nl"], Form()] = "",
-        theme: Annotated[Literal["system", "light", "dark"], Form()] = "system",
+        language: Annotated[Literal["", "browser", "en", "nl"], Form()] = "",
+        theme: Annotated[Literal["", "system", "light", "dark"], Form()] = "",
         veil: Annotated[Literal["", "spans", "whole", "off"], Form()] = "",
         keys_on: Annotated[bool, Form()] = False,
-        breaks: Annotated[bool, Form()] = False,
         mixed: Annotated[bool, Form()] = False,
         skip: Annotated[list[str] | None, Form(max_length=40)] = None,
+        breaks: Annotated[Literal["", "true", "false"], Form()] = "",
         key_of: Annotated[list[str] | None, Form(max_length=40)] = None,
         key: Annotated[list[str] | None, Form(max_length=40)] = None,
         veiled: Annotated[list[str] | None, Form(max_length=40)] = None,
@@ -38,22 +38,25 @@ def build_router(parts: Parts) -> APIRouter:
     ) -> Response:
         """Keep what is preferred from now on, or show the form again with what cannot be.
 
-        `key_of` and `key`, `veiled` and `veil_of` belong together one by one: what, and its key; a category, its veil.
-        `skip`: what is left out until its day is over.
+        Nothing said of language, theme, veil or breaks leaves them to the team. `skip`: what is left out until its day
+        is over. `key_of` and `key`, `veiled` and `veil_of` belong together one by one: what, and its key; a category,
+        its veil.
         """
         before, now = command.member.preferences, utcnow()
         typed = dict(zip(key_of or (), key or (), strict=False))
         keys, faults = read_keys(typed) if typed else (dict(before.keys), ())
         levels = dict(zip(veiled or (), veil_of or (), strict=False))
+        given = {"language": language, "theme": theme, "breaks": breaks}
         wanted = replace(
             before,
-            language=language or None,
-            theme=theme,
+            language=None if language == "browser" else language or before.language,
+            theme=theme or before.theme,
             keys_on=keys_on,
             keys=keys,
-            breaks=breaks,
             mixed=mixed,
             skips={name: until for name, until in before.skips.items() if name in (skip or ())},
+            breaks=breaks == "true" if breaks else before.breaks,
+            chosen=frozenset(name for name, said in given.items() if said),
             veil_of_team=not veil,
             veil=Veil(veil) if veil else before.veil,
             veil_of={name: Veil(levels[name]) for name in CATEGORIES if levels.get(name)},

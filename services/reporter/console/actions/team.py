@@ -1,12 +1,12 @@
 """Leads change what holds for everybody who did not choose otherwise."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Form, Request, Response
 
 from services.reporter.console.commands import Answer, answered
 from services.reporter.console.guard import Command
-from services.reporter.console.members import TEAM_VEIL, team_veil
+from services.reporter.console.members import Defaults, defaults
 from services.reporter.console.parts import Parts
 from services.reporter.console.roles import Role
 from services.reporter.console.veil import Veil
@@ -22,14 +22,21 @@ def build_router(parts: Parts) -> APIRouter:
         request: Request,
         command: Annotated[Command, Depends(parts.acting(Role.LEAD))],
         veil: Annotated[Veil, Form()] = Veil.SPANS,
+        language: Annotated[Literal["", "en", "nl"], Form()] = "",
+        theme: Annotated[Literal["system", "light", "dark"], Form()] = "system",
+        breaks: Annotated[bool, Form()] = False,
     ) -> Response:
-        """Keep the default from now on."""
+        """Keep the defaults from now on; the history tells those that are others than before."""
+        wanted = Defaults(veil, language or None, theme, breaks).row()
 
         async def work() -> Answer:
             async with parts.store.begin() as connection:
-                before = team_veil(await parts.store.team_settings(connection))
-                await parts.store.keep_team_setting(connection, TEAM_VEIL, veil.value, utcnow())
-            return Answer("/settings/team?saved=true", before={"veil": before.value}, after={"veil": veil.value})
+                before = defaults(await parts.store.team_settings(connection)).row()
+                changed = [name for name, value in wanted.items() if before[name] != value]
+                for name in changed:
+                    await parts.store.keep_team_setting(connection, name, wanted[name], utcnow())
+            told = ({name: each[name] for name in changed} for each in (before, wanted))
+            return Answer("/settings/team?saved=true", before=next(told), after=next(told))
 
         return answered(request, await parts.commands.once(request, command, work))
 

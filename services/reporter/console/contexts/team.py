@@ -4,9 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from services.reporter.console.members import team_veil
+from services.reporter.console.formats import LANGUAGES
+from services.reporter.console.members import Defaults, defaults
 from services.reporter.console.roles import Role
-from services.reporter.console.veil import Veil
 
 FEWEST = 5
 """People who have to stand behind a total before anybody sees it."""
@@ -25,12 +25,13 @@ class Total:
 class Team:
     """Defaults, who has which role, and the total of what the team was exposed to, if enough people stand behind it."""
 
-    veil: Veil
+    defaults: Defaults
     roles: Sequence[tuple[Role, Sequence[str]]]
     total: Total | None
     fewest: int
     days: int
     saved: bool
+    languages: Sequence[str] = LANGUAGES
 
 
 def total(people: int, texts: int) -> Total | None:
@@ -43,4 +44,4 @@ def team(settings: Mapping[str, Any], given: Iterable[Any], exposure: tuple[int,
     names: dict[Role, list[str]] = {role: [] for role in reversed(Role)}
     for row in given:
         names[Role(row.role)].append(row.name)
-    return Team(team_veil(settings), list(names.items()), total(*exposure), FEWEST, DAYS, saved)
+    return Team(defaults(settings), list(names.items()), total(*exposure), FEWEST, DAYS, saved)
