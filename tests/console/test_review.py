@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from urllib.parse import urlencode
 from uuid import uuid4
 
@@ -11,6 +12,7 @@ import pytest
 from services.reporter.console.roles import Role
 from tests.console.conftest import Open
 from tests.console.installation import Installation, sign_up
+from tests.support.inside import LocalInside
 from tests.support.ombud import client
 from tests.support.servers import eventually
 
@@ -60,8 +62,15 @@ async def test_without_scripts_a_text_is_shown_judged_and_the_verdict_taken_back
 async def test_a_correction_by_boxes_is_kept_as_said_and_taken_back(
     http_as: Client, installation: Installation
 ) -> None:
-    async with http_as(Role.REVIEWER) as http:
+    """From no verdict to one and back to none; the history has both, and neither may leave before its hold is over."""
+    async with http_as(Role.REVIEWER) as http, client(installation.url) as api:
+
+        async def stands(verdict: str | None) -> bool:
+            found = (await api.get(f"/v1/posts/{post}")).json()["correction"]
+            return (found and found["verdict"]) == verdict
+
         post = ids((await http.get(LIST)).text)[-1]
+        assert await stands(None)
         page = (await http.get(f"/posts/{post}")).text
         form = {
             "verdict": "incorrect",
@@ -79,6 +88,7 @@ async def test_a_correction_by_boxes_is_kept_as_said_and_taken_back(
             return "Expected: Ableism · the scorer said:" in html
 
         await eventually(kept, 60)
+        await eventually(lambda: stands("incorrect"), 60)
         back = await send(http, f"/posts/{post}/retractions", page, correction_id=name[1])
         assert back.status_code == 303
 
@@ -86,6 +96,16 @@ async def test_a_correction_by_boxes_is_kept_as_said_and_taken_back(
             return "Taken back by" in (await http.get(f"/posts/{post}")).text
 
         await eventually(gone, 60)
+        await eventually(lambda: stands(None), 60)
+        assert post in ids((await http.get(LIST)).text)  # it waits for a verdict again
+        told = re.sub(r"<[^>]+>|\s+", " ", (await http.get(f"/posts/{post}/history")).text)
+        assert "Reviewed" in told and "Taken back" in told
+    inside = LocalInside(installation.ombud.data_dir, installation.ombud.broker.url)
+    said = [each["data"] for each in inside.said("posts.corrected") if each["data"].get("post_id") == post]
+    assert [each.get("retracts") for each in said] == [None, name[1]]
+    for each in said:
+        held = datetime.fromisoformat(each["hold_until"]) - datetime.fromisoformat(each["corrected_at"])
+        assert held >= timedelta(seconds=29)
 
 
 @pytest.mark.check("CON-17")
