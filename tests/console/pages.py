@@ -51,6 +51,7 @@ OPENS = {
 }
 """The table of section 3, said again: role -> whose pages open."""
 
+NO_ID = "00000000-0000-4000-8000-000000000000"
 EDITION = ChartWorker().edition
 
 PAGES = [
@@ -87,6 +88,9 @@ PAGES = [
     Case("/audits", (Role.AUDITOR,)),
     Case("/audits/new", (Role.AUDITOR,)),
     Case("/audits/{audit_id}", (Role.AUDITOR,), lambda given: f"/audits/{given.audit}?error=all", own=True),
+    Case("/audits/groups", (Role.AUDITOR,)),
+    Case("/audits/groups/{group_id}", (Role.AUDITOR,), lambda _: f"/audits/groups/{NO_ID}"),
+    Case("/audits/{audit_id}/settings", (Role.AUDITOR,), lambda given: f"/audits/{given.audit}/settings", own=True),
     Case("/audits/{audit_id}/compare", (Role.AUDITOR,), lambda given: f"/audits/{given.audit}/compare", own=True),
     Case("/audits/{audit_id}/changes", (Role.AUDITOR,), lambda given: f"/audits/{given.audit}/changes", own=True),
     Case("/audits/{audit_id}/label", (Role.AUDITOR,), lambda given: f"/audits/{given.audit}/label", own=True),
@@ -162,6 +166,9 @@ FORMS: dict[str, tuple[Role, ...] | None] = {
     "/try/{try_id}/remove": (Role.REVIEWER,),
     "/try/{try_id}/reveals": (Role.REVIEWER,),
     "/audits": (Role.AUDITOR,),
+    "/audits/{audit_id}/settings": (Role.AUDITOR,),
+    "/audits/groups": (Role.AUDITOR,),
+    "/audits/groups/axis": (Role.AUDITOR,),
     "/audits/{audit_id}/draws": (Role.AUDITOR,),
     "/audits/{audit_id}/labels": (Role.AUDITOR,),
     "/audits/{audit_id}/reveals": (Role.AUDITOR,),
@@ -214,6 +221,7 @@ STATUS = {
     "/signin/oidc": 404,
     "/signin/oidc/callback": 404,
     "/views/{slug}": 404,
+    "/audits/groups/{group_id}": 404,
     "/join": 410,
     "/events": 406,
     "/": 303,

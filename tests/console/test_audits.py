@@ -8,11 +8,17 @@ import httpx
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
+from sqlalchemy import select
 
+from services.auditor.tables import metadata as auditor
+from services.auditor.tables import named_models
 from services.reporter.avid import AvidReport
 from services.reporter.avid_export import submission
 from services.reporter.console.chart_worker import ChartWorker
 from services.reporter.console.roles import Role
+from services.trainer.store.groups import DONE, GroupStore
+from services.trainer.tables import metadata as trainer
+from shared.clock import utcnow
 from tests.console.auditing import PATIENT, Audited, again, at, audited, begin, state
 from tests.console.installation import sign_up
 from tests.support.browser import COOKIE, window
@@ -335,3 +341,106 @@ async def test_a_post_to_rate_is_veiled_until_it_is_asked_for_and_veiled_again_a
         assert "opened=" in revealed and text not in revealed
         page = await looking.open(revealed[len(ombud.url) :].replace("i=1&", "i=2&"))
         assert await page.get_by_role("button", name="Show the text").count() == 1
+
+
+async def test_a_group_is_asked_about_compared_on_an_axis_and_gives_an_audit_its_view(
+    ombud: Audited, browser: Browser
+) -> None:
+    session = await ombud.auditor("hal")
+    database = ombud.platform.database("trainer", trainer)
+    known = GroupStore(database)
+    for n in range(33):  # fifteen fit one value, sixteen another, two a third
+        said = {"politics": [("Liberal", "Conservative")[n % 2] if n < 31 else "Other"], "gender": ["Female"]}
+        await known.put_traits(f"rater {n}", said)
+    async with window(browser, ombud.url, session) as looking:
+        page = await looking.open("/audits/groups")
+        await page.get_by_role("button", name="Compare with the crowd").click()
+        await expect(page.get_by_role("alert")).to_contain_text("Tick at least one", timeout=PATIENT)
+        # 1. a small group gets a reason and no number, a large one its size
+        await page.get_by_role("group", name="Politics").get_by_label("Other").check()
+        await page.get_by_role("button", name="Compare with the crowd").click()
+        await expect(page.locator("[aria-labelledby=size]")).to_contain_text("Too few people: < 15", timeout=PATIENT)
+        await page.get_by_role("group", name="Politics").get_by_label("Other").uncheck()
+        await page.get_by_role("group", name="Politics").get_by_label("Conservative").check()
+        await page.get_by_role("button", name="How many are they?").click()
+        await expect(page.locator("[aria-labelledby=size]")).to_contain_text("15 people fit", timeout=PATIENT)
+        assert "Conservative" not in page.url and await looking.axe() == []
+        # 2. every group of an axis, beside each other; what cannot be told is said
+        await page.get_by_role("button", name="Compare each").click()
+        rows = page.locator("table.groups tbody tr")
+        await expect(rows).to_have_count(4, timeout=PATIENT)
+        assert ["too few people" in each for each in await rows.all_inner_texts()] == [False, False, True, True]
+        for row in await known.groups_of(f"user:{await _person(ombud, session)}", 9):
+            value = 0.6 if row.traits == {"politics": ["Liberal"]} else 0.1
+            await known.settle(row.group_id, DONE, utcnow(), result=_result(value), population="0" * 64)
+        page = await looking.open("/audits/groups")
+        told = dict(zip(("Conservative", "Liberal"), await rows.all_inner_texts(), strict=False))
+        assert "+0.60" in told["Liberal"] and "stricter than the crowd" in told["Liberal"]
+        assert "+0.10" in told["Conservative"] and "no detectable difference" in told["Conservative"]
+        assert (await looking.axe(), await looking.violations()) == ([], [])
+        # 3. an audit with the view of the group that differs
+        await page.locator("table.groups").get_by_role("link", name="Liberal").click()
+        await expect(page.get_by_text("stricter than the crowd").first).to_be_visible(timeout=PATIENT)
+        assert await looking.axe() == []
+        await page.get_by_label("What do you want to find out?").fill("With other eyes")
+
+        async def begun() -> bool:
+            button = page.get_by_role("button", name="Begin", exact=True)
+            if await button.count():
+                await page.get_by_label("What do you want to find out?").fill("With other eyes")
+                await button.click()
+            return bool(await page.locator("[data-status]").count())
+
+        await eventually(begun, 30, every=0.5)
+        assert await page.locator("[data-status]").get_attribute("data-status") == "detectable_difference"
+        assert await page.get_by_role("link", name="Rate posts").count() == 0
+        assert (await looking.axe(), await looking.violations(), looking.complaints) == ([], [], [])
+    await database.close()
+
+
+async def _person(ombud: Audited, session: str) -> str:
+    """Return the id of who holds a session, as their own acts have it."""
+    async with _client(ombud, session) as http:
+        made = (await http.post("/v1/audits/models", json={"name": "Mine"})).json()
+        assert made["id"]
+    database = ombud.platform.database("auditor", auditor)
+    async with database.read() as connection:
+        owner = await connection.scalar(select(named_models.c.owner).where(named_models.c.model == made["id"]))
+    await database.close()
+    return str(owner).removeprefix("user:")
+
+
+def _result(value: float) -> dict[str, object]:
+    overall = {"ratings": 240, "raters": 15, "value": value, "low": value - 0.3, "high": value + 0.3}
+    overall["detectable"] = overall["low"] > 0
+    view = "group" if overall["detectable"] else "crowd"
+    return {"overall": overall, "topics": {"0": overall}, "rmse": 0.9, "crowd_rmse": 1.0, "strength": 5, "view": view}
+
+
+async def test_an_audit_is_renamed_put_away_and_brought_back_and_a_stale_page_changes_nothing(
+    ombud: Audited, browser: Browser
+) -> None:
+    session = await ombud.auditor("ida")
+    async with _client(ombud, session) as http:
+        made = (await http.post("/v1/audits", json={"title": "Before"})).json()
+        async with window(browser, ombud.url, session, java_script_enabled=False) as looking:
+            page = await looking.open(f"/audits/{made['id']}/settings")
+            field = page.get_by_label("What do you want to find out?")
+            await http.patch(f"/v1/audits/{made['id']}", json={"version": 1, "title": "Theirs"})
+            await field.fill("Mine")
+            await page.get_by_role("button", name="Save", exact=True).click()
+            await expect(page.get_by_role("alert")).to_contain_text("Theirs", timeout=PATIENT)
+            await expect(field).to_have_value("Mine")
+            await page.get_by_role("button", name="Save", exact=True).click()
+            await expect(page.get_by_role("heading", level=1)).to_have_text("Mine", timeout=PATIENT)
+            await page.get_by_role("link", name="Rename or put away").click()
+            await page.get_by_role("button", name="Put it away").click()
+            await expect(page.get_by_text("The audit was put away.")).to_be_visible(timeout=PATIENT)
+            assert (await http.get("/v1/audits")).json()["audits"] == []
+            assert await page.get_by_role("link", name="Mine", exact=True).count() == 0
+            page = await looking.open("/audits?archived=true")
+            assert await page.get_by_role("link", name="Mine", exact=True).count() == 1
+            await looking.open(f"/audits?away={made['id']}")
+            await page.get_by_role("button", name="Undo").click()
+            await expect(page.get_by_role("heading", level=1)).to_have_text("Mine", timeout=PATIENT)
+            assert [each["title"] for each in (await http.get("/v1/audits")).json()["audits"]] == ["Mine"]

@@ -110,6 +110,7 @@ REPORTED = {
 }
 """Reports are their authors'."""
 AUDITED = {
+    "/v1/groups",
     "/v1/groups/{group_id}",
     "/v1/groups/{group_id}/predictions",
     "/v1/audits",

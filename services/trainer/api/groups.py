@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Response
+from fastapi import APIRouter, Depends, Path, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.trainer import views
@@ -83,6 +83,12 @@ class GroupView(BaseModel):
     result: dict[str, Any] | None
 
 
+class OwnGroupView(GroupView):
+    """A comparison that the caller asked for, with who is meant; nobody else is told that."""
+
+    traits: dict[str, list[str]]
+
+
 class GroupPredictionsView(BaseModel):
     """What a group says of posts; with `status` "no_detectable_difference" it is what the crowd says.
 
@@ -154,6 +160,15 @@ def build_router(store: GroupStore, settings: TrainerSettings, keys: KeyRing, ar
         if not found.allowed:
             raise Problem(409, "group_refused", found.reason or "The group is too small.")
         return GroupAccepted(group_id=await store.ask(body.traits, principal.id, utcnow()))
+
+    @router.get("/groups", summary="The groups you asked about")
+    async def list_groups(
+        principal: Annotated[Principal, Depends(auditing)],
+        limit: Annotated[int, Query(ge=1, le=200, description="How many at most.")] = 100,
+    ) -> list[OwnGroupView]:
+        """Return the caller's own comparisons, the newest first."""
+        rows = await store.groups_of(principal.id, limit)
+        return [OwnGroupView.model_validate(row, from_attributes=True) for row in rows]
 
     @router.get("/groups/{group_id}", dependencies=[Depends(auditing)], summary="How a group differs from the crowd")
     async def get_group(group_id: Id) -> GroupView:

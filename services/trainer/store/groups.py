@@ -72,6 +72,16 @@ class GroupStore:
         async with self._database.begin() as connection:
             await connection.execute(waiting.values(state=state, finished_at=now, **facts))
 
+    async def groups_of(self, by: str, limit: int) -> Sequence[Row[Any]]:
+        """Return the groups somebody asked about, the newest first."""
+        question = select(groups).where(groups.c.requested_by == by)
+        async with self._database.read() as connection:
+            return (
+                await connection.execute(
+                    question.order_by(groups.c.requested_at.desc(), groups.c.group_id).limit(limit)
+                )
+            ).all()
+
     async def group(self, group_id: str) -> Row[Any] | None:
         """Return one group."""
         async with self._database.read() as connection:

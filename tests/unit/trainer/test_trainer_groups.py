@@ -22,7 +22,7 @@ from shared.personal.group_view import load
 from shared.vocabulary import ModelKind, Scope
 from tests.unit.trainer.test_trainer_populations import PEOPLE, a_crowd, a_population, holding
 
-OWN, AUDITOR, READER = "ombud_own", "ombud_auditor", "ombud_reader"
+OWN, AUDITOR, OTHER, READER = "ombud_own", "ombud_auditor", "ombud_other_auditor", "ombud_reader"
 LIBERAL, FEMALE = {"traits": {"politics": ["Liberal"]}}, {"traits": {"gender": ["Female"]}}
 
 
@@ -40,7 +40,7 @@ async def http(known, tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
     redis = connect(broker.url)
     try:
         keys = KeyRing(redis)
-        scopes = {OWN: Scope.REVIEW, AUDITOR: Scope.AUDIT, READER: Scope.READ}
+        scopes = {OWN: Scope.REVIEW, AUDITOR: Scope.AUDIT, OTHER: Scope.AUDIT, READER: Scope.READ}
         await keys.publish({hash_key(key): Principal(key, key, frozenset({scopes[key]})) for key in scopes})
         app = FastAPI()
         errors.install(app)
@@ -117,6 +117,9 @@ async def test_a_group_is_compared_beside_requests_and_said_without_its_traits(
     assert b"iberal" not in event.wire() and b"politics" not in event.wire()
     await work()
     assert (await http.get(f"/v1/groups/{asked}")).json() == view
+    # who asked finds it again with who is meant; nobody else is told that
+    assert (await http.get("/v1/groups")).json() == [view | LIBERAL]
+    assert (await http.get("/v1/groups", headers=holding(OTHER))).json() == []
     # the model is in the event's artifact, and what it says is what can be asked
     made = load(ArtifactStore(tmp_path / "artifacts").get(event.data.artifact))
     assert (made.result, made.population) == (view["result"], view["population"])

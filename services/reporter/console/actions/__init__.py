@@ -5,9 +5,11 @@ from collections.abc import Callable
 from fastapi import APIRouter
 
 from services.reporter.console.actions import (
+    arranging,
     audits,
     bulk,
     entering,
+    groups,
     keys,
     notes,
     people,
@@ -37,7 +39,9 @@ ACTIONS: tuple[Callable[[Parts], APIRouter], ...] = (
     thresholds.build_router,
     trying.build_router,
     saved_tries.build_router,
+    groups.build_router,
     audits.build_router,
+    arranging.build_router,
     reports.build_router,
     report_care.build_router,
     people.build_router,

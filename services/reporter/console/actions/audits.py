@@ -37,15 +37,19 @@ def build_router(parts: Parts) -> APIRouter:
         topic: Annotated[str, Form(pattern=r"^\d{0,9}$")] = "",
         cut: Annotated[float, Form(gt=0, lt=4)] = 2.0,
         scaffold: Annotated[str, Form(max_length=64)] = "personal",
+        group_id: Annotated[str, Form(pattern=r"^([0-9a-f-]{36})?$")] = "",
     ) -> Response:
-        """Begin an audit of the system in force and go on to rate posts for it."""
+        """Begin an audit of the system in force and go on to rate posts for it, or to the map of a group's view."""
 
         async def work() -> Answer:
             body: dict[str, Any] = {"title": title.strip(), "model": model, "cut": cut, "scaffold": scaffold}
             if topic:
                 body |= {"kind": "topic", "topic": int(topic)}
+            elif group_id:
+                body |= {"kind": "group", "group_id": group_id}
             made = await send(command, "auditor", "/v1/audits", body)
-            return Answer(f"/audits/{made['id']}/label", {"id": made["id"]})
+            place = f"/audits/{made['id']}" if group_id else f"/audits/{made['id']}/label"
+            return Answer(place, {"id": made["id"]})
 
         return answered(request, await parts.commands.once(request, command, work))
 

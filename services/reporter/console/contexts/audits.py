@@ -24,7 +24,7 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """One audit; `system` is what was in force when it began."""
+    """One audit; `system` is what was in force when it began, `group` the id of the group whose view it takes."""
 
     id: str
     version: int
@@ -36,14 +36,21 @@ class Audit:
     system_version: str
     cut: float
     created_at: datetime
+    archived: bool = False
+    group: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Audits:
-    """A person's audits, newest first; `next` leads to older ones."""
+    """A person's audits, newest first; `next` leads to older ones.
+
+    `archived`: those that were put away, too. `away` is one that was put away just now and can be brought back.
+    """
 
     audits: tuple[Audit, ...]
     next: str | None
+    archived: bool = False
+    away: Audit | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,12 +211,15 @@ def audit_of(found: Given) -> Audit:
         found["system"]["version"],
         found["cut"],
         datetime.fromisoformat(found["created_at"]),
+        found["archived_at"] is not None,
+        found["group_id"],
     )
 
 
-def audits_of(found: Given) -> Audits:
-    """Return the list of audits."""
-    return Audits(tuple(audit_of(each) for each in found["audits"]), found["next"])
+def audits_of(found: Given, archived: bool, away: Given | None) -> Audits:
+    """Return the list of audits; `away` is one that was put away just now."""
+    audits = tuple(audit_of(each) for each in found["audits"])
+    return Audits(audits, found["next"], archived, None if away is None else audit_of(away))
 
 
 def new_audit_of(found: Given, language: str) -> NewAudit:

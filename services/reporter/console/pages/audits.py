@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi.responses import RedirectResponse
 
 from services.reporter.console.contexts import audits as shown
 from services.reporter.console.contexts.beside import changes_of, comparison_of
@@ -33,10 +34,19 @@ def build_router(parts: Parts) -> APIRouter:
         return await parts.services.ask("auditor", "GET", path, member.token, params=params)
 
     @router.get("/audits", summary="Your audits")
-    async def audits(request: Request, member: Auditor, cursor: Loose = None) -> Response:
-        """List a person's audits."""
-        found = await ask(member, "/v1/audits", limit="50", **({"cursor": cursor} if cursor else {}))
-        return parts.pages.render(request, member, "audits.html", shown.audits_of(found))
+    async def audits(
+        request: Request,
+        member: Auditor,
+        cursor: Loose = None,
+        archived: Loose = None,
+        away: Annotated[str | None, Query(pattern=r"^[0-9a-f-]{36}$")] = None,
+    ) -> Response:
+        """List a person's audits, with `archived=true` those that were put away, too; what was, can be brought back."""
+        given = {"cursor": cursor or "", "archived": "true" if archived == "true" else ""}
+        found = await ask(member, "/v1/audits", limit="50", **{name: value for name, value in given.items() if value})
+        put = await _or_none(line_of(parts, member, away)) if away else None
+        context = shown.audits_of(found, archived == "true", put if put and put["archived_at"] else None)
+        return parts.pages.render(request, member, "audits.html", context)
 
     @router.get("/audits/new", summary="Begin an audit")
     async def new_audit(request: Request, member: Auditor) -> Response:
@@ -54,10 +64,17 @@ def build_router(parts: Parts) -> APIRouter:
         errors = shown.one_of(error, shown.ERRORS, "error", notices)
         chosen = shown.one_of(statistic, shown.STATISTICS, "statistic", notices)
         path = f"/v1/audits/{audit_id}"
-        found = await ask(member, path, error=errors, statistic=chosen)
+        try:
+            found = await ask(member, path, error=errors, statistic=chosen)
+        except Problem as problem:
+            if problem.reason != "group_unknown":
+                raise
+            group = (await line_of(parts, member, audit_id))["group_id"]
+            return RedirectResponse(f"/audits/groups/{group}?waiting=true", 303)
+        own = found["kind"] != "group"  # what a group says is compared with nobody, and it has one version
         beside, versions, (drawer, _) = await asyncio.gather(
-            _or_none(ask(member, f"{path}/compare")),
-            _or_none(versions_asked(parts, member, found["model"])),
+            _or_none(ask(member, f"{path}/compare") if own else None),
+            _or_none(versions_asked(parts, member, found["model"]) if own else None),
             drawer_of(parts, member, audit_id),
         )
         known = shown.versions_of(versions or [])
@@ -139,8 +156,8 @@ def _query(audit_id: str, asked: Mapping[str, str], defaults: Mapping[str, str])
 
 
 async def _or_none(asked: Any) -> Any:
-    """Return what a service says, None where it is down or has nothing: the page stands without it."""
+    """Return what a service says, None where it is down, has nothing or is not asked: the page stands without it."""
     try:
-        return await asked
+        return await asked if asked is not None else None
     except (Unavailable, Problem):
         return None
