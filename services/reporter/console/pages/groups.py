@@ -11,6 +11,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from services.reporter.console.contexts import groups as shown
+from services.reporter.console.contexts.audits import topic_name
 from services.reporter.console.members import Member
 from services.reporter.console.parts import Parts
 from services.reporter.console.rendering import Around
@@ -63,7 +64,7 @@ def build_router(parts: Parts) -> APIRouter:
         )
         traits: shown.Traits = next((each["traits"] for each in own if each["group_id"] == group_id), {})
         topics = [*choices["topics"]["tuned"], *choices["topics"]["others"]]
-        names = {each["topic"]: each["name"] for each in topics}
+        names = {each["topic"]: topic_name(each["name"], each["topic"]) for each in topics}
         context = shown.page_of(found, traits, names, waiting)
         return parts.pages.render(request, member, "audits_group.html", context)
 
