@@ -80,6 +80,11 @@ def lease_key(post_id: str) -> str:
     return f"lease:post:{post_id}"
 
 
+def handed_key(person_id: str) -> str:
+    """Return the hash of posts that colleagues handed to somebody (post -> who did)."""
+    return f"handed:person:{person_id}"
+
+
 def held_channel() -> str:
     """Return the channel on which leases of posts are told as they begin and end."""
     return "ombud:held"

@@ -14,7 +14,7 @@ from services.reporter.console.contexts.drift import Drift, drift_of
 from services.reporter.console.contexts.notes import Note
 from services.reporter.console.contexts.original import original
 from services.reporter.console.contexts.period import Period
-from services.reporter.console.contexts.reviewing import Card, Held, Last, card
+from services.reporter.console.contexts.reviewing import Card, Colleague, Handed, Held, Last, card
 from services.reporter.console.contexts.settings import Settings, all_keys
 from services.reporter.console.contexts.skipping import Skips
 from services.reporter.console.contexts.views import View
@@ -210,6 +210,8 @@ def _post() -> post.PostPage:
         bars=post.bars(row.own_scores, {}),
         boxes=post.boxes(("insult", "toxic")),
         queue=queue,
+        handed=(Handed("00000017", "Ada", 640, "/posts/00000017"),),
+        colleagues=(Colleague("ada", "Ada"), Colleague("sam", "Sam")),
         done=23,
         total=140,
         waiting=117,

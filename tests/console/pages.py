@@ -192,6 +192,7 @@ FORMS: dict[str, tuple[Role, ...] | None] = {
     "/posts/{post_id}/notes/{note_id}/remove": (Role.REVIEWER,),
     "/posts/{post_id}/lease": (Role.REVIEWER,),
     "/posts/{post_id}/lease/release": (Role.REVIEWER,),
+    "/posts/{post_id}/lease/hand-over": (Role.REVIEWER,),
     "/analysis/flagged/next": (Role.REVIEWER,),
     "/bulk/reviews": (Role.REVIEWER,),
     "/bulk/{batch}/retract": (Role.REVIEWER,),

@@ -4,14 +4,19 @@ import csv
 import io
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import httpx
+import orjson
 import pytest
 
 from services.reporter.console.roles import Role
+from shared.ids import post_id
 from tests.console.conftest import Open
 from tests.console.installation import Installation
+from tests.console.test_post import queue_of
 from tests.console.test_review import LIST, ids, send
+from tests.support.commands import succeeds
 from tests.support.ombud import client
 from tests.support.servers import eventually
 
@@ -236,6 +241,48 @@ async def test_posts_are_chosen_without_scripts_and_501_or_unseen_ones_are_refus
         assert stolen.status_code == 422
         nobody = await send(other, "/bulk/0000-no-such-batch/retract", theirs)
         assert nobody.status_code == 404
+
+
+@pytest.mark.check("CON-18")
+async def test_corrections_one_by_one_and_alike_are_rows_of_the_export_and_lines_of_the_harvest(
+    http_as: Client, installation: Installation, tmp_path: Path
+) -> None:
+    path = await queue_of(installation, "harvested", 3)
+    one, *others = [post_id("queue", f"harvested{n}") for n in range(3)]
+    async with http_as(Role.REVIEWER) as http, client(installation.url) as admin:
+        html = (await http.get(path)).text
+        listed = csv.DictReader(io.StringIO((await http.get("/export/flagged.csv?q=harvested")).text))
+        flagged = {row["post_id"]: row["categories"].split("|") for row in listed}[one]
+        said = {"verdict": "incorrect", "boxes": "true", "category": [*flagged, "ableism"], "seen_version": 0}
+        assert (await send(http, f"/posts/{one}/reviews", html, back="list", **said)).status_code == 303
+        proofs = [re.findall(rf'id="p-{post}".*?name="post" value="([^"]+)"', html, re.S)[0] for post in others]
+        alike = await send(http, "/bulk/reviews", html, verdict="incorrect", post=proofs, sure="true")
+        assert alike.status_code == 303, alike.text
+
+        async def exported() -> dict[str, dict[str, str]] | None:
+            answer = await http.get("/export/flagged.csv?q=harvested&review_status=all")
+            rows = {row["post_id"]: row for row in csv.DictReader(io.StringIO(answer.text))}
+            return rows if len(rows) == 3 and all(row["feedback_type"] for row in rows.values()) else None
+
+        rows = await eventually(exported, 60)
+        assert {rows[post]["feedback_type"] for post in others} == {"false_positive"}
+        assert rows[one]["feedback_type"] == "false_negative"
+        assert set(rows[one]["expected_categories"].split("|")) == {*flagged, "ableism"}
+        assert {(rows[post]["expected_categories"], rows[post]["actual_categories"]) for post in others} == {
+            ("", rows[one]["actual_categories"])
+        }
+        assert rows[one]["actual_categories"].split("|") == flagged
+
+        async def taught() -> bool:
+            lines = (await admin.get("/api/v1/feedback", params={"limit": 1000})).json()
+            return sum("harvested" in each["text"] for each in lines) == 3
+
+        await eventually(taught, 120)
+    target = tmp_path / "harvest.jsonl"
+    await succeeds("harvest", "--url", installation.url, "--output", target, data_dir=tmp_path)
+    found = {line["text"]: line["labels"] for line in map(orjson.loads, target.read_bytes().splitlines())}
+    assert found["You are an idiot, harvested0."]["ableism"] == 1
+    assert all(found[f"You are an idiot, harvested{n}."][name] == 0 for n in (1, 2) for name in flagged)
 
 
 async def test_an_account_shows_its_days_its_repetitions_and_where_there_is_nothing(

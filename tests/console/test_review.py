@@ -8,10 +8,14 @@ from uuid import uuid4
 
 import httpx
 import pytest
+from playwright.async_api import Browser, expect
 
 from services.reporter.console.roles import Role
+from shared.ids import post_id
 from tests.console.conftest import Open
 from tests.console.installation import Installation, sign_up
+from tests.console.test_post import queue_of
+from tests.support.browser import window
 from tests.support.inside import LocalInside
 from tests.support.ombud import client
 from tests.support.servers import eventually
@@ -55,6 +59,45 @@ async def test_without_scripts_a_text_is_shown_judged_and_the_verdict_taken_back
         await page.locator(".notice.good").get_by_role("button", name="Undo").click()
         assert page.url.endswith(f"/posts/{post}")
         assert "Taken back by" in await page.locator('[aria-labelledby="history"]').inner_text()
+
+
+@pytest.mark.check("CON-24")
+@pytest.mark.check("CON-20")
+async def test_a_text_that_is_veiled_as_a_whole_is_nowhere_before_it_is_asked_for_and_after_moving_on(
+    browser: Browser, installation: Installation
+) -> None:
+    path = await queue_of(installation, "entirely", 2)
+    post = post_id("queue", "entirely0")
+    async with client(installation.url) as admin:
+        token = await sign_up(admin, Role.REVIEWER, f"whole-{uuid4()}")
+    async with window(browser, installation.url, token) as one:
+        page = await one.open("/settings")
+        await page.locator("input[name=veil][value=whole]").check()
+        await page.locator("form.settings button.main").click()
+        await page.locator("main .notice.good").wait_for()
+        here = f"/posts/{post}{path.removeprefix(LIST)}"
+
+        async def answered() -> str:
+            return await (await page.request.get(installation.url + here)).text()
+
+        assert "idiot" not in await answered()
+        await one.open(here)
+        assert "idiot" not in await page.content() + await page.locator("main").aria_snapshot()
+        assert "You asked to see 0 veiled texts today." in await page.content()
+        for moves_on in ("reload", "next"):
+            await page.get_by_role("button", name="Show the text").click()
+            await expect(page.locator("[data-card] .text")).to_contain_text("idiot", timeout=60_000)
+            assert "idiot" not in await answered(), "a reveal has no address"
+            if moves_on == "reload":
+                await page.reload()
+            else:
+                assert "You asked to see 2 veiled texts today." in await page.content()
+                await page.locator(":is([data-next], [data-previous])").first.click()
+                await expect(page.locator(f'[data-focus="{post}"]')).to_have_count(0, timeout=60_000)
+                await page.go_back()
+                await expect(page.locator(f'[data-focus="{post}"]')).to_have_count(1, timeout=60_000)
+            await expect(page.get_by_role("button", name="Show the text")).to_be_visible(timeout=60_000)
+            assert "idiot" not in await page.content()
 
 
 @pytest.mark.check("CON-15")

@@ -62,6 +62,18 @@ class Window:
             for node in each["nodes"]
         ]
 
+    async def everywhere(self) -> list[str]:
+        """Return what axe finds wrong with the page that is open in both themes, wide and narrow: as it stands."""
+        found, size = [], self.page.viewport_size
+        for theme in ("dark", "light"):
+            await self.page.emulate_media(color_scheme=theme, reduced_motion="reduce")
+            for width, height in ((390, 4000), (1280, 900)):  # so high that what sticks to the edge covers nothing
+                await self.page.set_viewport_size({"width": width, "height": height})
+                found += [f"{theme} {width}: {each}" for each in await self.axe()]
+        if size is not None:
+            await self.page.set_viewport_size(size)
+        return found
+
     async def violations(self) -> list[str]:
         """Return what the policy of the page that is open forbade."""
         found: list[str] = await self.page.evaluate("() => window.violations || []")

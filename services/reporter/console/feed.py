@@ -91,7 +91,7 @@ def _held(member: Member, news: deque[News]) -> list[bytes]:
     found = []
     while news:
         one = news.popleft()
-        facts = held(member.role, member.id, one.post_id, one.person_id, one.name, one.left_s)
+        facts = held(member.role, member.id, one.post_id, one.person_id, one.name, one.left_s, one.by)
         if facts is not None:
             found.append(b"event: %s\ndata: %s\n\n" % (HELD.encode(), orjson.dumps(facts)))
     return found

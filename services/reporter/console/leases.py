@@ -15,16 +15,24 @@ from redis.exceptions import RedisError
 
 from services.reporter.console.members import Member
 from services.reporter.console.presence import News
-from shared.bus.keys import held_channel, lease_key
+from shared.bus.keys import handed_key, held_channel, lease_key
 from shared.errors import Unavailable
 
 LEASE_MS = 300_000
 DECIDED_MS = 30_000
 """How long nobody else is given a post that was just decided: our tables may not have heard of it yet."""
+HANDED_MS = 900_000
+"""How long a post waits for the colleague whom it was handed; afterwards anybody may take it."""
 TAKE = """#!lua
 local held = redis.call('GET', KEYS[1])
 if held and string.sub(held, 1, #ARGV[1] + 1) ~= ARGV[1] .. ':' then return 0 end
 redis.call('SET', KEYS[1], ARGV[1] .. ':' .. ARGV[2], 'PX', ARGV[3])
+return 1
+"""
+HAND = """#!lua
+local held = redis.call('GET', KEYS[1])
+if held and string.sub(held, 1, #ARGV[1] + 1) ~= ARGV[1] .. ':' then return 0 end
+redis.call('SET', KEYS[1], ARGV[2] .. ':handed', 'PX', ARGV[3])
 return 1
 """
 END = """#!lua
@@ -41,12 +49,21 @@ class Lease:
     left_s: int
 
 
+@dataclass(frozen=True, slots=True)
+class Handed:
+    """Who handed a post over, and for how many more seconds it is held for whom it was handed to."""
+
+    person_id: str
+    left_s: int
+
+
 class Leases:
     """Leases of posts."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
         self._take = redis.register_script(TAKE)
+        self._hand = redis.register_script(HAND)
         self._end = redis.register_script(END)
 
     async def take(self, member: Member, post_id: str, lasts_ms: int = LEASE_MS) -> bool:
@@ -68,6 +85,44 @@ class Leases:
             if ended:
                 await self._tell(member, post_id, 0)
             return ended
+        except RedisError as error:
+            raise Unavailable("broker") from error
+
+    async def hand_over(self, member: Member, post_id: str, person_id: str, name: str) -> bool:
+        """Give a post to a colleague; return False if somebody else holds it. Raises Unavailable.
+
+        Whoever gets it takes the lease with a token of their own when they open the post.
+        """
+        try:
+            handed: Any = await self._hand(keys=[lease_key(post_id)], args=[member.id, person_id, HANDED_MS])
+            if handed:
+                async with self._redis.pipeline(transaction=True) as pipe:
+                    pipe.hdel(handed_key(member.id), post_id)
+                    pipe.hset(handed_key(person_id), post_id, member.id)
+                    pipe.pexpire(handed_key(person_id), HANDED_MS)
+                    await pipe.execute()
+                news = News(post_id, person_id, name, HANDED_MS // 1000, member.name)
+                await self._redis.publish(held_channel(), news.packed())
+            return bool(handed)
+        except RedisError as error:
+            raise Unavailable("broker") from error
+
+    async def handed(self, member: Member) -> dict[str, Handed]:
+        """Return the posts that colleagues handed to somebody and that are still held for them, by id."""
+        try:
+            said: Any = await self._redis.hgetall(handed_key(member.id))
+        except RedisError:
+            return {}
+        givers = {post.decode(): giver.decode() for post, giver in said.items()}
+        leases = await self.of(list(givers))
+        return {
+            post: Handed(givers[post], lease.left_s) for post, lease in leases.items() if lease.person_id == member.id
+        }
+
+    async def settle(self, member: Member, post_id: str) -> None:
+        """Forget that a post was handed to somebody: it is decided."""
+        try:
+            await self._redis.hdel(handed_key(member.id), post_id)
         except RedisError as error:
             raise Unavailable("broker") from error
 

@@ -3,7 +3,7 @@
 Invariant: of a session, an invitation or a password only what cannot be turned back is kept.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -41,6 +41,11 @@ class PeopleQueries:
     async def list_people(self, connection: AsyncConnection) -> Sequence[Row[Any]]:
         """Return everybody by name."""
         return (await connection.execute(select(people).order_by(people.c.name, people.c.id))).all()
+
+    async def active_people(self, connection: AsyncConnection, roles: Iterable[str]) -> Sequence[Row[Any]]:
+        """Return those who may sign in and have one of these roles, by name."""
+        where = (people.c.role.in_(list(roles)), ACTIVE)
+        return (await connection.execute(select(people).where(*where).order_by(people.c.name, people.c.id))).all()
 
     async def lock_role(self, connection: AsyncConnection, role: str) -> set[str]:
         """Return who may sign in with a role; nobody else changes them until the transaction ends."""

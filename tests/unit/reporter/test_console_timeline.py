@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace as Row
 from typing import Any
 
+from services.reporter.console.contexts.live import Chosen, live
 from services.reporter.console.contexts.notes import notes, readable
 from services.reporter.console.contexts.post import Word
 from services.reporter.console.contexts.reviewing import hides_scores, level_of
@@ -90,6 +91,12 @@ def test_the_strictest_veil_of_a_posts_categories_counts_and_masks_are_lifted_on
     assert level_of(own, Row(own_mask=MASKS["toxic"])) is Veil.OFF
     assert level_of(own, Row(own_mask=MASKS["insult"])) is Veil.SPANS
     assert level_of(own, Row(own_mask=MASKS["insult"] | MASKS["threat"])) is Veil.WHOLE
+    row = {"post_id": "p", "scored_at": START, "overall": 0.9, "threshold": 0.5, "language": "en", "marked": None}
+    streaming = [
+        Row(**row, text="some words", flagged=flagged, flagged_mask=MASKS[name], own_mask=MASKS[name])
+        for name, flagged in (("toxic", True), ("threat", True), ("threat", False))
+    ]
+    assert [each.text.masks for each in live(streaming, own, 0.7, Chosen()).posts] == [0, 1, 0]
     marked = {"category": "insult", "places": [[0, 3], [8, 11]]}
     shown = [veil("one two three", marked, Veil.SPANS, opened=n) for n in range(3)]
     assert [each.masks for each in shown] == [2, 1, 0]

@@ -13,7 +13,7 @@ from services.reporter.console.contexts.reviewing import flagged_categories, spo
 from services.reporter.console.guard import Command
 from services.reporter.console.leases import DECIDED_MS
 from services.reporter.console.members import Member
-from services.reporter.console.pages.flagged import decides_blind
+from services.reporter.console.pages.flagged import decides_blind, handed_to
 from services.reporter.console.pages.focus import Focus
 from services.reporter.console.pages.post import More, PostId, show
 from services.reporter.console.parts import Parts
@@ -64,6 +64,7 @@ def build_router(parts: Parts) -> APIRouter:
             ticked = [each for each in category if each in CATEGORIES] if boxes else None
             name = await reviewing.speak(command, post_id, verdict, seen_version, ticked)
             await parts.leases.take(command.member, post_id, DECIDED_MS)
+            await parts.leases.settle(command.member, post_id)
             facts = {"correction_id": name, "verdict": verdict.value}
             if back == "list":
                 await reviewing.heard(name)
@@ -167,7 +168,7 @@ def build_router(parts: Parts) -> APIRouter:
         filters = filters_of(query)
 
         async def work() -> Answer:
-            found = await reviewing.next(command.member, filters, after or None)
+            found = await reviewing.begin(command.member, filters, after or None)
             return Answer(f"/posts/{found}{filters.query()}" if found else PATH + filters.query())
 
         return answered(request, await parts.commands.once(request, command, work))
@@ -210,6 +211,15 @@ class Reviewing:
         name = await self._tell(command, told)
         await self.heard(name, gone=correction_id)
         await self._parts.leases.take(command.member, post_id)
+
+    async def begin(self, member: Member, filters: Filters, after: str | None) -> str | None:
+        """Take the lease of what a colleague handed over, else that of the next post of a queue."""
+        async with self._parts.store.read() as connection:
+            handed = await handed_to(self._parts, connection, member, but=after or "")
+        for each in handed:
+            if await self._parts.leases.take(member, each.post_id):
+                return each.post_id
+        return await self.next(member, filters, after)
 
     async def next(self, member: Member, filters: Filters, after: str | None, *, decided: bool = False) -> str | None:
         """Take the lease of the next post of a queue that nobody else holds; from its start when its end is reached.

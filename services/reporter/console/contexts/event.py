@@ -38,8 +38,15 @@ def told(role: Role, stream: str, event: Mapping[str, Any]) -> dict[str, Any] | 
     return {name: facts[name] for name in OF_POSTS if facts.get(name) is not None}
 
 
-def held(role: Role, reader: str, post_id: str, person_id: str, name: str, left_s: int) -> dict[str, Any] | None:
-    """Return what somebody is told of a lease, None if it is not for them. `name` is empty for the reader's own."""
+def held(
+    role: Role, reader: str, post_id: str, person_id: str, name: str, left_s: int, by: str = ""
+) -> dict[str, Any] | None:
+    """Return what somebody is told of a lease, None if it is not for them. `name` is empty for the reader's own.
+
+    `by`: who handed the post over; only who gets it is told.
+    """
     if not may(role, POSTS_FOR):
         return None
-    return {"post_id": post_id, "name": "" if person_id == reader else name, "left_s": left_s}
+    if person_id != reader:
+        return {"post_id": post_id, "name": name, "left_s": left_s}
+    return {"post_id": post_id, "name": "", "left_s": left_s, **({"by": by} if by else {})}

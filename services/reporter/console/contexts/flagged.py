@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from services.reporter.console.contexts.bulk import Batch
 from services.reporter.console.contexts.overview import Agreement
-from services.reporter.console.contexts.reviewing import Card, Last
+from services.reporter.console.contexts.reviewing import Card, Handed, Last
 from services.reporter.console.contexts.views import View
 from services.reporter.queue import ALL, SORTS, Facets, Filters, ReviewStatus
 from shared.chance import wilson
@@ -80,6 +80,7 @@ class Flagged:
     last: Last
     choices: Mapping[str, str]
     batch: Batch | None = None
+    handed: tuple[Handed, ...] = ()
 
     @property
     def seen(self) -> str:

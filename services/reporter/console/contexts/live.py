@@ -6,6 +6,8 @@ from datetime import datetime
 from math import ceil
 from typing import Any
 
+from services.reporter.console.contexts.reviewing import level_of
+from services.reporter.console.members import Preferences
 from services.reporter.console.severity import Severity, severity
 from services.reporter.console.veil import Veil, Veiled, veil
 from services.reporter.readmodel import categories_of
@@ -96,7 +98,7 @@ def pace(counts: Mapping[int, int], now: datetime, waiting_s: float) -> Pace:
     return Pace(sum(rates[-minute:]) / minute, waiting_s, heights, peak)
 
 
-def live_post(row: Any, level: Veil, high: float) -> LivePost:
+def live_post(row: Any, preferences: Preferences, high: float) -> LivePost:
     """Return a row of the posts as it stands in the stream."""
     return LivePost(
         row.post_id,
@@ -106,17 +108,17 @@ def live_post(row: Any, level: Veil, high: float) -> LivePost:
         bool(row.flagged),
         tuple(categories_of(row.flagged_mask)),
         row.language,
-        veil(row.text or "", row.marked, level if row.flagged else Veil.OFF),
+        veil(row.text or "", row.marked, level_of(preferences, row) if row.flagged else Veil.OFF),
     )
 
 
 def live(
     rows: Iterable[Any],
-    level: Veil,
+    preferences: Preferences,
     high: float,
     chosen: Chosen,
     pace: Pace | None = None,
     ignored: tuple[str, ...] = (),
 ) -> Live:
     """Return the page."""
-    return Live(tuple(live_post(row, level, high) for row in rows), chosen, pace, ignored)
+    return Live(tuple(live_post(row, preferences, high) for row in rows), chosen, pace, ignored)

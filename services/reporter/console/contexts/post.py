@@ -7,7 +7,7 @@ from typing import Any
 
 from services.reporter.console.contexts.notes import Note
 from services.reporter.console.contexts.original import Original
-from services.reporter.console.contexts.reviewing import Card, Held, Last
+from services.reporter.console.contexts.reviewing import Card, Colleague, Handed, Held, Last
 from services.reporter.console.contexts.skipping import Skips
 from shared.thresholds import threshold_of
 from shared.vocabulary import CATEGORIES
@@ -82,6 +82,8 @@ class PostPage:
     bars: tuple[Bar, ...]
     boxes: tuple[Boxes, ...]
     queue: tuple[InQueue, ...]
+    handed: tuple[Handed, ...]
+    colleagues: tuple[Colleague, ...]
     done: int
     total: int
     waiting: int

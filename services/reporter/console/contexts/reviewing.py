@@ -25,6 +25,24 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True)
+class Handed:
+    """A post that a colleague handed to the reader: who did, where it opens, for how many more seconds it waits."""
+
+    post_id: str
+    by: str
+    left_s: int
+    link: str
+
+
+@dataclass(frozen=True, slots=True)
+class Colleague:
+    """Somebody who may decide posts."""
+
+    id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Card:
     """A flagged post. `severity` is high, medium or low; `verdict` is the word that stands, if one does."""
 

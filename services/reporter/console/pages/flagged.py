@@ -10,7 +10,7 @@ from fastapi.responses import RedirectResponse
 
 from services.reporter.console.contexts import flagged as page
 from services.reporter.console.contexts.bulk import Batch, batch_of, choices, words_of
-from services.reporter.console.contexts.reviewing import Card, Held, Last, card, hides_scores, last, level_of
+from services.reporter.console.contexts.reviewing import Card, Handed, Held, Last, card, hides_scores, last, level_of
 from services.reporter.console.contexts.views import View
 from services.reporter.console.contexts.views import views as page_views
 from services.reporter.console.leases import Lease
@@ -127,6 +127,7 @@ class _List:
             last=await last_of(self._parts, connection, member, done),
             choices=choices(ready, member.id, secret),
             batch=await self._batch(batch) if batch else None,
+            handed=await handed_to(self._parts, connection, member),
         )
 
     async def _batch(self, name: str) -> Batch | None:
@@ -177,6 +178,18 @@ async def cards(parts: Parts, connection: Connection, member: Member, rows: Sequ
 def decides_blind(member: Member, row: Stored) -> bool:
     """Return whether scores and reasons of a post are hidden from somebody until it is decided."""
     return member.may(Role.REVIEWER) and hides_scores(member.id, row)
+
+
+async def handed_to(parts: Parts, connection: Connection, member: Member, but: str = "") -> tuple[Handed, ...]:
+    """Return what colleagues handed to somebody and still waits for a verdict, but for one post."""
+    found = await parts.leases.handed(member)
+    rows = await parts.store.reviewed_posts(connection, [post for post in found if post != but])
+    names = await parts.store.names_of(connection, [each.person_id for each in found.values()])
+    return tuple(
+        Handed(post, names.get(found[post].person_id, ""), found[post].left_s, f"/posts/{post}")
+        for post, row in sorted(rows.items())
+        if row.correction_verdict is None
+    )
 
 
 def held_by(member: Member, lease: Lease | None, names: Mapping[str, str]) -> Held | None:

@@ -39,7 +39,7 @@ def build_router(parts: Parts) -> APIRouter:
                 category=chosen.category,
                 limit=limit,
             )
-        return live(rows, member.preferences.veil, parts.settings.severity_high, chosen, at, ignored)
+        return live(rows, member.preferences, parts.settings.severity_high, chosen, at, ignored)
 
     async def scored(post_id: str) -> bool:
         until = monotonic() + WITHIN_S

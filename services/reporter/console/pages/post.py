@@ -9,14 +9,14 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from services.reporter.console.contexts import post as page
 from services.reporter.console.contexts.notes import notes
 from services.reporter.console.contexts.original import original
-from services.reporter.console.contexts.reviewing import Held, card, level_of
+from services.reporter.console.contexts.reviewing import Colleague, Held, card, level_of
 from services.reporter.console.contexts.skipping import skips_of
 from services.reporter.console.members import Member
-from services.reporter.console.pages.flagged import cards, decides_blind, held_by, last_of
+from services.reporter.console.pages.flagged import cards, decides_blind, handed_to, held_by, last_of
 from services.reporter.console.pages.focus import Focus
 from services.reporter.console.parts import Parts
 from services.reporter.console.rendering import Around, wants_fragment
-from services.reporter.console.roles import Role
+from services.reporter.console.roles import INCLUDES, Role
 from services.reporter.console.veil import Veil
 from services.reporter.queue import PAGE, Filters, asked
 from services.reporter.store import Connection
@@ -120,6 +120,8 @@ async def _context(
         bars=() if blind else page.bars(row.own_scores, row.thresholds),
         boxes=page.boxes(() if blind else shown.categories),
         queue=rail,
+        handed=await handed_to(parts, connection, member, but=row.post_id),
+        colleagues=await colleagues(parts, connection, member) if member.may(Role.REVIEWER) else (),
         done=total - waiting,
         total=total,
         waiting=waiting,
@@ -142,6 +144,13 @@ async def _context(
         conflict=more.conflict,
         failed=more.failed,
     )
+
+
+async def colleagues(parts: Parts, connection: Connection, member: Member) -> tuple[Colleague, ...]:
+    """Return everybody else who may decide posts, by name."""
+    roles = [role.value for role in Role if Role.REVIEWER in INCLUDES[role]]
+    rows = await parts.store.active_people(connection, roles)
+    return tuple(Colleague(row.id, row.name) for row in rows if row.id != member.id)
 
 
 def speakers(said: Sequence[Any]) -> list[str]:

@@ -61,12 +61,13 @@ function take(answer, push = true) {
   arrive();
 }
 
-function arrive() {
+/** `loaded`: with a page of its own, and the one before it may have given the post back only just now. */
+function arrive(loaded = false) {
   show("[data-scripted]", true);
   const place = find("[data-conflict]") || find("[data-card]");
   place?.focus({ preventScroll: true });
   place?.scrollIntoView({ block: "nearest" });
-  if (!find("[data-mine]")) hold();
+  if (loaded || !find("[data-mine]")) hold();
   document.dispatchEvent(new CustomEvent("ombud:arrived", { detail: page().dataset }));
 }
 
@@ -183,7 +184,7 @@ function unfold(selector) {
   const folded = find(selector);
   if (!folded) return false;
   folded.open = true;
-  return folded.querySelector("textarea, select").focus();
+  return folded.querySelector("textarea, select, button").focus();
 }
 
 function without() {
@@ -207,13 +208,14 @@ function inBoxes(event) {
 }
 
 function hold() {
-  const form = find("[data-lease]");
+  const form = find("[data-lease]:not([data-left])");
   if (form && !document.hidden) ask(form.getAttribute("action"), new URLSearchParams(new FormData(form))).catch(() => {});
 }
 
-/** Give the post back that is open. */
+/** Give the post back that is open: once, and it is not taken again while a blank screen hides it. */
 function leave() {
-  const form = find("[data-lease]");
+  const form = find("[data-lease]:not([data-left])");
+  form?.toggleAttribute("data-left", true);
   if (form) navigator.sendBeacon(`${form.getAttribute("action")}/release`, new URLSearchParams(new FormData(form)));
 }
 
@@ -259,8 +261,8 @@ export function startReview() {
   for (const [verdict, key] of Object.entries(KEYS)) onKey(verdict, key, press(`[data-card] [data-verdict="${verdict}"]`));
   onKey("next", "j", press("[data-next]"));
   onKey("previous", "k", press("[data-previous]"));
-  onKey("hand-over", "h", press("[data-hand-over]"));
-  onKey("original", "o", () => find("[data-original]")?.click() ?? false);
+  onKey("hand-over", "h", () => unfold("[data-hand-over]"));
+  onKey("original", "o", () => find("[data-original]")?.click());
   onKey("note", "n", () => unfold("[data-note]"));
   onKey("boxes", "e", () => soon(() => correct(false)));
   const reveal = press("[data-reveal]");
@@ -268,6 +270,6 @@ export function startReview() {
   const next = press("[data-reveal-next]");
   onKey("reveal-next", "shift+space", () => document.activeElement?.matches("[data-card]") && void next());
   listen();
-  arrive();
+  arrive(true);
   again();
 }
