@@ -73,7 +73,7 @@ def test_a_loop_that_stands_still_is_seen_when_its_time_is_over(clock: Clock) ->
 
 async def test_every_loop_of_a_process_ticks(broker: Broker, data: Path) -> None:
     async with running(broker.url, data, service("classifier", {})) as process:
-        names = {"watchdog", "pump", "reclaimer", "janitor", "rewriter", "classifier scrub", "sweep"}
+        names = {"watchdog", "pump", "reclaimer", "janitor", "rewriter", "presence", "classifier scrub", "sweep"}
         await eventually(lambda: set(process.platform.health._ticks) == names)
 
 
