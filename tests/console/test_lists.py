@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 import orjson
 import pytest
+from playwright.async_api import expect
 
 from services.reporter.console.roles import Role
 from shared.ids import post_id
@@ -179,7 +180,7 @@ async def test_near_duplicates_are_decided_alike_and_one_undo_brings_all_back(
             return await page.get_by_text("All 4 decided").count() == 1
 
         await eventually(decided, 60)
-        assert "Saved for 3 posts" in await page.locator(".notice").inner_text()
+        assert "Saved for 3 posts" in await page.locator(".notice.good").inner_text()
         await page.keyboard.press("z")
         await page.wait_for_url(f"**{path}")
 
@@ -207,12 +208,13 @@ async def test_several_posts_are_chosen_and_decided_by_keys_after_a_sample(open_
         assert await window.axe() == []
         await page.keyboard.press("3")
         await page.get_by_role("heading", name="Decide 3 posts alike").wait_for()
+        await expect(page.locator("[data-sure]")).to_be_focused(timeout=30_000)
         await page.keyboard.press("Enter")
         await page.wait_for_url("**batch=*")
         await page.locator(".notice", has_text="Saved for 3 posts").wait_for()
         await page.keyboard.press("z")
         await page.wait_for_url(f"**{ALL}")
-        assert await page.locator(".notice").count() == 0
+        assert await page.locator(".notice.good").count() == 0
         assert window.complaints == []
 
 

@@ -91,7 +91,7 @@ async def test_the_focus_comes_back_when_a_panel_closes(open_as: Open) -> None:
     async with open_as(Role.VIEWER) as window:
         page = await window.open("/settings")
         await page.locator("[data-menu] > summary").press("Enter")
-        opener = page.locator("[data-open]")
+        opener = page.locator('[data-open="keys-dialog"]')
         await opener.focus()
         await page.keyboard.press("Enter")
         assert await page.locator("dialog[open]").count() == 1

@@ -5,7 +5,7 @@ import { onKey } from "./keys.js";
 import { on } from "./sse.js";
 
 const MOST = 200;
-const TRIES = 8;
+const TRIES = 40;
 
 export function startLive() {
   const list = document.querySelector("[data-live-rows]");
@@ -37,9 +37,9 @@ export function startLive() {
 
   function put(html) {
     const found = [...element(html).children];
-    if (!found.length) return;
     missed = 0;
     fresh.hidden = true;
+    if (!found.length) return;
     for (const { dataset } of found) list.querySelector(`[data-post="${dataset.post}"]`)?.remove();
     list.prepend(...found);
     while (list.children.length > MOST) list.lastElementChild.remove();
@@ -65,11 +65,10 @@ export function startLive() {
     for (let tries = 0; awaited && tries < TRIES; tries += 1) {
       const post = awaited;
       const html = await rows(newest, post).catch(() => "");
-      const found = html && element(html);
-      if (found && "there" in found.dataset && awaited === post) awaited = "";
-      const first = found && found.firstElementChild;
-      if (!first) continue;
-      newest = first.dataset.at;
+      if (!html) continue;
+      const found = element(html);
+      if ("there" in found.dataset && awaited === post) awaited = "";
+      newest = found.firstElementChild?.dataset.at || newest;
       if (!read()) put(html);
       channel?.postMessage(html);
     }
