@@ -1,5 +1,7 @@
 """What `GET /v1/posts/{id}` says: scores and status, and after a deletion ids and statuses without the text."""
 
+from typing import Any
+
 import httpx
 from redis.asyncio import Redis
 
@@ -10,16 +12,18 @@ from tests.support.kit import settled
 from tests.support.servers import eventually
 
 
-async def test_a_post_shows_its_scores_its_status_and_its_correction(
-    http: httpx.AsyncClient, redis: Redis, name: str
-) -> None:
+async def test_a_post_shows_its_scores_its_status_and_its_correction(http: httpx.AsyncClient, name: str) -> None:
     id_ = post_id("test", name)
     problem(await http.get(f"/v1/posts/{id_}"), 404, "not_found")
     sent = {"platform": "test", "external_id": name, "text": f"You are an idiot, {name}.", "author": "ada"}
     assert (await http.post("/v1/posts", json=sent)).json()["post_id"] == id_
     await scored(http, id_)
-    await eventually(lambda: settled(redis))
-    post = (await http.get(f"/v1/posts/{id_}")).json()
+
+    async def judged() -> Any:
+        post = (await http.get(f"/v1/posts/{id_}")).json()
+        return post if post["status"] else None
+
+    post = await eventually(judged)
     assert (post["platform"], post["external_id"], post["text"]) == ("test", name, sent["text"])
     assert post["author"] not in (None, "ada")
     assert post["overall"] == max(post["scores"].values())
