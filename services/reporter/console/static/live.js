@@ -26,10 +26,11 @@ export function startLive() {
   // an event does not say which categories a post has: then there is no number
   const words = () => query.get("category") ? "some" : missed === 1 ? "one" : "more";
   const comes = (facts) => (facts.overall ?? 1) >= Number(query.get("min")) && (facts.flagged || !query.get("type"));
+  const shown = (post) => list.querySelector(`[data-post="${CSS.escape(post)}"]`);
   const read = () => paused || list.matches(":hover, :focus-within");
 
   function count(facts) {
-    if (!comes(facts)) return;
+    if (!comes(facts) || shown(facts.post_id)) return; // a page may hear again of what it was made with
     missed += 1;
     fresh.textContent = fresh.dataset[words()].replace("{count}", missed);
     fresh.hidden = !read();
@@ -40,7 +41,7 @@ export function startLive() {
     missed = 0;
     fresh.hidden = true;
     if (!found.length) return;
-    for (const { dataset } of found) list.querySelector(`[data-post="${dataset.post}"]`)?.remove();
+    for (const { dataset } of found) shown(dataset.post)?.remove();
     list.prepend(...found);
     while (list.children.length > MOST) list.lastElementChild.remove();
     document.querySelector("[data-waiting-for-posts]")?.setAttribute("hidden", "");
