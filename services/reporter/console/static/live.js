@@ -5,7 +5,8 @@ import { onKey } from "./keys.js";
 import { on } from "./sse.js";
 
 const MOST = 200;
-const TRIES = 40;
+const GAP_MS = 80;
+const TRIES = 12;
 
 export function startLive() {
   const list = document.querySelector("[data-live-rows]");
@@ -61,17 +62,21 @@ export function startLive() {
     put(await rows(list.firstElementChild?.dataset.at || ""));
   }
 
-  // an event may be heard before its post is in the tables that pages are made from: the server waits a little for it
+  // an event may be heard before its post is in the tables that pages are made from: the server waits a little for it,
+  // and we ask until we have seen it; with a category we cannot know whether it comes
   async function follow() {
     for (let tries = 0; awaited && tries < TRIES; tries += 1) {
       const post = awaited;
       const html = await rows(newest, post).catch(() => "");
-      if (!html) continue;
-      const found = element(html);
-      if ("there" in found.dataset && awaited === post) awaited = "";
-      newest = found.firstElementChild?.dataset.at || newest;
-      if (!read()) put(html);
-      channel?.postMessage(html);
+      if (html) {
+        const found = element(html);
+        newest = found.firstElementChild?.dataset.at || newest;
+        const seen = shown(post) || found.querySelector(`[data-post="${CSS.escape(post)}"]`);
+        if (awaited === post && (seen || ("there" in found.dataset && query.get("category")))) awaited = "";
+        if (!read()) put(html);
+        channel?.postMessage(html);
+      }
+      if (awaited === post) await new Promise((done) => setTimeout(done, GAP_MS * (1 + tries)));
     }
     awaited = "";
   }
