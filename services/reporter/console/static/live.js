@@ -72,7 +72,9 @@ export function startLive() {
         const found = element(html);
         newest = found.firstElementChild?.dataset.at || newest;
         const seen = shown(post) || found.querySelector(`[data-post="${CSS.escape(post)}"]`);
-        if (awaited === post && (seen || ("there" in found.dataset && query.get("category")))) awaited = "";
+        const over = seen || ("there" in found.dataset && query.get("category"));
+        if (over) tries = -1; // the next one gets as many
+        if (over && awaited === post) awaited = "";
         if (!read()) put(html);
         channel?.postMessage(html);
       }
