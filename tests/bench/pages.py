@@ -54,7 +54,12 @@ addEventListener('DOMContentLoaded', () => {
 async def measure(folder: Path, console: Console) -> None:
     """Print what the budgets of console.md ask for."""
     with one_process(
-        folder / "console", reporter_webhook_private_networks=True, reporter_transparency_page=True
+        folder / "console",
+        reporter_webhook_private_networks=True,
+        reporter_transparency_page=True,
+        # the hundred verdicts would be learned and all posts scored again while the live page is measured
+        trainer_replay=False,
+        trainer_corrections_per_run=100_000,
     ) as ombud:
         made = await inhabited(ombud, POSTS)
         async with chromium() as browser:
